@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a cluster is, what is decided about it, and what earlier cycles left behind.
+
+Plain frozen values, and the words that every other room speaks. Nothing of ours is imported here, and
+nothing here reads a clock, a network or a file. All times are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+# ---------------------------------------------------------------- what was read
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One sample, or the knowledge that there is none.
+
+    `value` is None when unknown, never 0 in its place (S1); `problem` then says why in a few words.
+    """
+
+    value: float | None
+    at: datetime
+    source: str
+    """The query that was asked, or where Docker said so."""
+    problem: str = ""
+
+    @property
+    def known(self) -> bool:
+        return self.value is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one metric of one service said in one cycle.
+
+    A metric is either measured for the whole service (`whole`), or once per running task (`by_task`,
+    task id to reading; a running task that is missing there has no sample, S2).
+    """
+
+    whole: Reading | None = None
+    by_task: Mapping[str, Reading] = field(default_factory=lambda: EMPTY)
+
+
+class MetricScope(StrEnum):
+    SERVICE = "service"
+    """The query answers one series, for the whole service."""
+    TASK = "task"
+    """The query answers one series per task, carrying the task's id in a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricQuery:
+    """A question for Prometheus, posed by the policy and answered by `observe`."""
+
+    service: str
+    metric: str
+    """The metric's name within the service, as the policy calls it: `cpu`, `memory`, `query:0`, …"""
+    promql: str
+    scope: MetricScope
+    task_label: str = ""
+    """With scope task: the label of the answer that holds the task's id."""
+
+
+# ---------------------------------------------------------------- the cluster
+
+
+class Role(StrEnum):
+    MANAGER = "manager"
+    WORKER = "worker"
+
+
+class Availability(StrEnum):
+    ACTIVE = "active"
+    PAUSE = "pause"
+    DRAIN = "drain"
+
+
+class NodeState(StrEnum):
+    READY = "ready"
+    DOWN = "down"
+    DISCONNECTED = "disconnected"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A member of the Swarm, as its managers see it."""
+
+    id: str
+    hostname: str
+    role: Role
+    state: NodeState
+    availability: Availability
+    address: str = ""
+    labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    cpus: float = 0.0
+    """In cores."""
+    memory_bytes: int = 0
+    engine_version: str = ""
+    leader: bool = False
+
+
+class TaskState(StrEnum):
+    """Swarm's own task states, in their order."""
+
+    NEW = "new"
+    ALLOCATED = "allocated"
+    PENDING = "pending"
+    ASSIGNED = "assigned"
+    ACCEPTED = "accepted"
+    PREPARING = "preparing"
+    READY = "ready"
+    STARTING = "starting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    SHUTDOWN = "shutdown"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    REMOVE = "remove"
+    ORPHANED = "orphaned"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One slot of a service on one node. Tasks of a node that is down stay listed for 24 hours."""
+
+    id: str
+    service: str
+    """The service's name."""
+    slot: int
+    node_id: str
+    """Empty while the task has no node."""
+    state: TaskState
+    desired: TaskState
+    created_at: datetime
+    state_at: datetime
+    message: str = ""
+    """What Swarm says of it, the error first."""
+
+
+class UpdateState(StrEnum):
+    NONE = "none"
+    UPDATING = "updating"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ROLLBACK_STARTED = "rollback_started"
+    ROLLBACK_PAUSED = "rollback_paused"
+    ROLLBACK_COMPLETED = "rollback_completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service's specification and its version, as the managers hold it."""
+
+    id: str
+    name: str
+    version: int
+    """The version index that every write must carry (S16, S17)."""
+    replicas: int | None
+    """Wanted replicas; None for a service that is not in replicated mode."""
+    updated_at: datetime
+    labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    image: str = ""
+    update_state: UpdateState = UpdateState.NONE
+    cpu_limit: float | None = None
+    """In cores; None without a limit. The same for `cpu_reservation`."""
+    cpu_reservation: float | None = None
+    memory_limit_bytes: int | None = None
+    memory_reservation_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """Everything known of one cluster at one instant. The order of nodes and tasks carries no meaning."""
+
+    cluster: str
+    at: datetime
+    nodes: tuple[Node, ...]
+    services: tuple[Service, ...]
+    tasks: tuple[Task, ...]
+    samples: Mapping[tuple[str, str], Sample] = field(default_factory=lambda: EMPTY)
+    """By service name and metric name."""
+
+    def service(self, name: str) -> Service | None:
+        return next((s for s in self.services if s.name == name), None)
+
+    def node(self, node_id: str) -> Node | None:
+        return next((n for n in self.nodes if n.id == node_id), None)
+
+    def tasks_of(self, service: str) -> tuple[Task, ...]:
+        """The tasks that Swarm wants running for `service`, whatever state they are in."""
+        return tuple(t for t in self.tasks if t.service == service and t.desired is TaskState.RUNNING)
+
+    def running(self, service: str) -> tuple[Task, ...]:
+        """The tasks of `service` that run on a node which is up: a dead node's tasks go on saying "running"."""
+        up = {n.id for n in self.nodes if n.state is NodeState.READY}
+        return tuple(t for t in self.tasks_of(service) if t.state is TaskState.RUNNING and t.node_id in up)
+
+
+# ---------------------------------------------------------------- what is decided
+
+
+class Direction(StrEnum):
+    UP = "up"
+    DOWN = "down"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One input of a decision, with what was made of it."""
+
+    metric: str
+    reading: Reading
+    target: str
+    """What it was compared with, in words: `target 70`, `up above 80, down below 30`."""
+    wish: int | None
+    """Replicas that this metric alone asks for; None when it is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about one service's replicas, or that nothing is to be done, and why (S20).
+
+    `reasons` is a history: each limit or guard that changed the outcome appends its sentence, none is
+    overwritten. The last says what came of it.
+    """
+
+    service: str
+    now: int | None
+    """Replicas wanted in Docker at the time; None when the service is not there or has no count."""
+    then: int | None
+    """Replicas to have; equal to `now` where nothing is to be done."""
+    wish: int | None
+    """What the metrics asked for, before any limit; None when blind."""
+    reasons: tuple[str, ...]
+    evidence: tuple[Evidence, ...] = ()
+    blind: bool = False
+    """True when a metric that the policy names was unknown."""
+    version: int | None = None
+    """The service version that was decided on."""
+
+    @property
+    def direction(self) -> Direction:
+        if self.now is None or self.then is None or self.then == self.now:
+            return Direction.NONE
+        return Direction.UP if self.then > self.now else Direction.DOWN
+
+    @property
+    def because(self) -> str:
+        return "; ".join(self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One change, to be made by one playbook, with its undo. `parameters` are the playbook's variables."""
+
+    id: str
+    kind: str
+    """The playbook's name under `playbooks/enact/`: `scale`."""
+    cluster: str
+    service: str
+    parameters: Mapping[str, Any]
+    undo: Mapping[str, Any]
+    reason: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The actions of one cycle, in order, and every decision with what planning added to its reasons."""
+
+    cluster: str
+    at: datetime
+    actions: tuple[Action, ...]
+    decisions: tuple[Decision, ...]
+
+
+class Outcome(StrEnum):
+    """How an action stands in the journal."""
+
+    STARTED = "started"
+    DONE = "done"
+    CONFLICT = "conflict"
+    """Another writer was quicker: decide again (S17)."""
+    UNDONE = "undone"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one action, confirmed by looking at Docker and not by the exit code (S21)."""
+
+    action_id: str
+    outcome: Outcome
+    detail: str
+    started_at: datetime
+    finished_at: datetime
+    running_at: datetime | None = None
+    """When the wanted replicas were seen running."""
+    version: int | None = None
+    """The service version that our own write left."""
+
+
+# ---------------------------------------------------------------- what earlier cycles left
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What the metrics asked for at an earlier instant, kept for the stabilization window."""
+
+    at: datetime
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMemory:
+    """What later cycles must know of one service. It lives in the store and survives a restart (S5)."""
+
+    last_up_at: datetime | None = None
+    last_down_at: datetime | None = None
+    last_version: int | None = None
+    """The version our own last write left: any other version was written by somebody else (S6)."""
+    last_failure_at: datetime | None = None
+    failures: int = 0
+    """Actions given up in a row."""
+    blind_cycles: int = 0
+    """Cycles in a row without a usable reading (S3)."""
+    good_cycles: int = 0
+    """Cycles in a row with every reading known, counted up to what ends a fallback."""
+    recommendations: tuple[Recommendation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A kill switch that a person set (S19). An empty `service` means all; no direction means both."""
+
+    who: str
+    why: str
+    at: datetime
+    service: str = ""
+    direction: Direction = Direction.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier cycles of one cluster left behind."""
+
+    services: Mapping[str, ServiceMemory] = field(default_factory=lambda: EMPTY)
+    pauses: tuple[Pause, ...] = ()
+
+    def of(self, service: str) -> ServiceMemory:
+        return self.services.get(service, ServiceMemory())
