@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The outer Docker engine that the lab's hosts run on: the one that answers, else a private one.
+
+usage: engine.py up | env | down
+
+  up     find an engine, or install Debian's docker.io by the role docker_engine and start one privately
+         (socket, data and pid under build/engine); prints DOCKER_HOST=…
+  env    print DOCKER_HOST=… of the engine in use; exit 1 when there is none
+  down   stop the private engine and take its bridge and firewall chains away; an engine that was there is left alone
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = ROOT / "build" / "engine"
+SOCKET, PID, LOG, STATE = HOME / "docker.sock", HOME / "docker.pid", HOME / "dockerd.log", HOME / "state.json"
+BRIDGE, BRIDGE_ADDRESS = "swarmherd0", "10.212.0.1/24"
+START_SECONDS, STOP_SECONDS = 60, 60
+SOCKET_PATH_LIMIT = 107  # of Linux, for the path of a Unix socket
+
+
+class EngineError(Exception):
+    """One sentence: what is missing and what to do about it."""
+
+
+def answers(host: str | None) -> bool:
+    """Whether an engine answers at `host` (None: wherever the docker command would look)."""
+    command = ["docker", *(["--host", host] if host else []), "version", "--format", "{{.Server.Version}}"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def private_pid() -> int | None:
+    """The process of our own engine; a pid that now belongs to somebody else's process does not count."""
+    try:
+        pid = int(PID.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if b"dockerd" in command and str(HOME).encode() in command else None
+
+
+def current() -> str | None:
+    """The address of the engine in use, or None."""
+    if private_pid() and answers(f"unix://{SOCKET}"):
+        return f"unix://{SOCKET}"
+    if answers(None):
+        return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    return None
+
+
+def run(*command: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, **kwargs)  # type: ignore[call-overload]
+
+
+def install() -> None:
+    """Debian's docker.io, by the very role that hosts get, and without starting the machine's own service."""
+    playbook = shutil.which("ansible-playbook", path=str(ROOT / ".venv" / "bin")) or "ansible-playbook"
+    done = run(playbook, "-i", "localhost,", "-c", "local", str(ROOT / "molecule" / "engine.yml"), cwd=ROOT)
+    if done.returncode:
+        raise EngineError(f"Installing docker.io failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def firewall_chains() -> list[str]:
+    """Docker's chains in this machine's firewall, as `table chain`."""
+    found = []
+    for table in ("filter", "nat"):
+        listed = run("iptables", "-t", table, "-S").stdout.splitlines()
+        found += [f"{table} {line.split()[1]}" for line in listed if line.startswith("-N DOCKER")]
+    return found
+
+
+def start() -> None:
+    """Start dockerd under build/engine and wait until it answers."""
+    if os.geteuid():
+        raise EngineError(
+            "No Docker engine answers, and a private one can be started by root alone: "
+            "start Docker, point DOCKER_HOST at an engine, or run this as root."
+        )
+    if len(str(SOCKET)) > SOCKET_PATH_LIMIT:
+        raise EngineError(f"The path of the engine's socket is too long for Linux: {SOCKET}. Check out nearer to /.")
+    if not shutil.which("dockerd") or not shutil.which("iptables"):
+        install()
+    HOME.mkdir(parents=True, exist_ok=True)
+    STATE.write_text(json.dumps({"chains_before": firewall_chains()}))
+    run("ip", "link", "add", BRIDGE, "type", "bridge")
+    run("ip", "addr", "replace", BRIDGE_ADDRESS, "dev", BRIDGE)
+    run("ip", "link", "set", BRIDGE, "up")
+    command = [
+        shutil.which("dockerd") or "dockerd", f"--host=unix://{SOCKET}", f"--data-root={HOME / 'data'}",
+        f"--exec-root={HOME / 'exec'}", f"--pidfile={PID}", f"--bridge={BRIDGE}",
+    ]  # fmt: skip
+    with LOG.open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(f"unix://{SOCKET}"):
+        if process.poll() is not None or time.monotonic() > deadline:
+            said = LOG.read_text().strip().splitlines()[-3:]
+            down()
+            raise EngineError(f"dockerd did not answer within {START_SECONDS} s; it said:\n" + "\n".join(said))
+        time.sleep(0.2)
+
+
+def down() -> None:
+    """Stop the private engine, if one runs, and take away what it made outside build/engine."""
+    pid = private_pid()
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while private_pid() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        if private_pid():
+            raise EngineError(f"The private dockerd (pid {pid}) did not stop within {STOP_SECONDS} s; its log: {LOG}")
+    if STATE.exists():
+        remove_firewall_chains(set(json.loads(STATE.read_text())["chains_before"]))
+        run("ip", "link", "del", BRIDGE)
+        STATE.unlink()
+
+
+def remove_firewall_chains(before: set[str]) -> None:
+    """Take away the chains, and the rules that name them, which were not there before our engine."""
+    ours = [chain for chain in firewall_chains() if chain not in before]
+    for table in {chain.split()[0] for chain in ours}:
+        names = {chain.split()[1] for chain in ours if chain.split()[0] == table}
+        for rule in run("iptables", "-t", table, "-S").stdout.splitlines():
+            words = rule.split()
+            if words[0] == "-A" and (words[1] in names or names & set(words) or BRIDGE in words or "br-" in rule):
+                run("iptables", "-t", table, "-D", *words[1:])
+        for name in names:
+            run("iptables", "-t", table, "-X", name)
+
+
+def main(arguments: list[str]) -> int:
+    verb = arguments[0] if len(arguments) == 1 else ""
+    if verb not in ("up", "env", "down"):
+        print(__doc__, file=sys.stderr)
+        return 0 if verb in ("-h", "--help") or "--help" in arguments else 2
+    try:
+        if verb == "down":
+            down()
+            return 0
+        host = current()
+        if host is None and verb == "up":
+            start()
+            host = f"unix://{SOCKET}"
+    except EngineError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if host is None:
+        print("No Docker engine answers.", file=sys.stderr)
+        return 1
+    print(f"DOCKER_HOST={host}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
