@@ -16,7 +16,7 @@ from pathlib import Path
 LAB = Path(__file__).resolve().parents[2] / "build" / "lab"
 SIZE = LAB / "size.json"
 DEFAULTS = {"NODES": 3, "MANAGERS": 1, "SPARES": 0}
-FIRST_ADDRESS = {"manager": 11, "worker": 21, "spare": 71}
+FIRST_ADDRESS = {"manager": 11, "worker": 21, "spare": 41}
 
 
 def size() -> dict[str, int]:
@@ -26,8 +26,8 @@ def size() -> dict[str, int]:
         counts = {name: int(os.environ.get(name, noted.get(name, default))) for name, default in DEFAULTS.items()}
     except ValueError as error:
         sys.exit(f"NODES, MANAGERS and SPARES must be whole numbers: {error}")
-    if not 1 <= counts["MANAGERS"] <= counts["NODES"] <= 50 or not 0 <= counts["SPARES"] <= 10:
-        sys.exit("The lab takes 1 to 50 NODES, at least 1 and at most NODES MANAGERS, and 0 to 10 SPARES.")
+    if not 1 <= counts["MANAGERS"] <= counts["NODES"] <= 20 or not 0 <= counts["SPARES"] <= 10:
+        sys.exit("The lab takes 1 to 20 NODES, at least 1 and at most NODES MANAGERS, and 0 to 10 SPARES.")
     return counts
 
 
@@ -46,7 +46,7 @@ def inventory(counts: dict[str, int], subnet: str) -> dict[str, object]:
     }
     return {
         "_meta": {"hostvars": hostvars},
-        "all": {"vars": {"lab_size": counts, "lab_subnet": subnet}},
+        "all": {"vars": {"lab_dir": str(LAB), "lab_size": counts, "lab_subnet": subnet}},
         "swarm": {"children": ["managers", "workers"]},
         **{group: {"hosts": hosts} for group, hosts in groups.items()},
     }
