@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+READY := .venv/.complete
+BIN := .venv/bin
+# Molecule looks in extensions/molecule by default; this project keeps its scenarios at the top.
+export MOLECULE_GLOB := molecule/*/molecule.yml
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# The pure rooms first: they need no engine and fail within seconds.
+QUICK := tests/unit tests/controller tests/demo tests/checks
+ENGINES := tests/integration tests/scenarios
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements/venv.sh requirements/dev.lock controller/pyproject.toml
+	@requirements/venv.sh
+
+.PHONY: setup
+setup: $(READY) ## make .venv from the lock file, with everything that the project needs
+
+.PHONY: demo demo-down
+demo: $(READY) ## the whole machine on this one: NODES=3 SHAPE=deterministic|random SEED=1 KEEP=1
+	@$(BIN)/python -m demo.run
+demo-down: $(READY) ## take down what an interrupted or kept demo left
+	@$(BIN)/python -m demo.run down
+
+.PHONY: quick test test-all
+quick: $(READY) ## tests of the pure rooms, and the linters: no engine needed
+	@$(BIN)/pytest $(QUICK)
+test: $(READY) ## everything for a submission, on real engines (at most 25 minutes on two cores)
+	@$(BIN)/pytest $(QUICK) $(ENGINES)
+test-all: $(READY) ## everything there is
+	@$(BIN)/pytest --all $(QUICK) $(ENGINES)
+
+.PHONY: bench
+bench: $(READY) ## decision, playbook and decision-to-running time, as JSON in build/bench/
+	@$(BIN)/python -m tests.bench
+
+.PHONY: lab lab-down provision
+lab: $(READY) ## an engine and the lab's hosts: NODES=3 MANAGERS=1 SPARES=0
+	@host=$$($(BIN)/python molecule/engine.py up) && export "$$host" && \
+	  $(BIN)/ansible-playbook -i inventories/lab molecule/default/create.yml && echo "export $$host"
+provision: $(READY) ## make the lab's hosts a Swarm, with Prometheus and HAProxy
+	@$(BIN)/ansible-playbook -i inventories/lab playbooks/provision.yml
+lab-down: $(READY) ## take the lab down, and the engine if it was ours
+	@if host=$$($(BIN)/python molecule/engine.py env); then export "$$host" && \
+	  $(BIN)/ansible-playbook -i inventories/lab molecule/default/destroy.yml; fi; $(BIN)/python molecule/engine.py down
+
+.PHONY: format lock clean
+format: $(READY) ## let ruff put the code in its form
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+lock: $(READY) ## write requirements/dev.lock anew
+	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+	  controller/pyproject.toml requirements/dev.in --output-file requirements/dev.lock
+clean: ## remove what the targets made: build/ (images too) and .venv; run lab-down first
+	rm -rf build .venv
