@@ -46,8 +46,10 @@ def one_shot_stats(client: docker.APIClient, container_id: str) -> dict:
 def read(client: docker.APIClient, container: dict) -> tuple[str, tuple[float, int, int]] | None:
     """The labels and figures of one container, or None when it went away meanwhile."""
     labels = container["Labels"]
-    pairs = {f"container_label_com_docker_swarm_{name}": labels.get(f"com.docker.swarm.{name.replace('_', '.')}", "")
-             for name in LABELS}
+    pairs = {
+        f"container_label_com_docker_swarm_{name}": labels.get(f"com.docker.swarm.{name.replace('_', '.')}", "")
+        for name in LABELS
+    }
     pairs.update(id=f"/docker/{container['Id']}", name=container["Names"][0].lstrip("/"), image=container["Image"])
     try:
         limit = client.inspect_container(container["Id"])["HostConfig"]["Memory"]
