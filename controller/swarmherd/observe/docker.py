@@ -12,6 +12,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
+
 from swarmherd.model import Node, Service, Task
 from swarmherd.observe import swarm_objects
 from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers

@@ -25,9 +25,10 @@ from typing import Any
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
 from swarmherd.model import MetricQuery, MetricScope, Reading, Sample
 from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers
-from urllib3.util.retry import Retry
 
 STALE_INTERVALS = 3
 MAX_BYTES = 4 * 1024 * 1024
