@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How what several places say of one service becomes one, and what is then still wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from swarmherd.policy.document import BothWays
+from swarmherd.policy.metrics import CpuMetric, MemoryMetric, Metric, Per, QueryMetric
+from swarmherd.policy.wanted import ScaleKeys, ScalePolicy
+
+
+class Contradiction(NamedTuple):
+    """A mistake that lies between keys; `key` is the one to look at first."""
+
+    key: str
+    message: str
+    remedy: str
+
+
+def merged(*places: ScaleKeys | None) -> ScaleKeys:
+    """What `places` say together, key by key, a later one over an earlier; `{up, down}` are keys of their own."""
+    result = ScaleKeys()
+    for place in places:
+        if place is not None:
+            written = {name: _over(getattr(result, name), getattr(place, name)) for name in place.model_fields_set}
+            result = result.model_copy(update=written)
+    return result
+
+
+def _over(below: object, above: object) -> object:
+    if isinstance(below, BothWays) and isinstance(above, BothWays):
+        return below.model_copy(update={name: getattr(above, name) for name in above.model_fields_set})
+    return above
+
+
+def complete(keys: ScaleKeys) -> ScalePolicy:
+    """`keys` as the policy that is decided by; call it only where `incomplete` and `contradictions` find nothing."""
+    return ScalePolicy.model_construct(**dict(keys))
+
+
+def incomplete(keys: ScaleKeys) -> Iterator[Contradiction]:
+    """What no place has said and some place must."""
+    if keys.max is None:
+        yield Contradiction(
+            "max", "it is missing", "write how many replicas there may be at most, here or as label swarmherd.scale.max"
+        )
+
+
+def contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
+    """What cannot be true together."""
+    if keys.max is not None and keys.min > keys.max:
+        yield Contradiction("min", f"min {keys.min} is above max {keys.max}", "write a min up to max")
+    if keys.min == 0 and not any(seen_from_zero(metric) for metric in keys.metrics):
+        yield Contradiction(
+            "min",
+            "min is 0, but none of the metrics can be read while nothing runs",
+            "add requests_per_replica, rates or a query per service, or write a min of 1",
+        )
+
+
+def seen_from_zero(metric: Metric) -> bool:
+    """Whether the metric is measured for the service as a whole, so that demand shows even where nothing runs."""
+    if isinstance(metric, QueryMetric):
+        return metric.per is Per.SERVICE
+    return not isinstance(metric, CpuMetric | MemoryMetric)

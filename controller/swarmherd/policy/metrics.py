@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The metrics that a service may be scaled on, in the forms that operators write.
+
+A number is a target: so many replicas as bring the value there. `{up: 80, down: 30}` are thresholds: a step up
+above the one, a step down below the other, nothing between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Discriminator, GetJsonSchemaHandler, Tag, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from swarmherd.policy.document import Part, Steps
+from swarmherd.policy.units import Number, Percent, Positive, resembling, shown, wrong
+
+LONGEST_QUERY = 4000
+
+
+class Per(StrEnum):
+    SERVICE = "service"
+    """The query answers a total, which the running replicas share."""
+    REPLICA = "replica"
+    """The query answers what is already an average per replica (a latency, a queue per worker)."""
+
+
+class Rule(Part):
+    """What a value per replica is compared with: a target, or thresholds with steps."""
+
+    target: Positive | None = None
+    """Aim at this value per replica."""
+    up: Positive | None = None
+    """Above this value, a step up."""
+    down: Number | None = None
+    """Below this value, a step down."""
+    step: Steps | None = None
+    """How many replicas a crossed threshold adds or takes: 1 unless told."""
+
+    default: ClassVar[Mapping[str, float] | None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        if isinstance(data, Mapping | Rule):
+            return cls.default if not data and cls.default else data
+        if data is None and cls.default:
+            return cls.default
+        return {"target": data}
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Rule:
+        if self.target is not None:
+            if self.up is not None or self.down is not None or self.step is not None:
+                raise wrong(
+                    "a target and thresholds contradict each other", "keep either the target, or up, down and step"
+                )
+        elif self.up is None or self.down is None:
+            raise wrong("there is no target, nor both thresholds", "write a target, or both up and down")
+        elif self.down >= self.up:
+            raise wrong(
+                f"down {self.down:g} is not below up {self.up:g}", "write down below up, with room between them"
+            )
+        return self
+
+    @property
+    def steps(self) -> Steps:
+        return self.step or Steps()
+
+    def __str__(self) -> str:
+        if self.target is not None:
+            return f"target {self.target:g}"
+        return f"up above {self.up:g}, down below {self.down:g}"
+
+
+class _Short(Rule):
+    """A rule that stands below its metric's name, where a number means the target."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        long = handler(core)
+        target = handler.resolve_ref_schema(long)["properties"]["target"]["anyOf"][0]
+        return {"anyOf": [target, long]}
+
+
+class PercentRule(_Short):
+    """In percent: of the limit, else of the reservation, else (CPU alone) of one core."""
+
+    target: Percent | None = None
+    up: Percent | None = None
+    down: Percent | None = None
+    default: ClassVar[Mapping[str, float] | None] = {"up": 80, "down": 30}
+
+    @model_validator(mode="after")
+    def _above_zero(self) -> PercentRule:
+        if self.target == 0 or self.up == 0:
+            raise wrong("0 cannot be aimed at", "write a percentage above 0")
+        return self
+
+
+class RequestsRule(_Short):
+    """In requests per second and replica."""
+
+    default: ClassVar[Mapping[str, float] | None] = {"up": 3, "down": 1}
+
+
+def _promql(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise wrong(f"{shown(value)} is not a query", "write a PromQL expression that answers one number")
+    if len(value) > LONGEST_QUERY:
+        raise wrong("the query is too long", f"write at most {LONGEST_QUERY} characters, or a recording rule")
+    if any(not char.isprintable() and char not in "\n\t" for char in value):
+        raise wrong("the query has control characters", "write it as plain text")
+    return value.strip()
+
+
+PromQL = Annotated[str, BeforeValidator(_promql)]
+
+
+class CpuMetric(Part):
+    """CPU use, one sample per task."""
+
+    cpu: PercentRule
+
+    @property
+    def rule(self) -> Rule:
+        return self.cpu
+
+
+class MemoryMetric(Part):
+    """Memory in use (the working set), one sample per task."""
+
+    memory: PercentRule
+
+    @property
+    def rule(self) -> Rule:
+        return self.memory
+
+
+class RequestsMetric(Part):
+    """Requests per second that reach the service, shared by its running replicas."""
+
+    requests_per_replica: RequestsRule
+
+    @property
+    def rule(self) -> Rule:
+        return self.requests_per_replica
+
+
+class QueryMetric(Rule):
+    """Any PromQL expression that answers one number."""
+
+    query: PromQL
+    """The expression. `$service` and `$window` stand for the service's name and the rate window."""
+    per: Per = Per.SERVICE
+    """`service`: the value is a total, shared by the replicas. `replica`: it is an average per replica already."""
+
+    @property
+    def rule(self) -> Rule:
+        return self
+
+
+class Rates(Part):
+    """Servers needed, from the rates of requests that come and responses that go."""
+
+    requests: PromQL | None = None
+    """Requests per second for the whole service; by default HAProxy's backend of the service's name."""
+    responses: PromQL | None = None
+    """Responses per second served by the whole service; by default the same backend's, without 5xx."""
+    replica_capacity: Positive | None = None
+    """Requests per second that one replica serves comfortably. Without it there is no way down."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {} if data is None else data
+
+
+class RatesMetric(Part):
+    """Scaling on request and response rates."""
+
+    rates: Rates
+
+
+KINDS: Mapping[str, type[Part]] = {
+    "cpu": CpuMetric,
+    "memory": MemoryMetric,
+    "requests_per_replica": RequestsMetric,
+    "query": QueryMetric,
+    "rates": RatesMetric,
+}
+_FORMS = "cpu, memory, requests_per_replica, query or rates"
+
+
+def _kind(data: Any) -> str:
+    """The tag of the metric's form. Tags stand in brackets, so that they can be told from keys in an error's place."""
+    if isinstance(data, Part):
+        return next(f"<{name}>" for name, form in KINDS.items() if isinstance(data, form))
+    return next(f"<{name}>" for name in KINDS if name in data)
+
+
+def _one_form(data: Any) -> Any:
+    """Refuse what is no metric, in words, before pydantic looks for its form."""
+    if isinstance(data, Part):
+        return data
+    if not isinstance(data, Mapping):
+        if isinstance(data, str) and data in KINDS:
+            return {data: None}
+        raise wrong(f"{shown(data)} is no metric", f"write {_FORMS}, for example {{cpu: 70}}")
+    named = [name for name in KINDS if name in data]
+    if len(named) == 1:
+        return data
+    if named:
+        raise wrong(f"{' and '.join(named)} stand in one metric", "give each an item of the list of its own")
+    unknown = str(next(iter(data), ""))
+    raise wrong(f"{unknown!r} is no metric", resembling(unknown, KINDS) or f"write {_FORMS}")
+
+
+Metric = CpuMetric | MemoryMetric | RequestsMetric | QueryMetric | RatesMetric
+AnyMetric = Annotated[
+    Annotated[CpuMetric, Tag("<cpu>")]
+    | Annotated[MemoryMetric, Tag("<memory>")]
+    | Annotated[RequestsMetric, Tag("<requests_per_replica>")]
+    | Annotated[QueryMetric, Tag("<query>")]
+    | Annotated[RatesMetric, Tag("<rates>")],
+    Discriminator(_kind),
+    BeforeValidator(_one_form),
+]
+
+
+def named(metrics: Iterable[Metric]) -> Iterator[tuple[str, Metric]]:
+    """Each metric with its name within the service: `cpu`, `memory`, `query:0` for the first query, …"""
+    queries = 0
+    for metric in metrics:
+        if isinstance(metric, QueryMetric):
+            yield f"query:{queries}", metric
+            queries += 1
+        else:
+            yield next(name for name, form in KINDS.items() if isinstance(metric, form)), metric

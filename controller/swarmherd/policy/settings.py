@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`swarmherd_cluster`: which cluster this is, and how it is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, model_validator
+
+from swarmherd.policy.document import Part
+from swarmherd.policy.units import PositiveSeconds, shown, wrong
+
+STALE_SCRAPES = 3
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_URL = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?", re.ASCII)
+_DATABASE = re.compile(r"[a-z][a-z0-9_]*(?:\+[a-z0-9_]+)?://\S*", re.ASCII)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise wrong(f"{shown(value)} is no name", "write 1 to 63 letters, digits, '_', '.' or '-', such as shop")
+    return value
+
+
+def _url(value: object) -> str:
+    if not isinstance(value, str) or not _URL.fullmatch(value):
+        raise wrong(f"{shown(value)} is not an address", "write it as http://10.0.0.5:9090")
+    return value.rstrip("/")
+
+
+def _database(value: object) -> str:
+    if not isinstance(value, str) or not _DATABASE.fullmatch(value):
+        raise wrong(
+            "this is no SQLAlchemy address",
+            "write it as sqlite:////var/lib/swarmherd/shop.db or postgresql+psycopg://…",
+        )
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+
+
+class ClusterSettings(Part):
+    """One cluster: its name, its Prometheus, and how often and how patiently it is read."""
+
+    name: Name
+    """The cluster's name, in every decision and log line."""
+    region: str = ""
+    """Where it stands, for people."""
+    prometheus_url: Annotated[str, BeforeValidator(_url)] | None = None
+    """Prometheus's address; without one every metric is unknown."""
+    prometheus_timeout_seconds: PositiveSeconds = 3.0
+    """For one query; shorter than the interval."""
+    scrape_interval_seconds: PositiveSeconds = 15.0
+    """How often Prometheus scrapes. A sample older than three of these is unknown."""
+    docker_timeout_seconds: PositiveSeconds = 10.0
+    """For one request to a manager."""
+    playbook_timeout_seconds: PositiveSeconds = 120.0
+    """Deadline of one playbook; past it its process group is ended."""
+    interval_seconds: PositiveSeconds = 15.0
+    """From the start of one cycle to the start of the next."""
+    state_url: Annotated[str, BeforeValidator(_database)] | None = None
+    """Where the controller keeps its state, as SQLAlchemy writes it; by default a SQLite file of its own."""
+
+    @property
+    def stale_after_seconds(self) -> float:
+        """The age from which a sample is unknown (S1)."""
+        return STALE_SCRAPES * self.scrape_interval_seconds
+
+    @model_validator(mode="after")
+    def _answers_within_the_cycle(self) -> ClusterSettings:
+        if self.prometheus_timeout_seconds >= self.interval_seconds:
+            raise wrong(
+                f"prometheus_timeout_seconds {self.prometheus_timeout_seconds:g} is not below "
+                f"interval_seconds {self.interval_seconds:g}",
+                "write a shorter timeout or a longer interval",
+            )
+        return self

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`swarmherd_policy`: what the operator wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
+from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
+from swarmherd.policy.settings import Name
+from swarmherd.policy.units import Count, PositiveCount, PositiveSeconds, Ratio, Seconds, Switch, shown, wrong
+
+TASK_LABEL = "container_label_com_docker_swarm_task_id"
+
+
+class Mode(StrEnum):
+    OBSERVE = "observe"
+    """Decide and tell, change nothing."""
+    ENFORCE = "enforce"
+
+
+def _each_once(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+    names = [name for name, _ in named(metrics)]
+    if not names:
+        raise wrong("the list is empty", "name a metric, or leave the key out for cpu and memory {up: 80, down: 30}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise wrong(f"{twice[0]} stands twice", "keep one of them, or use query for the other")
+    return metrics
+
+
+def _as_list(data: Any) -> Any:
+    return [data] if isinstance(data, Mapping | str) else data
+
+
+_THRESHOLDS = PercentRule(up=80.0, down=30.0)
+DEFAULT_METRICS: tuple[Metric, ...] = (CpuMetric(cpu=_THRESHOLDS), MemoryMetric(memory=_THRESHOLDS))
+
+
+class ScaleKeys(Part):
+    """How a service is scaled, as far as one place (policy, defaults, labels) says it."""
+
+    enabled: Switch = True
+    """False leaves the service alone."""
+    min: Count = 1
+    """The fewest replicas."""
+    max: PositiveCount | None = None
+    """The most replicas. It must stand somewhere: here, in the defaults, or in a label."""
+    metrics: Annotated[tuple[AnyMetric, ...], AfterValidator(_each_once), BeforeValidator(_as_list)] = DEFAULT_METRICS
+    """What it is scaled on; the largest wish wins."""
+    tolerance: Ratio = 0.1
+    """How far a value may be off its target without anything being done, as a part of the target."""
+    stabilization: Windows = Windows()
+    """How long wishes are remembered, per direction."""
+    cooldown: Cooldowns = Cooldowns()
+    """How long to wait after an action, per direction."""
+    step: StepLimits = StepLimits()
+    """The most that one action may change, per direction."""
+    fallback: Fallback = FallbackKeys()
+    """What to do after too many cycles without a reading: `hold`, or a number of replicas to have at least."""
+
+
+class ScalePolicy(ScaleKeys):
+    """How a service is scaled, complete: labels, policy and defaults in one."""
+
+    max: PositiveCount
+
+
+class ServicePolicy(Part):
+    """What is wanted of one service."""
+
+    scale: ScaleKeys | None = None
+    """Its replicas; without this key they are left alone, unless the service's labels ask for it."""
+
+
+class Queries(Part):
+    """The questions behind the metrics.
+
+    In each, `$service` stands for the service's name, `$window` for the rate window, and `$capacity` for what a task
+    may use (cores, or bytes).
+    """
+
+    window: PositiveSeconds = 60.0
+    """Over what time rates are taken."""
+    cpu: PromQL = (
+        f"100 * sum by ({TASK_LABEL}) (rate(container_cpu_usage_seconds_total{{"
+        'container_label_com_docker_swarm_service_name="$service"}[$window])) / $capacity'
+    )
+    """Percent of `$capacity` cores, one series per task."""
+    memory: PromQL = (
+        f"100 * sum by ({TASK_LABEL}) (container_memory_working_set_bytes{{"
+        'container_label_com_docker_swarm_service_name="$service"}) / $capacity'
+    )
+    """Percent of `$capacity` bytes, one series per task."""
+    requests: PromQL = 'sum(rate(haproxy_backend_http_requests_total{proxy="$service"}[$window]))'
+    """Requests per second, one series."""
+    responses: PromQL = 'sum(rate(haproxy_backend_http_responses_total{proxy="$service",code!="5xx"}[$window]))'
+    """Responses served per second, one series."""
+    task_label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = TASK_LABEL
+    """The label of cpu's and memory's answers that holds the task's id."""
+
+
+def _mode(value: object) -> object:
+    if value not in tuple(Mode):
+        raise wrong(f"{shown(value)} is no mode", "write observe or enforce")
+    return value
+
+
+class Policy(Part):
+    """What the operator wants of a cluster. Nothing is touched that this or a service's labels do not name."""
+
+    mode: Annotated[Mode, BeforeValidator(_mode)] = Mode.OBSERVE
+    """`observe` decides and tells; `enforce` acts."""
+    enabled: Switch = True
+    """False leaves everything alone."""
+    services: dict[Name, ServicePolicy] = Field(default_factory=dict)
+    """By service name."""
+    defaults: ServicePolicy = ServicePolicy()
+    """What holds for every service that does not say otherwise."""
+    queries: Queries = Queries()
+    """The questions behind the metrics."""
+    settle_seconds: Seconds = 30.0
+    """How long a service is left alone after somebody else changed it."""
+    crash_loop: CrashLoop = CrashLoop()
+    """When a service counts as crash-looping, and is not scaled up."""
+    actions_per_cycle: PositiveCount = 10
+    """How many actions one cycle may start; the rest wait for the next."""
+    backoff_seconds: PositiveSeconds = 30.0
+    """How long a service is left alone after a failed action; doubled with each failure in a row, up to an hour."""
+    give_up_after: PositiveCount = 5
+    """Failed actions in a row after which a service is left alone until it is changed."""
