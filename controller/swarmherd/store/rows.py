@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import RowMapping
+
 from swarmherd.model import (
     Action,
     Decision,
