@@ -71,12 +71,12 @@ def run_cycle(open_steps: Callable[[], Steps]) -> Cycle | None:
     try:
         steps = open_steps()
         done = cycle(steps)
-        log.info(done.sentence, cluster=steps.cluster, actions=len(done.results))
     except (ObserveError, PolicyError, StoreError) as error:
-        done = _abandoned(steps, f"nothing decided: {error}")
+        return _abandoned(steps, f"nothing decided: {error}")
     except Exception as error:  # the one broad except: a cluster's loop outlives every surprise
         log.exception("cycle broke off", cluster=steps.cluster if steps else None)
-        done = _abandoned(steps, f"nothing decided, the cycle broke off: {type(error).__name__}: {error}")
+        return _abandoned(steps, f"nothing decided, the cycle broke off: {type(error).__name__}: {error}")
+    log.info(done.sentence, cluster=steps.cluster, actions=len(done.results))
     return done
 
 

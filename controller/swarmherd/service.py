@@ -134,6 +134,13 @@ def parse_inventory(inventory: Inventory, mode: Mode | None = None) -> tuple[Clu
     return settings, policy if mode is None else policy.model_copy(update={"mode": mode})
 
 
+def _prometheus(settings: ClusterSettings) -> Prometheus | None:
+    if settings.prometheus_url is None:
+        return None
+    seconds = settings.prometheus_timeout_seconds
+    return Prometheus(settings.prometheus_url, seconds, settings.scrape_interval_seconds)
+
+
 class Runner:
     """One cluster's cycles. The inventory is read again when a file of it changed: a kill switch holds at once (S19)."""
 
@@ -153,14 +160,18 @@ class Runner:
     def name(self) -> str:
         return self._cluster.settings.name if self._cluster else str(self._path)
 
-    def run(self) -> None:
-        """Cycles at fixed times from the first, until stopping; a cycle that takes longer skips its successors."""
-        started = monotonic()
+    def run(self) -> bool:
+        """Cycles at fixed times from the first, until stopping; a cycle that takes longer skips its successors.
+
+        Whether the last one was not abandoned.
+        """
+        started, good = monotonic(), True
         while not self._stopping.is_set():
-            self.once()
+            good = self.once()
             interval = self._interval or (self._cluster.settings.interval_seconds if self._cluster else 15.0)
             late = (monotonic() - started) % interval
             self._stopping.wait(interval - late)
+        return good
 
     def once(self) -> bool:
         """One cycle; whether it was not abandoned."""
@@ -195,7 +206,7 @@ def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | No
         good: dict[Path, bool] = {}
 
         def work(path: Path, runner: Runner) -> None:
-            good[path] = runner.once() if once else (runner.run() or True)
+            good[path] = runner.once() if once else runner.run()
 
         threads = [
             threading.Thread(target=work, args=(path, runner), name=f"cluster-{runner.name}")
@@ -232,7 +243,7 @@ def opened(
     runners: list[Runner] = []
     try:
         for path in paths:
-            runners.append(Runner(path, mode, interval_seconds, stopping))
+            runners += [Runner(path, mode, interval_seconds, stopping)]
         yield runners
     finally:
         for runner in runners:

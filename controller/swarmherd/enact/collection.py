@@ -30,9 +30,7 @@ class Collection:
         """The playbook of one kind of action. Raises CollectionError when there is none."""
         file = self.root / ENACT / f"{kind}.yml"
         if not file.is_file():
-            raise CollectionError(
-                f"{file} is missing; install a collection swarmherd.cluster that has {ENACT}/{kind}.yml"
-            )
+            raise CollectionError(f"{file} is missing; install a swarmherd.cluster that has {ENACT}/{kind}.yml")
         return file
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from swarmherd.enact.collection import Collection, CollectionError
 from swarmherd.enact.landing import landed, shortfall
+from swarmherd.enact.processes import owner
 from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
 from swarmherd.model import Action, ClusterView, Outcome, Result
 
@@ -23,7 +24,7 @@ SETTLE_SECONDS = 10.0
 class Journal(Protocol):
     """Where actions are written down before they are done."""
 
-    def begin(self, action: Action, decided_at: datetime, now: datetime) -> None: ...
+    def begin(self, action: Action, decided_at: datetime, now: datetime, owner: str) -> None: ...
 
     def end(self, result: Result) -> None: ...
 
@@ -34,8 +35,8 @@ class Surroundings:
 
     collection: Collection
     setting: Setting
-    manager: Callable[[], str]
-    """The inventory's name of a manager that answers now."""
+    manager: Callable[[], str | None]
+    """The inventory's name of a manager that answers now, or None."""
     look: Callable[[str], ClusterView | None]
     """One service as Docker shows it now, or None when Docker cannot be read."""
     clock: Callable[[], datetime]
@@ -52,8 +53,12 @@ class PlaybookEnactor:
     def enact(self, action: Action, decided_at: datetime) -> Result | None:
         """Raises only what the journal raises: an action that cannot be written down is not done."""
         started_at = self._around.clock()
-        self._journal.begin(action, decided_at, started_at)
-        result = self._done(action, started_at)
+        self._journal.begin(action, decided_at, started_at, owner())
+        try:
+            result = self._done(action, started_at)
+        except Exception as error:
+            self._journal.end(self._result(action, started_at, Outcome.GIVEN_UP, f"broke off: {error}"))
+            raise
         self._journal.end(result)
         return result
 
@@ -61,9 +66,14 @@ class PlaybookEnactor:
         watch = Watch(action, self._around)
         try:
             playbook = self._around.collection.playbook(action.kind)
-            variables = {**action.parameters, "swarmherd_manager": self._around.manager()}
         except CollectionError as error:
             return self._result(action, started_at, Outcome.GIVEN_UP, str(error))
+        manager = self._around.manager()
+        if manager is None:
+            return self._result(
+                action, started_at, Outcome.GIVEN_UP, "no manager answers, the playbook was not started"
+            )
+        variables = {**action.parameters, "swarmherd_manager": manager}
         seconds = self._around.deadline_seconds
         with ThreadPoolExecutor(1, thread_name_prefix=f"playbook-{action.cluster}") as pool:
             running = pool.submit(run_playbook, playbook, variables, action.id, seconds, self._around.setting)

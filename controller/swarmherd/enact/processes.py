@@ -9,11 +9,25 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 MARK = "SWARMHERD_ACTION"
 END_SECONDS = 5.0
+
+
+def owner() -> str:
+    """This process, as other processes of this host may look it up."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def owner_lives(owner_name: str) -> bool:
+    """Whether another process that began an action may still be at it. On another host that is taken to be so."""
+    host, _, pid = owner_name.rpartition(":")
+    if host != socket.gethostname():
+        return True
+    return int(pid) != os.getpid() and Path("/proc", pid).exists()
 
 
 def marked(action_id: str) -> list[int]:

@@ -3,13 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from swarmherd.enact.landing import landed, shortfall
-from swarmherd.enact.processes import end_marked
+from swarmherd.enact.processes import end_marked, owner_lives
 from swarmherd.model import Action, ClusterView, Outcome, Result
+
+ABANDONED_AFTER = timedelta(hours=1)
+"""No action takes this long: an owner that seems to live is another process with the same number."""
+
+
+class Unfinished(Protocol):
+    """A journal entry that was begun and not ended."""
+
+    @property
+    def action(self) -> Action: ...
+
+    @property
+    def started_at(self) -> datetime: ...
+
+    @property
+    def owner(self) -> str: ...
 
 
 def recovered(action: Action, started_at: datetime, view: ClusterView, now: datetime) -> Result:
@@ -24,14 +40,16 @@ def recovered(action: Action, started_at: datetime, view: ClusterView, now: date
 
 
 def recover(
-    unfinished: tuple[Any, ...],
+    unfinished: Iterable[Unfinished],
     look: Callable[[str], ClusterView | None],
     end: Callable[[Result], None],
     clock: Callable[[], datetime],
 ) -> tuple[tuple[Action, Result], ...]:
-    """Ends what still runs of each unfinished entry, and closes it. An entry that Docker cannot tell about stays open."""
+    """Ends what still runs of each entry whose controller is gone, and closes it, if Docker can tell about it."""
     closed = []
     for entry in unfinished:
+        if owner_lives(entry.owner) and clock() - entry.started_at < ABANDONED_AFTER:
+            continue
         end_marked(entry.action.id)
         view = look(entry.action.service)
         if view is None:

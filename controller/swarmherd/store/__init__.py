@@ -38,9 +38,9 @@ class Store:
 
     # ------------------------------------------------------------ the journal
 
-    def begin(self, action: Action, decided_at: datetime, now: datetime) -> None:
+    def begin(self, action: Action, decided_at: datetime, now: datetime, owner: str) -> None:
         """Writes the action with its undo, before anything of it is done (S15)."""
-        row = rows.started(action, decided_at, now) | {"cluster": self._cluster}
+        row = rows.started(action, decided_at, now) | {"cluster": self._cluster, "owner": owner}
         with self._transaction() as connection:
             connection.execute(JOURNAL.insert().values(row))
             _trim(connection, JOURNAL, JOURNAL.c.started_at, KEEP_ENTRIES, JOURNAL.c.cluster == self._cluster)

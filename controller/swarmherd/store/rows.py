@@ -39,6 +39,8 @@ class Entry:
     started_at: datetime
     finished_at: datetime | None
     running_at: datetime | None
+    owner: str
+    """Host and process that began it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def entry(row: Row) -> Entry:
         evidence=evidence_of(row["evidence"]),
     )
     times = {name: row[name] for name in ("decided_at", "started_at", "finished_at", "running_at")}
-    return Entry(action, Outcome(row["outcome"]), row["detail"], **times)
+    return Entry(action, Outcome(row["outcome"]), row["detail"], owner=row["owner"], **times)
 
 
 def remembered(memory: ServiceMemory) -> dict[str, Any]:

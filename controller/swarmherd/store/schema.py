@@ -37,6 +37,7 @@ JOURNAL = sa.Table(
     sa.Column("evidence", sa.JSON, nullable=False),
     sa.Column("outcome", sa.String(16), nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
     sa.Column("decided_at", Utc, nullable=False),
     sa.Column("started_at", Utc, nullable=False),
     sa.Column("finished_at", Utc),

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("evidence", sa.JSON, nullable=False),
         sa.Column("outcome", sa.String(16), nullable=False),
         sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("owner", sa.String(255), nullable=False),
         sa.Column("decided_at", sa.DateTime, nullable=False),
         sa.Column("started_at", sa.DateTime, nullable=False),
         sa.Column("finished_at", sa.DateTime),
