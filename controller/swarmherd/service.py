@@ -30,6 +30,7 @@ from swarmherd.observe import Observer
 from swarmherd.observe.docker import Docker
 from swarmherd.observe.errors import ObserveError
 from swarmherd.observe.inventory import Inventory, fingerprint, read_inventory
+from swarmherd.observe.prometheus import Prometheus
 from swarmherd.policy import ClusterSettings, Mode, Policy, parse_cluster, parse_policy
 from swarmherd.store import Store, default_url, state_directory
 
@@ -142,7 +143,7 @@ def _prometheus(settings: ClusterSettings) -> Prometheus | None:
 
 
 class Runner:
-    """One cluster's cycles. The inventory is read again when a file of it changed: a kill switch holds at once (S19)."""
+    """One cluster's cycles. A change of the inventory is read before the next: a kill switch holds at once (S19)."""
 
     def __init__(
         self, path: Path, mode: Mode | None, interval_seconds: float | None, stopping: threading.Event

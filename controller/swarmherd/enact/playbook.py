@@ -70,9 +70,7 @@ class PlaybookEnactor:
             return self._result(action, started_at, Outcome.GIVEN_UP, str(error))
         manager = self._around.manager()
         if manager is None:
-            return self._result(
-                action, started_at, Outcome.GIVEN_UP, "no manager answers, the playbook was not started"
-            )
+            return self._result(action, started_at, Outcome.GIVEN_UP, "no manager answers; no playbook was run")
         variables = {**action.parameters, "swarmherd_manager": manager}
         seconds = self._around.deadline_seconds
         with ThreadPoolExecutor(1, thread_name_prefix=f"playbook-{action.cluster}") as pool:

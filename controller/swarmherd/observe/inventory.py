@@ -52,7 +52,6 @@ QUESTIONS: Mapping[str, str] = {
     "ssh_extra_args": f"ansible_ssh_extra_args | default({SSH_OPTION.format('ssh_extra_args')})",
     "ssh_executable": f"ansible_ssh_executable | default({SSH_OPTION.format('ssh_executable')})",
     "check_host_keys": SSH_OPTION.format("host_key_checking"),
-    "check_host_keys": SSH_OPTION.format("host_key_checking"),
     "check_host_key": "ansible_ssh_host_key_checking | default(ansible_host_key_checking) | "
     f"default({SSH_OPTION.format('host_key_checking')})",
 }
@@ -75,8 +74,6 @@ class Inventory:
     """Where Ansible looks for collections."""
     check_host_keys: bool = True
     """Whether SSH checks host keys where no host's variable says otherwise."""
-    check_host_keys: bool = True
-    """Whether SSH checks host keys where no host's variable says otherwise."""
 
 
 def read_inventory(path: Path) -> Inventory:
@@ -96,7 +93,6 @@ def read_inventory(path: Path) -> Inventory:
         policy_file=defining_file(path, POLICY),
         managers=tuple(_connection(host, answers[host], path) for host in order),
         collections_paths=tuple(first["collections_paths"]),
-        check_host_keys=_true(first["check_host_keys"]),
         check_host_keys=_true(first["check_host_keys"]),
     )
 
@@ -217,10 +213,6 @@ def _connection(name: str, said: Mapping[str, Any], path: Path) -> Connection:
         return with_url(name, said["docker_host"], ssh, Tls(said["tls_ca"], said["tls_cert"], said["tls_key"]))
     except ValueError as error:
         raise InventoryError(f"{path}: {name}: swarmherd_docker_host: {error}") from error
-
-
-def _true(value: Any) -> bool:
-    return str(value).lower() not in ("false", "no", "off", "0")
 
 
 def _true(value: Any) -> bool:
