@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cycle of one cluster: observe, decide, plan, enact, remember. It calls the steps and does nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from swarmherd.decide import decide
+from swarmherd.decide.memory import remember, remember_result
+from swarmherd.enact import Enactor
+from swarmherd.model import Action, Decision, Direction, Memory, Plan, Result
+from swarmherd.observe import Observe
+from swarmherd.observe.errors import ObserveError
+from swarmherd.plan import plan
+from swarmherd.policy import Policy, PolicyError
+from swarmherd.store import StoreError
+
+log = structlog.get_logger()
+SHOWN = 3
+"""Services that a cycle's sentence speaks of by name."""
+
+
+class Keeps(Protocol):
+    """What a cycle needs of the store."""
+
+    def memory(self) -> Memory: ...
+
+    def remember(self, before: Memory, after: Memory) -> None: ...
+
+    def record(self, decisions: Iterable[Decision], sentence: str, at: datetime, failed: bool = False) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What one cluster's cycles work with."""
+
+    cluster: str
+    policy: Policy
+    observer: Observe
+    enactor: Enactor
+    store: Keeps
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    stopping: Callable[[], bool] = lambda: False
+    """Asked before each action: the one in hand is finished, the next is not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What came of one cycle. `failed` says that it was abandoned, and the sentence why."""
+
+    at: datetime
+    sentence: str
+    failed: bool = False
+    plan: Plan | None = None
+    results: tuple[Result | None, ...] = ()
+    """One for each of the plan's actions that was begun; None where nothing is run (observe mode)."""
+
+
+def run_cycle(open_steps: Callable[[], Steps]) -> Cycle | None:
+    """One cycle, whatever happens in it: an error abandons this cycle, and the next one looks again.
+
+    `open_steps` reads what may have changed since the last cycle. None when not even that could be done.
+    """
+    steps: Steps | None = None
+    try:
+        steps = open_steps()
+        done = cycle(steps)
+    except (ObserveError, PolicyError, StoreError) as error:
+        return _abandoned(steps, f"nothing decided: {error}")
+    except Exception as error:  # the one broad except: a cluster's loop outlives every surprise
+        log.exception("cycle broke off", cluster=steps.cluster if steps else None)
+        return _abandoned(steps, f"nothing decided, the cycle broke off: {type(error).__name__}: {error}")
+    log.info(done.sentence, cluster=steps.cluster, actions=len(done.results))
+    return done
+
+
+def cycle(steps: Steps) -> Cycle:
+    """Raises ObserveError, StoreError, and what is a fault of ours."""
+    now = steps.clock()
+    before = steps.store.memory()
+    view = steps.observer.observe(steps.policy, now)
+    decisions = decide(view, steps.policy, before, now)
+    memory = remember(before, decisions, steps.policy, now)
+    steps.store.remember(before, memory)
+    planned = plan(decisions, view, steps.policy, memory, now, steps.new_id)
+    results = []
+    for action in planned.actions:
+        if steps.stopping():
+            break
+        results.append(act(steps, action, now))
+    done = Cycle(now, sentence(planned, results), plan=planned, results=tuple(results))
+    steps.store.record(planned.decisions, done.sentence, now)
+    return done
+
+
+def act(steps: Steps, action: Action, decided_at: datetime) -> Result | None:
+    """One action, and its result remembered before the next one begins."""
+    result = steps.enactor.enact(action, decided_at)
+    if result is not None:
+        before = steps.store.memory()
+        steps.store.remember(before, remember_result(before, action, result))
+    return result
+
+
+def sentence(planned: Plan, results: Iterable[Result | None]) -> str:
+    """What a person wants to know of this cycle, in one sentence."""
+    outcomes = dict(zip((action.id for action in planned.actions), results, strict=False))
+    said = [_action_sentence(action, outcomes) for action in planned.actions]
+    acted = {action.service for action in planned.actions}
+    still = [d for d in planned.decisions if d.service not in acted]
+    return "; ".join(said + _still(still)) or "nothing is opted in: name a service in the policy or by its labels"
+
+
+def _action_sentence(action: Action, outcomes: Mapping[str, Result | None]) -> str:
+    change = f"{action.service} {action.undo.get('swarmherd_replicas')} -> {action.parameters['swarmherd_replicas']}"
+    if action.id not in outcomes:
+        return f"{change} not begun: stopping"
+    result = outcomes[action.id]
+    if result is None:
+        return f"would scale {change} because {action.reason}"
+    return f"{change} {result.outcome.value.replace('_', ' ')}: {result.detail}; because {action.reason}"
+
+
+def _still(decisions: list[Decision]) -> list[str]:
+    if len(decisions) > SHOWN:
+        wanted = sum(d.direction is not Direction.NONE for d in decisions)
+        blind = sorted(d.service for d in decisions if d.blind)
+        words = f"{len(decisions)} services stay as they are"
+        words += f", {wanted} against their metrics' wish" if wanted else ""
+        return [words + (f", blind: {', '.join(blind[:SHOWN])}" if blind else "")]
+    return [
+        f"{d.service} stays at {d.now}: {d.because}" if d.now is not None else f"{d.service}: {d.because}"
+        for d in decisions
+    ]
+
+
+def _abandoned(steps: Steps | None, why: str) -> Cycle | None:
+    """Says why, and writes it down if that is possible."""
+    log.error(why, cluster=steps.cluster if steps else None)
+    if steps is None:
+        return None
+    now = steps.clock()
+    try:
+        steps.store.record((), why, now, failed=True)
+    except StoreError as error:
+        log.error(str(error), cluster=steps.cluster)
+    return Cycle(now, why, failed=True)

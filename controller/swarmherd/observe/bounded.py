@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answers over HTTP that are bounded in size and in total time (S25).
+
+The timeout of `requests` is for each read of the socket: a server that sends a byte now and then is never late.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+
+import requests
+
+CHUNK_BYTES = 64 * 1024
+
+
+class AnswerTooLarge(requests.RequestException):
+    """The answer is larger than the caller can use; it was not read to its end."""
+
+
+class BoundedAnswers(requests.Session):
+    """A session, or a base of one, whose every answer is read at once, within `max_bytes` and `max_seconds`."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    max_seconds: float = 30.0
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As `requests` does it. Raises AnswerTooLarge, or requests.Timeout when the whole takes too long."""
+        deadline = time.monotonic() + self.max_seconds
+        kwargs["stream"] = True
+        response = super().send(request, **kwargs)
+        try:
+            body = self._body(response, deadline)
+        finally:
+            response.close()
+        response.raw = io.BytesIO(body)
+        return response
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        while chunk := response.raw.read(CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > self.max_bytes:
+                raise AnswerTooLarge(f"the answer is larger than {self.max_bytes} bytes")
+            if time.monotonic() > deadline:
+                raise requests.Timeout(f"the answer was not complete after {self.max_seconds:g} s")
+        return bytes(body)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a Swarm through the first of its managers that answers. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import docker
+import requests
+from docker.errors import APIError, DockerException
+from docker.tls import TLSConfig
+
+from swarmherd.model import Node, Service, Task
+from swarmherd.observe import swarm_objects
+from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers
+from swarmherd.observe.connection import Connection, Tls
+from swarmherd.observe.errors import DockerError, NotManagerError, UnreachableError, UnusableAnswerError
+from swarmherd.observe.tunnel import Tunnel
+
+T = TypeVar("T")
+Document = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmState:
+    """What one manager said in one go."""
+
+    manager: str
+    """The inventory's name of the manager that answered."""
+    nodes: tuple[Node, ...]
+    services: tuple[Service, ...]
+    tasks: tuple[Task, ...]
+
+
+class EngineClient(BoundedAnswers, docker.APIClient):
+    """The SDK's low-level client with bounded answers. Its own methods carry no types: these do."""
+
+    def list_of(self, what: str, filters: Document | None = None) -> list[dict[str, Any]]:
+        """`nodes`, `services` or `tasks`, as Docker's JSON documents."""
+        return list(getattr(self, what)(filters=filters))
+
+
+class Engine:
+    """One engine, connected on first use; every call raises a DockerError of one sentence."""
+
+    def __init__(self, connection: Connection, timeout_seconds: float) -> None:
+        self.connection = connection
+        self._timeout = timeout_seconds
+        self._tunnel: Tunnel | None = None
+        self._client: EngineClient | None = None
+
+    def call(self, ask: Callable[[EngineClient], T]) -> T:
+        """`ask`'s answer. A failed call closes the connection: the next one opens it afresh."""
+        try:
+            return ask(self._connected())
+        except Exception as error:
+            self.close()
+            raise self._explained(error) from error
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
+        self._client = self._tunnel = None
+
+    def _connected(self) -> EngineClient:
+        if self._client is None or (self._tunnel is not None and not self._tunnel.alive):
+            self.close()
+            self._client = self._connect()
+        return self._client
+
+    def _connect(self) -> EngineClient:
+        url = self.connection.url
+        if self.connection.ssh is not None:
+            self._tunnel = Tunnel(self.connection.ssh, self._timeout)
+            url = self._tunnel.url
+        client = EngineClient(
+            base_url=url, version="auto", timeout=math.ceil(self._timeout), tls=_tls(self.connection.tls)
+        )
+        client.max_seconds = self._timeout
+        return client
+
+    def _explained(self, error: Exception) -> DockerError:
+        where = str(self.connection)
+        if isinstance(error, UnreachableError):
+            return UnreachableError(f"{where}: {error}")
+        if isinstance(error, APIError):
+            return _refused(where, error)
+        if isinstance(error, AnswerTooLarge):
+            return UnusableAnswerError(f"{where}: {error}")
+        if isinstance(error, requests.Timeout):
+            return UnreachableError(f"{where}: no answer within {self._timeout:g} s")
+        if isinstance(error, requests.RequestException | DockerException | OSError):
+            return UnreachableError(f"{where}: {_short(error)}")
+        if isinstance(error, KeyError | TypeError | ValueError | AttributeError):
+            return UnusableAnswerError(f"{where}: the answer is not Docker's: {type(error).__name__} {error}")
+        raise error
+
+
+class Docker:
+    """The managers of one Swarm, asked in the inventory's order until one answers as an active manager."""
+
+    def __init__(self, managers: Sequence[Connection], timeout_seconds: float) -> None:
+        self.engines = tuple(Engine(connection, timeout_seconds) for connection in managers)
+
+    def __enter__(self) -> Docker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self) -> SwarmState:
+        """Nodes, services and tasks, all from the same manager. Raises DockerError."""
+        return self._first(lambda engine: engine.call(lambda client: _swarm(client, engine.connection.name)))
+
+    def read_service(self, name: str) -> SwarmState:
+        """The same with one service and its tasks only; `services` is empty when there is none of that name."""
+        return self._first(lambda engine: engine.call(lambda client: _swarm(client, engine.connection.name, name)))
+
+    def manager(self) -> str:
+        """The inventory's name of a manager that answers now: playbooks run there. Raises DockerError."""
+        return self._first(lambda engine: engine.call(lambda client: _manager(client, engine.connection.name)))
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.close()
+
+    def _first(self, ask: Callable[[Engine], T]) -> T:
+        problems = []
+        for engine in self.engines:
+            try:
+                return ask(engine)
+            except DockerError as error:
+                problems.append(error)
+        if len(problems) == 1:
+            raise problems[0]
+        raise UnreachableError("no manager answers: " + "; ".join(str(problem) for problem in problems))
+
+
+def _swarm(client: EngineClient, manager: str, only: str | None = None) -> SwarmState:
+    # Docker's name filter matches prefixes, so the exact name is looked for here.
+    services = [swarm_objects.service(d) for d in client.list_of("services", {"name": only} if only else None)]
+    services = [s for s in services if only is None or s.name == only]
+    names = {s.id: s.name for s in services}
+    tasks = client.list_of("tasks", {"service": only} if only is not None and services else None)
+    return SwarmState(
+        manager=manager,
+        nodes=tuple(swarm_objects.node(d) for d in client.list_of("nodes")),
+        services=tuple(services),
+        # A task whose service is gone is on its way out, and nothing of ours.
+        tasks=tuple(swarm_objects.task(d, names[d["ServiceID"]]) for d in tasks if d.get("ServiceID") in names),
+    )
+
+
+def _manager(client: EngineClient, name: str) -> str:
+    swarm = client.info()["Swarm"]
+    if not swarm.get("ControlAvailable"):
+        raise UnreachableError(f"is no manager of a Swarm (its Swarm state is {swarm.get('LocalNodeState')})")
+    return name
+
+
+def _tls(tls: Tls) -> TLSConfig | bool:
+    if not (tls.ca or tls.cert):
+        return False
+    pair = (tls.cert, tls.key) if tls.cert and tls.key else None
+    return TLSConfig(client_cert=pair, ca_cert=tls.ca or None, verify=bool(tls.ca))
+
+
+def _refused(where: str, error: APIError) -> DockerError:
+    said = str(error.explanation or error).strip()[:300]
+    if error.status_code == requests.codes.service_unavailable:
+        return NotManagerError(f"{where}: {said}")
+    return UnusableAnswerError(f"{where}: {said}")
+
+
+def _short(error: BaseException) -> str:
+    """The innermost cause: the outer ones of urllib3 are long and say less."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return str(getattr(error, "strerror", None) or error)[:300]

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads Prometheus through prometheus-api-client. Whatever is not one fresh finite number is unknown (S1).
+
+How staleness is seen. The answer of an instant query carries the time of its evaluation, not of its samples, so:
+
+- Each query is evaluated at a time that we give, with `lookback_delta` of three scrape intervals: Prometheus 2.43 and
+  later then ignore older samples. Older servers ignore the parameter and look back five minutes. There a target that
+  is gone still ends its series at once (Prometheus writes a staleness marker); only exporters that set their own
+  timestamps slip through, and a query over a window (`rate(x[1m])`, `last_over_time(x[45s])`) closes that gap.
+- A Prometheus that scrapes nothing any more (restarted, out of disk, its clock off) is found by the age of the newest
+  `up`, asked once per cycle. Without a fresh `up` nothing that it says is believed.
+- An answer that carries another time than the one asked for, as a cache in between may give it, is stale too.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
+from swarmherd.model import MetricQuery, MetricScope, Reading, Sample
+from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers
+
+STALE_INTERVALS = 3
+MAX_BYTES = 4 * 1024 * 1024
+FRESHNESS = "max(timestamp(up))"
+FRESHNESS_METRIC = "up"
+
+
+class UnusableAnswer(Exception):  # noqa: N818  (caught in this file; it is a reading's problem and no error of ours)
+    """Why an answer says nothing, in a few words."""
+
+
+class _Session(BoundedAnswers):
+    """The client's `custom_query` drops warnings, and a warning means that data is missing: they are seen here."""
+
+    max_bytes = MAX_BYTES
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        response = super().send(request, **kwargs)
+        if response.ok:
+            _refuse_incomplete(response)
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of an instant vector."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+class Prometheus:
+    """One server. `timeout_seconds` bounds each call, three times that all of a cycle's together."""
+
+    def __init__(self, url: str, timeout_seconds: float, scrape_interval_seconds: float) -> None:
+        self._timeout = timeout_seconds
+        self._stale_seconds = STALE_INTERVALS * scrape_interval_seconds
+        session = _Session()
+        session.max_seconds = timeout_seconds
+        self._client = PrometheusConnect(url.rstrip("/"), session=session, retry=Retry(0), timeout=timeout_seconds)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def query(self, promql: str, now: datetime) -> Reading:
+        """The one number that `promql` answers at `now`, or why there is none."""
+        try:
+            return Reading(_single(self._vector(promql, now)), now, promql)
+        except UnusableAnswer as problem:
+            return Reading(None, now, promql, str(problem))
+
+    def fresh(self, now: datetime) -> Reading:
+        """The age in seconds of the newest scrape, or why nothing that this server says can be believed."""
+        newest = self.query(FRESHNESS, now)
+        if newest.value is None:
+            empty = newest.problem == "no series"
+            return Reading(None, now, FRESHNESS, "Prometheus scrapes nothing" if empty else newest.problem)
+        age = now.timestamp() - newest.value
+        if age > self._stale_seconds:
+            return Reading(None, now, FRESHNESS, f"stale: Prometheus' newest scrape is {age:.0f} s old")
+        return Reading(age, now, FRESHNESS)
+
+    def sample(self, queries: Iterable[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:
+        """Every query's answer, by service and metric. Never raises for what Prometheus says or does not say."""
+        deadline = time.monotonic() + 3 * self._timeout
+        asked = tuple(queries)
+        problem = self.fresh(now).problem if asked else ""
+        samples = {}
+        for query in asked:
+            if not problem and time.monotonic() > deadline:
+                problem = f"not asked: Prometheus took more than {3 * self._timeout:g} s for the queries before"
+            samples[(query.service, query.metric)] = unknown(query, now, problem) if problem else self._ask(query, now)
+        return MappingProxyType(samples)
+
+    def _ask(self, query: MetricQuery, now: datetime) -> Sample:
+        if query.scope is MetricScope.SERVICE:
+            return Sample(whole=self.query(query.promql, now))
+        try:
+            return Sample(by_task=_by_task(self._vector(query.promql, now), query, now))
+        except UnusableAnswer as problem:
+            return unknown(query, now, str(problem))
+
+    def _vector(self, promql: str, now: datetime) -> list[Series]:
+        parameters = {
+            "time": f"{now.timestamp():.3f}",
+            "timeout": f"{math.ceil(self._timeout * 1000)}ms",
+            "lookback_delta": f"{math.ceil(self._stale_seconds)}s",
+        }
+        try:
+            answer = self._client.custom_query(promql, params=parameters)
+        except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError, TypeError) as error:
+            raise UnusableAnswer(self._explained(error)) from error
+        return _series(answer, now.timestamp(), self._stale_seconds)
+
+    def _explained(self, error: Exception) -> str:
+        if isinstance(error, AnswerTooLarge):
+            return str(error)
+        if isinstance(error, requests.Timeout):
+            return f"no answer within {self._timeout:g} s"
+        if isinstance(error, requests.JSONDecodeError | KeyError | TypeError):
+            return "the answer is not Prometheus' JSON"
+        if isinstance(error, requests.ConnectionError):
+            return "Prometheus cannot be reached"
+        return f"Prometheus refused: {str(error)[:200]}"
+
+
+def unknown(query: MetricQuery, now: datetime, problem: str) -> Sample:
+    """No answer at all: known as such for the whole service, whatever the query's scope."""
+    return Sample(whole=Reading(None, now, query.promql, problem))
+
+
+def _refuse_incomplete(response: requests.Response) -> None:
+    answer = response.json()
+    if not isinstance(answer, dict) or answer.get("status") != "success":
+        raise UnusableAnswer("the answer is not Prometheus' JSON")
+    # Some versions list mere hints among the warnings; they start with this word.
+    warnings = [str(w) for w in answer.get("warnings") or () if not str(w).startswith("PromQL info")]
+    if warnings:
+        raise UnusableAnswer(f"incomplete: {warnings[0][:200]}")
+
+
+def _series(answer: Any, asked_at: float, stale_seconds: float) -> list[Series]:
+    """An instant vector's series, or a scalar as one series without labels."""
+    if not isinstance(answer, list):
+        raise UnusableAnswer("the answer is not Prometheus' JSON")
+    if len(answer) == 2 and not isinstance(answer[0], dict):
+        return [Series({}, _number(answer, asked_at, stale_seconds))]
+    try:
+        return [Series(s["metric"], _number(s["value"], asked_at, stale_seconds)) for s in answer]
+    except (KeyError, TypeError) as error:
+        raise UnusableAnswer("the query answers no instant vector") from error
+
+
+def _number(pair: Any, asked_at: float, stale_seconds: float) -> float:
+    try:
+        at, value = float(pair[0]), float(pair[1])
+    except (ValueError, IndexError) as error:
+        raise UnusableAnswer("the answer holds no number") from error
+    if abs(asked_at - at) > stale_seconds:
+        raise UnusableAnswer(f"stale: the answer is of {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    return value
+
+
+def _single(series: list[Series]) -> float:
+    if not series:
+        raise UnusableAnswer("no series")
+    if len(series) > 1:
+        raise UnusableAnswer(f"{len(series)} series where one is expected")
+    value = series[0].value
+    if not math.isfinite(value):
+        raise UnusableAnswer(f"the value is {value}")
+    return value
+
+
+def _by_task(series: list[Series], query: MetricQuery, now: datetime) -> Mapping[str, Reading]:
+    """One reading per task. Two series for one task, or a value that is no number, leave that task unknown."""
+    found: dict[str, list[Series]] = {}
+    for one in series:
+        found.setdefault(one.labels.get(query.task_label, ""), []).append(one)
+    if not series:
+        raise UnusableAnswer("no series")
+    if "" in found:
+        raise UnusableAnswer(f"a series carries no label {query.task_label}")
+    return MappingProxyType({task: _reading(ones, query.promql, now) for task, ones in found.items()})
+
+
+def _reading(series: list[Series], source: str, now: datetime) -> Reading:
+    try:
+        return Reading(_single(series), now, source)
+    except UnusableAnswer as problem:
+        return Reading(None, now, source, str(problem))

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model's values as rows of the tables, nested ones as JSON documents, and back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from swarmherd.model import (
+    Action,
+    Decision,
+    Direction,
+    Evidence,
+    Outcome,
+    Pause,
+    Reading,
+    Recommendation,
+    Result,
+    ServiceMemory,
+)
+
+PLAIN = ("last_up_at", "last_down_at", "last_version", "last_failure_at", "failures", "blind_cycles", "good_cycles")
+Row = RowMapping
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the journal: an action, and what became of it."""
+
+    action: Action
+    outcome: Outcome
+    detail: str
+    decided_at: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    running_at: datetime | None
+    owner: str
+    """Host and process that began it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision, and when it was taken."""
+
+    decision: Decision
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One cycle's sentence."""
+
+    at: datetime
+    sentence: str
+    failed: bool
+
+
+def started(action: Action, decided_at: datetime, now: datetime) -> dict[str, Any]:
+    """An action that is about to be done, as the journal holds it."""
+    return {
+        "id": action.id,
+        "kind": action.kind,
+        "service": action.service,
+        "parameters": dict(action.parameters),
+        "undo": dict(action.undo),
+        "reason": action.reason,
+        "evidence": evidence_documents(action.evidence),
+        "outcome": Outcome.STARTED.value,
+        "detail": "",
+        "decided_at": decided_at,
+        "started_at": now,
+    }
+
+
+def ended(result: Result) -> dict[str, Any]:
+    """What an action's end changes of its entry."""
+    return {
+        "outcome": result.outcome.value,
+        "detail": result.detail,
+        "finished_at": result.finished_at,
+        "running_at": result.running_at,
+        "version": result.version,
+    }
+
+
+def entry(row: Row) -> Entry:
+    action = Action(
+        id=row["id"],
+        kind=row["kind"],
+        cluster=row["cluster"],
+        service=row["service"],
+        parameters=MappingProxyType(row["parameters"]),
+        undo=MappingProxyType(row["undo"]),
+        reason=row["reason"],
+        evidence=evidence_of(row["evidence"]),
+    )
+    times = {name: row[name] for name in ("decided_at", "started_at", "finished_at", "running_at")}
+    return Entry(action, Outcome(row["outcome"]), row["detail"], owner=row["owner"], **times)
+
+
+def remembered(memory: ServiceMemory) -> dict[str, Any]:
+    row = {name: getattr(memory, name) for name in PLAIN}
+    return row | {"recommendations": recommendation_documents(memory.recommendations)}
+
+
+def service_memory(row: Row) -> ServiceMemory:
+    plain = {name: row[name] for name in PLAIN}
+    return ServiceMemory(**plain, recommendations=recommendations_of(row["recommendations"]))
+
+
+def pause(row: Row) -> Pause:
+    return Pause(row["who"], row["why"], row["at"], row["service"], Direction(row["direction"]))
+
+
+def decided(decision: Decision, at: datetime) -> dict[str, Any]:
+    return {
+        "service": decision.service,
+        "at": at,
+        "replicas_now": decision.now,
+        "replicas_then": decision.then,
+        "wish": decision.wish,
+        "blind": decision.blind,
+        "version": decision.version,
+        "reasons": list(decision.reasons),
+        "evidence": evidence_documents(decision.evidence),
+    }
+
+
+def decision(row: Row) -> Decision:
+    return Decision(
+        service=row["service"],
+        now=row["replicas_now"],
+        then=row["replicas_then"],
+        wish=row["wish"],
+        reasons=tuple(row["reasons"]),
+        evidence=evidence_of(row["evidence"]),
+        blind=row["blind"],
+        version=row["version"],
+    )
+
+
+def evidence_documents(evidence: Iterable[Evidence]) -> list[dict[str, Any]]:
+    return [
+        {
+            "metric": e.metric,
+            "value": e.reading.value,
+            "at": e.reading.at.isoformat(),
+            "source": e.reading.source,
+            "problem": e.reading.problem,
+            "target": e.target,
+            "wish": e.wish,
+        }
+        for e in evidence
+    ]
+
+
+def evidence_of(documents: Sequence[dict[str, Any]]) -> tuple[Evidence, ...]:
+    return tuple(
+        Evidence(
+            metric=d["metric"],
+            reading=Reading(d["value"], datetime.fromisoformat(d["at"]), d["source"], d["problem"]),
+            target=d["target"],
+            wish=d["wish"],
+        )
+        for d in documents
+    )
+
+
+def recommendation_documents(recommendations: Iterable[Recommendation]) -> list[dict[str, Any]]:
+    return [{"at": r.at.isoformat(), "replicas": r.replicas} for r in recommendations]
+
+
+def recommendations_of(documents: Sequence[dict[str, Any]]) -> tuple[Recommendation, ...]:
+    return tuple(Recommendation(datetime.fromisoformat(d["at"]), d["replicas"]) for d in documents)

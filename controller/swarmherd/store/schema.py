@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables as SQLAlchemy Core sees them. Their making and changing is `migrations`' work."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+
+class Utc(sa.TypeDecorator[datetime]):
+    """An aware datetime in UTC; SQLite and PostgreSQL alike hold it without a zone."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's)
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's)
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+METADATA = sa.MetaData()
+
+JOURNAL = sa.Table(
+    "journal",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("cluster", sa.String(255), nullable=False),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("service", sa.String(255), nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("undo", sa.JSON, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("decided_at", Utc, nullable=False),
+    sa.Column("started_at", Utc, nullable=False),
+    sa.Column("finished_at", Utc),
+    sa.Column("running_at", Utc),
+    sa.Column("version", sa.BigInteger),
+    sa.Index("journal_by_time", "cluster", "started_at"),
+)
+
+MEMORY = sa.Table(
+    "memory",
+    METADATA,
+    sa.Column("cluster", sa.String(255), primary_key=True),
+    sa.Column("service", sa.String(255), primary_key=True),
+    sa.Column("last_up_at", Utc),
+    sa.Column("last_down_at", Utc),
+    sa.Column("last_version", sa.BigInteger),
+    sa.Column("last_failure_at", Utc),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("blind_cycles", sa.Integer, nullable=False),
+    sa.Column("good_cycles", sa.Integer, nullable=False),
+    sa.Column("recommendations", sa.JSON, nullable=False),
+)
+
+PAUSES = sa.Table(
+    "pauses",
+    METADATA,
+    sa.Column("cluster", sa.String(255), primary_key=True),
+    sa.Column("service", sa.String(255), primary_key=True),
+    sa.Column("direction", sa.String(8), primary_key=True),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", Utc, nullable=False),
+)
+
+DECISIONS = sa.Table(
+    "decisions",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("cluster", sa.String(255), nullable=False),
+    sa.Column("service", sa.String(255), nullable=False),
+    sa.Column("at", Utc, nullable=False),
+    sa.Column("replicas_now", sa.Integer),
+    sa.Column("replicas_then", sa.Integer),
+    sa.Column("wish", sa.Integer),
+    sa.Column("blind", sa.Boolean, nullable=False),
+    sa.Column("version", sa.BigInteger),
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Index("decisions_by_service", "cluster", "service", "id"),
+)
+
+CYCLES = sa.Table(
+    "cycles",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("cluster", sa.String(255), nullable=False),
+    sa.Column("at", Utc, nullable=False),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("failed", sa.Boolean, nullable=False),
+    sa.Index("cycles_by_time", "cluster", "id"),
+)
