@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+DRIVER = "driver"
+"""The name under which demo/run.py notes itself."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -33,12 +35,11 @@ class Child:
         return BOOT.read_text().strip() == self.boot and start_time(self.pid) == self.started
 
     def signal(self, number: signal.Signals) -> None:
-        """Signals the child's process group, which it leads; nobody, when it is gone."""
+        """Signals the child and the process group that it leads; nobody, when it is gone."""
         if self.alive():
             with contextlib.suppress(ProcessLookupError):
-                group = os.getpgid(self.pid)
-                # A child that does not lead its group (the driver itself) is signalled alone.
-                os.killpg(group, number) if group == self.pid else os.kill(self.pid, number)
+                # The driver's group is its shell's affair: make, or a pipe it writes to.
+                os.kill(self.pid, number) if self.name == DRIVER else os.killpg(self.pid, number)
 
     def end(self, patience_seconds: float) -> bool:
         """SIGTERM, and past the patience SIGKILL. False when even that did not end it."""

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,11 @@ from typing import Any
 import docker
 import requests
 
-from swarmherd.observe.connection import Ssh
-from swarmherd.observe.errors import UnreachableError
-from swarmherd.observe.tunnel import Tunnel
+from demo.tunnel import Tunnel, TunnelError
 
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 5.0
-UNREADABLE = (docker.errors.DockerException, requests.RequestException, UnreachableError)
+READ_SECONDS = 5
+UNREADABLE = (docker.errors.DockerException, requests.RequestException, TunnelError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,10 @@ class Look:
 def look(client: docker.APIClient, service: str, now: float) -> Look:
     """Raises docker.errors.DockerException or requests.RequestException when Docker does not tell."""
     nodes = client.nodes()
-    spec = client.inspect_service(service)["Spec"]
-    tasks = client.tasks(filters={"service": service, "desired-state": "running"})
+    spec = client.inspect_service(service)["Spec"]  # type: ignore[no-untyped-call]
+    tasks = client.tasks(  # type: ignore[no-untyped-call]
+        filters={"service": service, "desired-state": "running"}
+    )
     return assemble(nodes, spec["Mode"]["Replicated"]["Replicas"], tasks, now)
 
 
@@ -74,8 +75,8 @@ class Watcher:
     A look that fails leaves no line: unknown is not zero. The next one connects anew.
     """
 
-    def __init__(self, manager: Ssh, service: str, log: Path) -> None:
-        self.manager, self.service, self.log = manager, service, log
+    def __init__(self, connect: Callable[[], Tunnel], service: str, log: Path) -> None:
+        self.connect, self.service, self.log = connect, service, log
         self.latest: Look | None = None
         self.problem = ""
         self.engine_version = ""
@@ -117,7 +118,7 @@ class Watcher:
                 self._disconnect()
 
     def _connect(self) -> docker.APIClient:
-        self._tunnel = Tunnel(self.manager, CONNECT_SECONDS)
+        self._tunnel = self.connect()
         self._client = docker.APIClient(base_url=self._tunnel.url, version="auto", timeout=READ_SECONDS)
         self.engine_version = self._client.version()["Version"]
         return self._client

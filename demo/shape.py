@@ -16,8 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
-LAB_NETWORK = ipaddress.ip_network("10.213.0.0/24")
 LONGEST_SECONDS = 900.0
+PRIVATE_NETWORKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
 
 class TrafficError(Exception):
@@ -119,10 +119,11 @@ class Traffic:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Traffic:
-        """Reads DEMO_TARGET, DEMO_TRAFFIC_LOG, SHAPE, SEED and STRETCH. Raises TrafficError, naming the variable."""
+        """Reads DEMO_TARGET, DEMO_TRAFFIC_LOG, LAB_SUBNET, SHAPE, SEED, STRETCH. Raises TrafficError, naming one."""
         if not (log := environment.get("DEMO_TRAFFIC_LOG", "")):
             raise TrafficError("DEMO_TRAFFIC_LOG: not set; give the file to write a line per second to")
-        return cls(allowed_target(environment.get("DEMO_TARGET", "")), Path(log), chosen_shape(environment))
+        target = allowed_target(environment.get("DEMO_TARGET", ""), lab_network(environment))
+        return cls(target, Path(log), chosen_shape(environment))
 
 
 def chosen_shape(environment: Mapping[str, str]) -> Shape:
@@ -146,16 +147,28 @@ def stretch(text: str, seconds: float) -> float:
     return factor
 
 
-def allowed_target(url: str) -> str:
+def lab_network(environment: Mapping[str, str]) -> ipaddress.IPv4Network:
+    """The lab's addresses, from LAB_SUBNET (10.213.0). Raises TrafficError for a network that is not private."""
+    subnet = environment.get("LAB_SUBNET") or "10.213.0"
+    try:
+        network = ipaddress.IPv4Network(f"{subnet}.0/24")
+    except ValueError:
+        network = None
+    if network is None or not any(network.subnet_of(private) for private in PRIVATE_NETWORKS):
+        raise TrafficError(f"LAB_SUBNET: {subnet!r} is not the first three numbers of a private network, as 10.213.0")
+    return network
+
+
+def allowed_target(url: str, lab: ipaddress.IPv4Network) -> str:
     """The same URL. Raises TrafficError for anything but loopback and the lab: this program makes load."""
     host = urlsplit(url).hostname or ""
     try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+        address = ipaddress.IPv4Address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         address = None
-    allowed = address is not None and (address.is_loopback or address in LAB_NETWORK)
+    allowed = address is not None and (address.is_loopback or address in lab)
     if not (allowed and url.startswith("http://")):
         raise TrafficError(
-            f"DEMO_TARGET: {url!r} is refused; traffic goes only to http:// on loopback or on the lab's {LAB_NETWORK}"
+            f"DEMO_TARGET: {url!r} is refused; traffic goes only to http:// on loopback or on the lab's {lab}"
         )
     return url

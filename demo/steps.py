@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +30,10 @@ class DemoError(Exception):
         self.status = status
 
 
+class InterruptedDemoError(DemoError):
+    """Somebody wants the demo to end now."""
+
+
 @dataclass
 class Screen:
     """Progress, one line when a step begins and one when it ends; `seconds` is the time since the command."""
@@ -42,8 +48,10 @@ class Screen:
         return time.time() - self.began
 
     def say(self, text: str) -> None:
-        sys.stdout.write(f"[{self.seconds():5.0f} s] {text}\n")
-        sys.stdout.flush()
+        # A terminal or pipe that went away must not keep the lab from being taken down.
+        with contextlib.suppress(OSError):
+            sys.stdout.write(f"[{self.seconds():5.0f} s] {text}\n")
+            sys.stdout.flush()
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
@@ -61,30 +69,48 @@ class Runner:
     children: Children
     logs: Path
     env: dict[str, str]
+    halt: threading.Event
+    """Set when the demo is to end: every wait looks at it."""
     count: int = 0
+    latest: Path = Path()
+    """The log of the command that was started last."""
 
     def log_for(self, name: str) -> Path:
         self.count += 1
-        return self.logs / f"{self.count:02d}-{name}.log"
+        self.latest = self.logs / f"{self.count:02d}-{name}.log"
+        return self.latest
+
+    def start(self, name: str, command: list[str]) -> tuple[subprocess.Popen[bytes], Path]:
+        """A child that runs on, and its log. Raises DemoError when there is no such program."""
+        log = self.log_for(name)
+        try:
+            return self.children.start(name, command, log, self.env), log
+        except OSError as error:
+            raise DemoError(f"{command[0]} cannot be started: {error.strerror}; run make setup", status=2) from error
 
     def run(self, name: str, command: list[str], deadline_seconds: float) -> str:
         """The command's output, standard error included.
 
         Raises DemoError when it fails or does not end in time; its process group is gone then.
         """
-        log = self.log_for(name)
-        process = self.children.start(name, command, log, self.env)
+        process, log = self.start(name, command)
+        deadline = time.monotonic() + deadline_seconds
         try:
-            status = process.wait(deadline_seconds)
-        except subprocess.TimeoutExpired:
-            raise DemoError(f"{name} did not end within {deadline_seconds:g} s", log) from None
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    raise DemoError(f"{name} did not end within {deadline_seconds:g} s", log)
+                self.pause(0.1)
         finally:
-            # Also when Ctrl-C comes while we wait.
             if process.poll() is None:
                 stop(process, patience_seconds=5.0)
-        if status:
-            raise DemoError(f"{name} failed with exit status {status}", log, status)
+        if process.returncode:
+            raise DemoError(f"{name} failed with exit status {process.returncode}", log, process.returncode)
         return read(log)
+
+    def pause(self, seconds: float) -> None:
+        """Waits between two looks. Raises InterruptedDemoError as soon as the demo is to end."""
+        if self.halt.wait(seconds):
+            raise InterruptedDemoError("interrupted")
 
 
 def stop(process: subprocess.Popen[bytes], patience_seconds: float) -> int:
