@@ -15,8 +15,8 @@ from typing import Literal
 
 Points = Sequence[tuple[float, float]]
 
-WIDTH, HEIGHT = 960, 270
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 30, 30
+WIDTH, HEIGHT = 960, 284
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 44, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,13 @@ def chart(
 def drawn_band(frame: Frame, band: Band, number: int) -> str:
     left, right = frame.x(band.start), frame.x(band.end)
     shade = tag(
-        "rect", x=left, y=TOP - 20, width=round(right - left, 1), height=HEIGHT - TOP - BOTTOM + 20,
+        "rect", x=left, y=0, width=round(right - left, 1), height=HEIGHT - BOTTOM,
         class_=f"band band-{number % 2}",
     )  # fmt: skip
     # A name that does not fit its stretch is left out: about seven units a letter.
     if right - left < 7 * len(band.name):
         return shade
-    return shade + tag("text", text(band.name), x=round((left + right) / 2, 1), y=TOP - 7, class_="band-name")
+    return shade + tag("text", text(band.name), x=round((left + right) / 2, 1), y=17, class_="band-name")
 
 
 def drawn_level(frame: Frame, level: float) -> str:

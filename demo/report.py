@@ -54,9 +54,9 @@ def opening(recording: Recording) -> str:
     told = figures.report(recording)
     lost = "none was lost" if not told["requests_failed"] else f"{told['requests_failed']} were lost"
     return (
-        f"{told['requests_sent']:,} requests were sent to a shop on {told['nodes']} hosts and {lost}, while the controller"
-        f" moved between {told['replicas_min']} and {told['replicas_max']} replicas, every change made by a playbook"
-        " and seen in Docker."
+        f"{told['requests_sent']:,} requests were sent to a shop on {told['nodes']} hosts and {lost}, while the"
+        f" controller moved between {told['replicas_min']} and {told['replicas_max']} replicas, every change made by a"
+        " playbook and seen in Docker."
     )
 
 
@@ -67,9 +67,9 @@ def tiles(recording: Recording) -> str:
     shown = [
         (f"{sent:,}", "requests sent"),
         (f"{lost:,}", f"lost, {100 * lost / sent:.2f} %" if sent else "lost"),
-        (f"{told['replicas_min']} – {told['replicas_max']}", "replicas"),
+        (f"{told['replicas_min']} to {told['replicas_max']}", "replicas"),
         (f"{told['scale_ups']} ▲ {told['scale_downs']} ▼", "scaled up, down"),
-        (seconds(took["median"]), f"decision to running; at most {seconds(took['max'])}"),
+        (seconds(took["median"]), f"decision to running, most {seconds(took['max'])}"),
         (clock(told["total_seconds"]), f"in all; {clock(told['setup_seconds'])} to set up"),
     ]
     cards = (tag("div", tag("dd", text(value)), tag("dt", text(name))) for value, name in shown)
@@ -77,7 +77,7 @@ def tiles(recording: Recording) -> str:
 
 
 def seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f} s"
+    return "not known" if value is None else f"{value:.1f} s"
 
 
 # ---------------------------------------------------------------- the pictures
@@ -102,14 +102,14 @@ def pictures(recording: Recording, shape_name: str) -> list[str]:
     marks = [mark(s, origin) for s in recording.scalings if s.done]
     told = figures.report(recording)
     peak = max(line["offered"] for line in recording.traffic)
+    load_told = f"Offered up to {peak:g} per second; {told['requests_failed']} of {told['requests_sent']} were lost."
+    counts_told = f"From {told['replicas_min']} to {told['replicas_max']} replicas; an arrow for each decision."
+    latency_told = "How long served requests took, second by second."
     return [
-        figure(f"Requests per second ({shape_name})", f"Offered up to {peak:g} per second; {told['requests_failed']} of"
-               f" {told['requests_sent']} were lost.", load, length, bands),
-        figure("Replicas", f"From {told['replicas_min']} to {told['replicas_max']} replicas; an arrow where the controller"
-               " decided.", counts, length, bands, marks, whole_numbers=True),
-        figure("Waiting for an answer, milliseconds", "How long served requests took, second by second.",
-               latency, length, bands),
-    ]  # fmt: skip
+        figure(f"Requests per second ({shape_name})", load_told, load, length, bands),
+        figure("Replicas", counts_told, counts, length, bands, marks, whole_numbers=True),
+        figure("Waiting for an answer, in milliseconds", latency_told, latency, length, bands),
+    ]
 
 
 def load_series(traffic: Sequence[Record], origin: float) -> list[Series]:

@@ -41,17 +41,13 @@ class Settings:
             lab_network(environment)
         except TrafficError as error:
             raise DemoError(str(error), status=2) from error
-        name = (
-            "day" if environment.get("SHAPE", "day") in ("", "day") else f"random, seed {environment.get('SEED') or 1}"
-        )
+        seed = environment.get("SEED") or "1"
         return cls(
             began=began(environment.get("DEMO_BEGAN", ""), time.time()),
             nodes=nodes(environment.get("NODES") or "3"),
             keep=environment.get("KEEP", "") not in ("", "0", "no", "false"),
             shape=shape,
-            shape_name=f"random, seed {environment.get('SEED') or 1}"
-            if environment.get("SHAPE") == "random"
-            else "day",
+            shape_name=f"random, seed {seed}" if environment.get("SHAPE") == "random" else "day",
             subnet=environment.get("LAB_SUBNET") or "10.213.0",
         )
 
