@@ -213,7 +213,7 @@ def say(text: str) -> None:
 
 def run(settings: Settings) -> int:
     shop = Shop(settings)
-    REGISTRY.register(shop)  # type: ignore[arg-type]
+    REGISTRY.register(shop)
     handler = type("ShopHandler", (Handler,), {"shop": shop})
     try:
         server = Server(("", settings.port), handler)
