@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's API: the only file of the modules that talks to Docker.
+
+It uses the low-level client of the Docker SDK for Python, from 5.0.3 on, with the calls that all versions since share.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from ansible.module_utils.basic import env_fallback
+
+from ._errors import NotFound, SwarmError, VersionConflict
+
+IMPORT_ERROR: Optional[str] = None
+try:
+    import docker
+    import docker.errors
+    import docker.tls
+    import requests.exceptions
+except ImportError:
+    IMPORT_ERROR = traceback.format_exc()
+
+Document = Dict[str, Any]
+"""A document as the engine's API gives it."""
+
+OUT_OF_SEQUENCE = "update out of sequence"
+NOT_A_MANAGER = ("not a swarm manager", "only be used on a manager", "worker nodes can't be used")
+
+
+def connection_options() -> Dict[str, Dict[str, Any]]:
+    """The argument spec of the doc fragment `docker`."""
+    return {
+        "docker_host": {
+            "type": "str",
+            "default": "unix:///var/run/docker.sock",
+            "fallback": (env_fallback, ["DOCKER_HOST"]),
+            "aliases": ["docker_url"],
+        },
+        "api_version": {
+            "type": "str",
+            "default": "auto",
+            "fallback": (env_fallback, ["DOCKER_API_VERSION"]),
+            "aliases": ["docker_api_version"],
+        },
+        "timeout": {"type": "int", "default": 60, "fallback": (env_fallback, ["DOCKER_TIMEOUT"])},
+        "tls": {"type": "bool", "default": False, "fallback": (env_fallback, ["DOCKER_TLS"])},
+        "validate_certs": {
+            "type": "bool",
+            "default": False,
+            "fallback": (env_fallback, ["DOCKER_TLS_VERIFY"]),
+            "aliases": ["tls_verify"],
+        },
+        "ca_path": {"type": "path", "aliases": ["ca_cert", "tls_ca_cert", "cacert_path"]},
+        "client_cert": {"type": "path", "aliases": ["tls_client_cert", "cert_path"]},
+        "client_key": {"type": "path", "aliases": ["tls_client_key", "key_path"]},
+    }
+
+
+def connect(params: Mapping[str, Any]) -> Swarm:
+    """An engine that answered once. Raises SwarmError when it did not, or where the options contradict each other."""
+    url = params["docker_host"]
+    try:
+        api = docker.APIClient(
+            base_url=url, version=params["api_version"], timeout=params["timeout"], tls=_tls(params) or False
+        )
+    except (docker.errors.DockerException, requests.exceptions.RequestException, ValueError) as error:
+        raise SwarmError(f"the Docker engine at {url} does not answer: {error}") from error
+    return Swarm(api, url)
+
+
+def _tls(params: Mapping[str, Any]) -> Any:
+    """TLS settings as the docker command takes them, or None for a plain connection."""
+    if not (params["tls"] or params["validate_certs"]):
+        return None
+    files = {
+        "ca_path": params.get("ca_path") or _from_cert_path("ca.pem"),
+        "client_cert": params.get("client_cert") or _from_cert_path("cert.pem"),
+        "client_key": params.get("client_key") or _from_cert_path("key.pem"),
+    }
+    if bool(files["client_cert"]) != bool(files["client_key"]):
+        raise SwarmError("client_cert and client_key belong together; give both or neither")
+    pair = (files["client_cert"], files["client_key"]) if files["client_cert"] else None
+    try:
+        return docker.tls.TLSConfig(
+            client_cert=pair,
+            ca_cert=files["ca_path"] if params["validate_certs"] else None,
+            verify=params["validate_certs"],
+        )
+    except docker.errors.TLSParameterError as error:
+        raise SwarmError(f"the TLS options cannot be used: {error}") from error
+
+
+def _from_cert_path(name: str) -> Optional[str]:
+    folder = os.environ.get("DOCKER_CERT_PATH")
+    path = os.path.join(folder, name) if folder else None
+    return path if path and os.path.exists(path) else None
+
+
+class Swarm:
+    """The reads and writes of one engine that the modules need. Every failure is a SwarmError."""
+
+    def __init__(self, api: Any, url: str = "") -> None:
+        self._api = api
+        self._url = url
+
+    def _ask(self, doing: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        except docker.errors.NotFound as error:
+            raise NotFound(f"cannot {doing}: {_reason(error)}") from error
+        except docker.errors.APIError as error:
+            raise _translated(doing, _reason(error)) from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise SwarmError(f"cannot {doing}: the engine at {self._url} did not answer: {error}") from error
+
+    # ------------------------------------------------------------ reads
+
+    def info(self) -> Document:
+        return self._ask("read the engine's state", self._api.info)
+
+    def swarm(self) -> Document:
+        return self._ask("read the Swarm", self._api.inspect_swarm)
+
+    def nodes(self, filters: Optional[Document] = None) -> List[Document]:
+        return self._ask("list the nodes", self._api.nodes, filters=filters)
+
+    def services(self, filters: Optional[Document] = None) -> List[Document]:
+        return self._ask("list the services", self._api.services, filters=filters)
+
+    def tasks(self, filters: Optional[Document] = None) -> List[Document]:
+        return self._ask("list the tasks", self._api.tasks, filters=filters)
+
+    def networks(self) -> List[Document]:
+        return self._ask("list the networks", self._api.networks)
+
+    def service(self, name: str) -> Document:
+        """The service called `name` exactly, or with that id. Raises NotFound.
+
+        Docker takes the beginning of an id as well, which could be a name that is simply not there.
+        """
+        found = self._ask(f"read the service {name}", self._api.inspect_service, name)
+        if name not in (found["ID"], found["Spec"]["Name"]):
+            raise NotFound(f"the Swarm has no service {name}")
+        return found
+
+    def find_service(self, name: str) -> Optional[Document]:
+        """The service, or None when the managers say that there is none."""
+        try:
+            return self.service(name)
+        except NotFound:
+            return None
+
+    def tasks_of(self, service: Document) -> List[Document]:
+        return self.tasks({"service": service["ID"]})
+
+    # ------------------------------------------------------------ writes; each carries the version it was decided on
+
+    def create_service(self, spec: Document) -> str:
+        """The id of the new service."""
+        answer = self._ask(f"create the service {spec['Name']}", self._api.create_service, **_service_call(spec))
+        return answer["ID"]
+
+    def update_service(self, service: Document, spec: Document) -> None:
+        """Write the whole of `spec` over the version that `service` was read at. Raises VersionConflict."""
+        self._ask(
+            f"update the service {spec['Name']}",
+            self._api.update_service,
+            service["ID"],
+            service["Version"]["Index"],
+            **_service_call(spec),
+        )
+
+    def remove_service(self, service: Document) -> None:
+        self._ask(f"remove the service {service['Spec']['Name']}", self._api.remove_service, service["ID"])
+
+    def update_node(self, node: Document, spec: Document) -> None:
+        """Raises VersionConflict when the node was written since `node` was read."""
+        name = node.get("Description", {}).get("Hostname", node["ID"])
+        self._ask(f"update the node {name}", self._api.update_node, node["ID"], node["Version"]["Index"], spec)
+
+    def remove_node(self, node_id: str, force: bool = False) -> None:
+        self._ask(f"remove the node {node_id}", self._api.remove_node, node_id, force=force)
+
+    def update_swarm(self, swarm: Document, spec: Document) -> None:
+        self._ask("update the Swarm", self._api.update_swarm, swarm["Version"]["Index"], swarm_spec=spec)
+
+    def init(self, **settings: Any) -> None:
+        self._ask("initialise the Swarm", self._api.init_swarm, **settings)
+
+    def join(self, **settings: Any) -> None:
+        self._ask("join the Swarm", self._api.join_swarm, **settings)
+
+    def leave(self, force: bool) -> None:
+        self._ask("leave the Swarm", self._api.leave_swarm, force=force)
+
+
+def _service_call(spec: Document) -> Document:
+    """A service's spec as the SDK's keyword arguments, nothing left out."""
+    return {
+        "task_template": spec["TaskTemplate"],
+        "name": spec["Name"],
+        "labels": spec.get("Labels"),
+        "mode": spec.get("Mode"),
+        "update_config": spec.get("UpdateConfig"),
+        "rollback_config": spec.get("RollbackConfig"),
+        # Services made by very old clients hold their networks here; they would be lost with the update otherwise.
+        "networks": None if spec["TaskTemplate"].get("Networks") else spec.get("Networks"),
+        "endpoint_spec": spec.get("EndpointSpec"),
+    }
+
+
+def _reason(error: Any) -> str:
+    return str(error.explanation or error)
+
+
+def _translated(doing: str, reason: str) -> SwarmError:
+    if OUT_OF_SEQUENCE in reason:
+        return VersionConflict(f"cannot {doing}: somebody else wrote it in the meantime ({reason})")
+    if any(words in reason.lower() for words in NOT_A_MANAGER):
+        return SwarmError(f"cannot {doing}: this engine is no manager of a Swarm; run the task on a manager")
+    return SwarmError(f"cannot {doing}: {reason}")

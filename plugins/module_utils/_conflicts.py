@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two writers of one object: what a task expects to find, and deciding again when another was quicker (S16, S17)."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Mapping, Optional, TypeVar
+
+from ._errors import SwarmError, VersionConflict
+from ._tasks import replicas
+
+Answer = TypeVar("Answer")
+
+ATTEMPTS = 5
+
+
+def retried(attempt: Callable[[], Answer], expected_version: Optional[int] = None) -> Answer:
+    """`attempt` reads, decides and writes; when its write comes too late it is done again from the reading on.
+
+    With `expected_version` the second attempt meets the check of what is expected, and fails with what it found.
+    """
+    for _attempt in range(ATTEMPTS):
+        try:
+            return attempt()
+        except VersionConflict as error:
+            last = error
+    tail = "" if expected_version is None else f", expecting version {expected_version}"
+    raise SwarmError(f"{last}; gave up after {ATTEMPTS} attempts{tail}", conflict=True) from last
+
+
+def refuse_unexpected(
+    service: Mapping[str, Any], expected_version: Optional[int], expected_replicas: Optional[int] = None
+) -> None:
+    """Raises a SwarmError with `conflict` and `found` where the service is not what the task was decided on."""
+    found: Dict[str, Any] = {"replicas": replicas(service), "version": service["Version"]["Index"]}
+    differences = [
+        f"{key} {wanted} was expected and {found[key]} found"
+        for key, wanted in (("replicas", expected_replicas), ("version", expected_version))
+        if wanted is not None and wanted != found[key]
+    ]
+    if not differences:
+        return
+    name = service["Spec"]["Name"]
+    raise SwarmError(
+        f"conflict: {name} was changed by somebody else: {', '.join(differences)}; nothing was changed",
+        conflict=True,
+        found=found,
+        service=name,
+        version=found["version"],
+    )

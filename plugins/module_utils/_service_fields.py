@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each option of the module `service` stands in a service's spec. Pure.
+
+Every function takes what the task wants and what the spec holds, and returns what the spec shall hold: the held value
+itself when both mean the same, so that what is equal in meaning is never written again; None where the key goes away.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from ._errors import SwarmError
+from ._values import NANOSECONDS, merged_texts, nano_cpus, nanoseconds, size_bytes, stripped
+
+GRACE_SECONDS = 10
+"""Docker's own stop grace period."""
+
+RESTART_DEFAULTS = {"Condition": "any", "Delay": 5 * NANOSECONDS, "MaxAttempts": 0, "Window": 0}
+UPDATE_DEFAULTS = {
+    "Parallelism": 1,
+    "Delay": 0,
+    "FailureAction": "pause",
+    "Monitor": 5 * NANOSECONDS,
+    "MaxFailureRatio": 0,
+    "Order": "stop-first",
+}
+
+
+def image(wanted: str, held: Optional[str]) -> str:
+    """The docker command adds a digest to what it stores; a tag without one stays satisfied by it."""
+    held_name = held or ""
+    if "@" not in wanted:
+        held_name = held_name.partition("@")[0]
+    return held if held and _tagged(held_name) == _tagged(wanted) else wanted
+
+
+def _tagged(name: str) -> str:
+    has_tag = ":" in name.rpartition("/")[2]
+    return name if has_tag or "@" in name else f"{name}:latest"
+
+
+def text(wanted: str, held: Optional[str]) -> Optional[str]:
+    return held if (held or "") == wanted else wanted or None
+
+
+def words(wanted: Sequence[str], held: Optional[List[str]]) -> Optional[List[str]]:
+    return held if (held or []) == list(wanted) else list(wanted) or None
+
+
+def env(wanted: Mapping[str, Any], held: Optional[List[str]]) -> Optional[List[str]]:
+    """The order in which variables stand carries no meaning, and is kept."""
+    before = env_values(held)
+    after = merged_texts(before, wanted, "env")
+    if after == before:
+        return held
+    return [f"{name}={value}" for name, value in after.items()] or None
+
+
+def env_values(held: Optional[Sequence[str]]) -> Dict[str, str]:
+    return {name: value for name, _sep, value in (entry.partition("=") for entry in held or [])}
+
+
+def labels(wanted: Mapping[str, Any], held: Optional[Dict[str, str]]) -> Optional[Dict[str, str]]:
+    after = merged_texts(held or {}, wanted, "labels")
+    return held if after == (held or {}) else after
+
+
+def hosts(wanted: Mapping[str, Any], held: Optional[List[str]]) -> Optional[List[str]]:
+    """Docker holds lines of an address and its names, as a hosts file does."""
+    before = {name: line.split()[0] for line in held or [] for name in line.split()[1:]}
+    after = merged_texts(before, wanted, "hosts")
+    if after == before:
+        return held
+    return [f"{address} {name}" for name, address in after.items()] or None
+
+
+def grace(wanted: str, held: Optional[int]) -> Optional[int]:
+    wanted_ns = nanoseconds(wanted, "stop_grace_period")
+    held_ns = GRACE_SECONDS * NANOSECONDS if held is None else held
+    return held if held_ns == wanted_ns else wanted_ns
+
+
+def endpoint_mode(wanted: str, held: Optional[str]) -> Optional[str]:
+    return held if (held or "vip") == wanted else wanted
+
+
+def constraints(wanted: Sequence[str], held: Optional[List[str]]) -> Optional[List[str]]:
+    def plain(lines: Optional[Sequence[str]]) -> List[str]:
+        return sorted("".join(line.split()) for line in lines or [])
+
+    for line in wanted:
+        if "==" not in line and "!=" not in line:
+            raise SwarmError(f"constraints: {line!r} compares nothing; write KEY==VALUE or KEY!=VALUE")
+    return held if plain(wanted) == plain(held) else list(wanted) or None
+
+
+def preferences(wanted: Sequence[str], held: Optional[List[Dict[str, Any]]]) -> Optional[List[Dict[str, Any]]]:
+    after = [{"Spread": {"SpreadDescriptor": key}} for key in wanted]
+    return held if after == (held or []) else after or None
+
+
+def networks(wanted: Sequence[str], held: Optional[List[Dict[str, Any]]]) -> Optional[List[Dict[str, Any]]]:
+    """`wanted` are network ids. An attachment that stays keeps its aliases and driver options."""
+    attached = {attachment["Target"]: attachment for attachment in held or []}
+    if set(wanted) == set(attached):
+        return held
+    return [attached.get(target, {"Target": target}) for target in wanted] or None
+
+
+def resources(kind: str) -> Callable[[Mapping[str, Any], Optional[Dict[str, Any]]], Optional[Dict[str, Any]]]:
+    """For `limits` or `reservations`. 0 takes one of them away; generic resources and process limits stay."""
+
+    def merge(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+        after = dict(held or {})
+        if wanted.get("cpus") is not None:
+            after["NanoCPUs"] = nano_cpus(wanted["cpus"], f"{kind}.cpus")
+        if wanted.get("memory") is not None:
+            after["MemoryBytes"] = size_bytes(wanted["memory"], f"{kind}.memory")
+        after = {key: value for key, value in after.items() if value}
+        return held if after == stripped(held or {}) else after or None
+
+    return merge
+
+
+def restart_policy(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    settings = {
+        "Condition": wanted.get("condition"),
+        "Delay": _duration(wanted, "delay", "restart_policy"),
+        "MaxAttempts": wanted.get("max_attempts"),
+        "Window": _duration(wanted, "window", "restart_policy"),
+    }
+    return _settings(settings, held, RESTART_DEFAULTS)
+
+
+def rollout(kind: str) -> Callable[[Mapping[str, Any], Optional[Dict[str, Any]]], Optional[Dict[str, Any]]]:
+    """For `update_config` or `rollback_config`."""
+
+    def merge(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+        settings = {
+            "Parallelism": wanted.get("parallelism"),
+            "Delay": _duration(wanted, "delay", kind),
+            "FailureAction": wanted.get("failure_action"),
+            "Monitor": _duration(wanted, "monitor", kind),
+            "MaxFailureRatio": wanted.get("max_failure_ratio"),
+            "Order": wanted.get("order"),
+        }
+        return _settings(settings, held, UPDATE_DEFAULTS)
+
+    return merge
+
+
+def _settings(
+    wanted: Mapping[str, Any], held: Optional[Dict[str, Any]], defaults: Mapping[str, Any]
+) -> Optional[Dict[str, Any]]:
+    """`held` with what is wanted. A new group starts from Docker's defaults: an absent parallelism would read as 0, all at once."""
+    effective = {**defaults, **{key: value for key, value in (held or {}).items() if value not in ("", None)}}
+    after = {**effective, **{key: value for key, value in wanted.items() if value is not None}}
+    return held if after == effective else after
+
+
+def _duration(wanted: Mapping[str, Any], key: str, group: str) -> Optional[int]:
+    return None if wanted.get(key) is None else nanoseconds(wanted[key], f"{group}.{key}")
+
+
+def healthcheck(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """A test written as text goes to a shell; `NONE` switches off the check of the image."""
+    test = wanted.get("test")
+    if isinstance(test, str):
+        test = ["NONE"] if test.upper() == "NONE" else ["CMD-SHELL", test]
+    elif isinstance(test, list):
+        test = [str(word) for word in test]
+        test = test if test[:1] in (["NONE"], ["CMD"], ["CMD-SHELL"]) else ["CMD", *test]
+    settings = {
+        "Test": test,
+        "Interval": _duration(wanted, "interval", "healthcheck"),
+        "Timeout": _duration(wanted, "timeout", "healthcheck"),
+        "StartPeriod": _duration(wanted, "start_period", "healthcheck"),
+        "Retries": wanted.get("retries"),
+    }
+    after = {**(held or {}), **{key: value for key, value in settings.items() if value is not None}}
+    return held if stripped(after) == stripped(held or {}) else after
+
+
+def mounts(wanted: Sequence[Mapping[str, Any]], held: Optional[List[Dict[str, Any]]]) -> Optional[List[Dict[str, Any]]]:
+    """A mount that stays where it is keeps the settings that the task does not name."""
+    places = {_mount_place(mount): mount for mount in held or []}
+    after = []
+    for mount in wanted:
+        new = _mount(mount)
+        after.append({**places.get(_mount_place(new), {}), **new})
+    if _in_order(after, _mount_place) == _in_order(held or [], _mount_place):
+        return held
+    return after or None
+
+
+def _mount(mount: Mapping[str, Any]) -> Dict[str, Any]:
+    kind = mount["type"]
+    if kind == "bind" and not mount.get("source"):
+        raise SwarmError(f"mounts: {mount['target']}: a bind mount needs a source")
+    new: Dict[str, Any] = {"Type": kind, "Source": mount.get("source") or "", "Target": mount["target"]}
+    if mount.get("readonly") is not None:
+        new["ReadOnly"] = mount["readonly"]
+    if mount.get("propagation"):
+        new["BindOptions"] = {"Propagation": mount["propagation"]}
+    if mount.get("tmpfs_size") is not None:
+        new["TmpfsOptions"] = {"SizeBytes": size_bytes(mount["tmpfs_size"], f"mounts: {mount['target']}: tmpfs_size")}
+    if mount.get("driver") or mount.get("driver_options"):
+        config = {"Name": mount.get("driver") or "", "Options": mount.get("driver_options") or {}}
+        new["VolumeOptions"] = {"DriverConfig": stripped(config)}
+    return new
+
+
+def _mount_place(mount: Mapping[str, Any]) -> Sequence[str]:
+    return (mount.get("Target", ""), mount.get("Type", ""), mount.get("Source", ""))
+
+
+def publish(
+    wanted: Sequence[Mapping[str, Any]], held: Optional[List[Dict[str, Any]]]
+) -> Optional[List[Dict[str, Any]]]:
+    after = [
+        stripped(
+            {
+                "Protocol": port["protocol"],
+                "TargetPort": port["target_port"],
+                "PublishedPort": port.get("published_port"),
+                "PublishMode": port["mode"],
+            }
+        )
+        for port in wanted
+    ]
+    defaults = {"Protocol": "tcp", "PublishMode": "ingress"}
+    filled = [{**defaults, **stripped({k: v for k, v in port.items() if k != "Name"})} for port in held or []]
+    return held if _in_order(after, _port_place) == _in_order(filled, _port_place) else after or None
+
+
+def _port_place(port: Mapping[str, Any]) -> Sequence[Any]:
+    return (port["TargetPort"], port.get("Protocol", ""), port.get("PublishedPort", 0))
+
+
+def _in_order(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], Any]) -> List[Dict[str, Any]]:
+    return sorted((stripped(item) for item in items), key=key)

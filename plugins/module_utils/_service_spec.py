@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a task's parameters and the spec that Docker holds to the spec to write, and to what changes with it. Pure."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from . import _service_fields as fields
+from ._errors import SwarmError
+from ._tasks import mode_name
+
+Spec = Dict[str, Any]
+Shown = Dict[str, Any]
+
+_TASK = ("TaskTemplate",)
+_CONTAINER = ("TaskTemplate", "ContainerSpec")
+_PLACEMENT = ("TaskTemplate", "Placement")
+_RESOURCES = ("TaskTemplate", "Resources")
+
+
+class Field(NamedTuple):
+    """Where an option stands in the spec, and how what is wanted and what is held become what is written."""
+
+    option: str
+    path: Tuple[str, ...]
+    merge: Callable[[Any, Any], Any]
+
+
+FIELDS: Sequence[Field] = (
+    Field("labels", ("Labels",), fields.labels),
+    Field("image", (*_CONTAINER, "Image"), fields.image),
+    Field("command", (*_CONTAINER, "Command"), fields.words),
+    Field("args", (*_CONTAINER, "Args"), fields.words),
+    Field("env", (*_CONTAINER, "Env"), fields.env),
+    Field("container_labels", (*_CONTAINER, "Labels"), fields.labels),
+    Field("user", (*_CONTAINER, "User"), fields.text),
+    Field("workdir", (*_CONTAINER, "Dir"), fields.text),
+    Field("hosts", (*_CONTAINER, "Hosts"), fields.hosts),
+    Field("mounts", (*_CONTAINER, "Mounts"), fields.mounts),
+    Field("stop_grace_period", (*_CONTAINER, "StopGracePeriod"), fields.grace),
+    Field("healthcheck", (*_CONTAINER, "Healthcheck"), fields.healthcheck),
+    Field("networks", (*_TASK, "Networks"), fields.networks),
+    Field("limits", (*_RESOURCES, "Limits"), fields.resources("limits")),
+    Field("reservations", (*_RESOURCES, "Reservations"), fields.resources("reservations")),
+    Field("restart_policy", (*_TASK, "RestartPolicy"), fields.restart_policy),
+    Field("constraints", (*_PLACEMENT, "Constraints"), fields.constraints),
+    Field("placement_preferences", (*_PLACEMENT, "Preferences"), fields.preferences),
+    Field("update_config", ("UpdateConfig",), fields.rollout("update_config")),
+    Field("rollback_config", ("RollbackConfig",), fields.rollout("rollback_config")),
+    Field("endpoint_mode", ("EndpointSpec", "Mode"), fields.endpoint_mode),
+    Field("publish", ("EndpointSpec", "Ports"), fields.publish),
+)
+
+SHOWN = (
+    *((field.option, field.path) for field in FIELDS),
+    ("replicas", ("Mode", "Replicated", "Replicas")),
+    ("force_update", (*_TASK, "ForceUpdate")),
+)
+
+
+def desired_spec(held: Optional[Mapping[str, Any]], params: Mapping[str, Any]) -> Spec:
+    """The whole spec to write: `held`, or nothing for a new service, with what the task names.
+
+    `params["networks"]` are network ids. Raises SwarmError where the task asks for what cannot be.
+    """
+    spec: Spec = copy.deepcopy(dict(held)) if held else {"Name": params["name"], "TaskTemplate": {"ContainerSpec": {}}}
+    if not held and not params.get("image"):
+        raise SwarmError(f"image: the service {params['name']} is not there, and a new one needs an image")
+    for field in FIELDS:
+        wanted = params.get(field.option)
+        if wanted is not None:
+            _put(spec, field.path, field.merge(wanted, value_at(spec, field.path)))
+    _put_mode(spec, params, new=not held)
+    if held and params.get("force_update"):
+        template = spec["TaskTemplate"]
+        template["ForceUpdate"] = template.get("ForceUpdate", 0) + 1
+    _refuse_impossible(spec)
+    return spec
+
+
+def _put_mode(spec: Spec, params: Mapping[str, Any], new: bool) -> None:
+    mode, count = params.get("mode"), params.get("replicas")
+    if new:
+        spec["Mode"] = {"Global": {}} if mode == "global" else {"Replicated": {"Replicas": 1}}
+    found = mode_name({"Spec": spec})
+    if mode and mode != found:
+        raise SwarmError(f"mode: {spec['Name']} is {found}, and Docker cannot make it {mode}; remove it first")
+    if count is None:
+        return
+    if found != "replicated":
+        raise SwarmError(f"replicas: {spec['Name']} is {found}: it has no count of replicas")
+    if value_at(spec, ("Mode", "Replicated", "Replicas")) != count:
+        _put(spec, ("Mode", "Replicated", "Replicas"), count)
+
+
+def _refuse_impossible(spec: Spec) -> None:
+    endpoint = spec.get("EndpointSpec") or {}
+    ingress = [port for port in endpoint.get("Ports") or [] if port.get("PublishMode", "ingress") == "ingress"]
+    if endpoint.get("Mode") == "dnsrr" and ingress:
+        raise SwarmError("publish: ports in ingress mode need endpoint_mode vip; with dnsrr publish them in mode host")
+
+
+def changes(before: Optional[Mapping[str, Any]], after: Optional[Mapping[str, Any]]) -> List[str]:
+    """The options whose meaning differs between two specs, in the order of the documentation."""
+    return [option for option, path in SHOWN if value_at(before, path) != value_at(after, path)]
+
+
+def shown(spec: Optional[Mapping[str, Any]], options: Sequence[str], names: Mapping[str, str]) -> Shown:
+    """Those options of a spec for people to read. `names` are network names by id."""
+    paths = dict(SHOWN)
+    values = {option: value_at(spec, paths[option]) for option in options}
+    if values.get("networks"):
+        values["networks"] = [names.get(net["Target"], net["Target"]) for net in values["networks"]]
+    return {option: value for option, value in values.items() if value is not None}
+
+
+def diff(
+    before: Optional[Mapping[str, Any]], after: Optional[Mapping[str, Any]], names: Mapping[str, str]
+) -> Dict[str, Shown]:
+    """What changes, for diff mode. Values of environment variables are not told, only that they differ."""
+    options = changes(before, after)
+    told = {"before": shown(before, options, names), "after": shown(after, options, names)}
+    if "env" in options:
+        old, new = (fields.env_values(value_at(spec, (*_CONTAINER, "Env"))) for spec in (before, after))
+        told["before"]["env"] = dict.fromkeys(old, "(hidden)")
+        told["after"]["env"] = {
+            name: "(hidden)" if old.get(name, value) == value else "(hidden, changed)" for name, value in new.items()
+        }
+    return told
+
+
+def value_at(document: Optional[Mapping[str, Any]], path: Sequence[str]) -> Any:
+    """What stands at `path`, or None."""
+    found: Any = document
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _put(spec: Spec, path: Sequence[str], value: Any) -> None:
+    """Set or, with None, remove. Nothing is created on the way to something that is to be absent."""
+    if value_at(spec, path) == value:
+        return
+    place = spec
+    for key in path[:-1]:
+        place[key] = place.get(key) or {}
+        place = place[key]
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a service stands: which of its tasks run, which do not and why. Pure, over the documents of Docker's API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from ._values import stripped
+
+Document = Mapping[str, Any]
+
+IN_PROGRESS = ("updating", "rollback_started")
+STOPPED = ("paused", "rollback_paused", "rollback_completed")
+BROKEN = ("failed", "rejected")
+RESTARTING_PARTS = ("ContainerSpec", "Resources", "RestartPolicy", "Networks", "LogDriver", "ForceUpdate")
+"""The parts of a task's spec that Swarm makes a new task for."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One look at a service. `wanted` counts tasks; `running` only those of the current spec on nodes that are up."""
+
+    wanted: int
+    running: int
+    kept: int
+    """Tasks that Swarm means to keep running, whatever they are doing now."""
+    tasks: Tuple[Dict[str, Any], ...]
+    failures: Tuple[Dict[str, Any], ...]
+    update_state: str
+    update_message: str
+
+    @property
+    def converged(self) -> bool:
+        return self.running == self.wanted == self.kept and self.update_state not in IN_PROGRESS
+
+    @property
+    def stopped(self) -> bool:
+        """True when Swarm itself has given up the update: waiting longer changes nothing."""
+        return self.update_state in STOPPED
+
+    @property
+    def sentence(self) -> str:
+        parts = [f"{self.running} of {self.wanted} tasks run"]
+        if self.kept > self.wanted:
+            parts.append(f"{self.kept - self.wanted} more are not stopped yet")
+        if self.update_state in IN_PROGRESS or self.stopped:
+            parts.append(f"update {self.update_state}" + (f" ({self.update_message})" if self.update_message else ""))
+        parts.extend(failure_sentence(failure) for failure in self.failures)
+        return "; ".join(parts)
+
+    def seen(self) -> Dict[str, Any]:
+        """The keys of a module's result that tell what was seen."""
+        return {"running": self.running, "tasks": list(self.tasks), "failures": list(self.failures)}
+
+
+def failure_sentence(failure: Mapping[str, Any]) -> str:
+    where = f" on {failure['node']}" if failure["node"] else ""
+    return f"{failure['name']}{where} is {failure['state']}: {failure['error'] or 'no reason given'}"
+
+
+def progress(service: Document, tasks: Iterable[Document], nodes: Sequence[Document]) -> Progress:
+    """How `service` stands, from the lists of its tasks and of all nodes."""
+    names = {node["ID"]: node["Description"]["Hostname"] for node in nodes}
+    up = {node["ID"] for node in nodes if node["Status"]["State"] == "ready"}
+    tasks = sorted(tasks, key=lambda task: (_place(task), task["CreatedAt"], task["ID"]))
+    kept = [task for task in tasks if task["DesiredState"] == "running"]
+    running = [task for task in kept if _runs(task, up) and is_current(task, service)]
+    status = service.get("UpdateStatus") or {}
+    return Progress(
+        wanted=wanted_tasks(service, nodes),
+        running=len(running),
+        kept=len(kept),
+        tasks=tuple(_told(task, service, names) for task in kept),
+        failures=_failures(tasks, running, service, names),
+        update_state=status.get("State", "") or "none",
+        update_message=status.get("Message", ""),
+    )
+
+
+def is_current(task: Document, service: Document) -> bool:
+    """True when the task was made from the service's present spec.
+
+    The placement is left out: Swarm keeps a running task whose node still matches, and moves one whose node does not.
+    """
+    made, present = task["Spec"], service["Spec"]["TaskTemplate"]
+    return all(_meaning(made.get(part)) == _meaning(present.get(part)) for part in RESTARTING_PARTS)
+
+
+def _meaning(part: Any) -> Any:
+    return stripped(part) if isinstance(part, dict) else part or None
+
+
+def replicas(service: Document) -> Optional[int]:
+    """The wanted replicas, or None where the service has no count (global services and jobs)."""
+    mode = service["Spec"].get("Mode") or {}
+    if "Replicated" not in mode:
+        return None
+    count = (mode["Replicated"] or {}).get("Replicas")
+    return 1 if count is None else int(count)
+
+
+def mode_name(service: Document) -> str:
+    """`replicated`, `global`, `replicated-job` or `global-job`."""
+    known = {
+        "Replicated": "replicated",
+        "Global": "global",
+        "ReplicatedJob": "replicated-job",
+        "GlobalJob": "global-job",
+    }
+    return next((known[key] for key in service["Spec"].get("Mode") or {} if key in known), "replicated")
+
+
+def wanted_tasks(service: Document, nodes: Iterable[Document]) -> int:
+    """How many tasks run when all is well: the replicas, or one on every node that takes tasks of this service."""
+    count = replicas(service)
+    if count is not None:
+        return count
+    placement = service["Spec"]["TaskTemplate"].get("Placement") or {}
+    return sum(1 for node in nodes if takes_tasks(node, placement.get("Constraints") or []))
+
+
+def takes_tasks(node: Document, constraints: Iterable[str]) -> bool:
+    """True when the node is up, not drained, and matches every constraint. A paused node keeps what it has."""
+    if node["Status"]["State"] != "ready" or node["Spec"].get("Availability", "active") == "drain":
+        return False
+    return all(_matches(node, constraint) for constraint in constraints)
+
+
+def _matches(node: Document, constraint: str) -> bool:
+    """One constraint, as Swarm reads it: values are compared without regard to case."""
+    negated = "!=" in constraint
+    key, _sep, value = (part.strip() for part in constraint.partition("!=" if negated else "=="))
+    found = _attribute(node, key)
+    return (found.lower() == value.lower()) != negated
+
+
+def _attribute(node: Document, key: str) -> str:
+    description = node.get("Description") or {}
+    labels = {
+        "node.labels.": node["Spec"].get("Labels") or {},
+        "engine.labels.": (description.get("Engine") or {}).get("Labels") or {},
+    }
+    for prefix, values in labels.items():
+        if key.startswith(prefix):
+            return values.get(key[len(prefix) :], "")
+    platform = description.get("Platform") or {}
+    plain = {
+        "node.id": node["ID"],
+        "node.hostname": description.get("Hostname", ""),
+        "node.role": node["Spec"].get("Role", ""),
+        "node.platform.os": platform.get("OS", ""),
+        "node.platform.arch": platform.get("Architecture", ""),
+    }
+    return plain.get(key, "")
+
+
+def _place(task: Document) -> str:
+    """What a task's successors share with it: its slot, or its node in a global service."""
+    return f"{task['Slot']:09d}" if task.get("Slot") else task.get("NodeID", "")
+
+
+def _runs(task: Document, up: Iterable[str]) -> bool:
+    return task["Status"]["State"] == "running" and task.get("NodeID") in up
+
+
+def _told(task: Document, service: Document, names: Mapping[str, str]) -> Dict[str, Any]:
+    """A task in the words of a module's result."""
+    node_id = task.get("NodeID", "")
+    status = task["Status"]
+    return {
+        "id": task["ID"],
+        "name": f"{service['Spec']['Name']}.{task.get('Slot') or names.get(node_id, node_id)}",
+        "slot": task.get("Slot", 0),
+        "node": names.get(node_id, node_id),
+        "state": status["State"],
+        "error": status.get("Err", ""),
+        "at": status.get("Timestamp", ""),
+    }
+
+
+def _failures(
+    tasks: Sequence[Document], running: Sequence[Document], service: Document, names: Mapping[str, str]
+) -> Tuple[Dict[str, Any], ...]:
+    """For each place that does not run, its newest task that says why. Old failures of places that run are history."""
+    healthy = {_place(task) for task in running}
+    wanted = {_place(task) for task in tasks if task["DesiredState"] == "running"} - healthy
+    newest: Dict[str, Document] = {}
+    for task in tasks:
+        place = _place(task)
+        if place in wanted and (task["Status"].get("Err") or task["Status"]["State"] in BROKEN):
+            newest[place] = task
+    told: List[Dict[str, Any]] = [_told(task, service, names) for _place_, task in sorted(newest.items())]
+    return tuple(told)

@@ -1,0 +1,581 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service
+short_description: Create, partially update or remove a Docker Swarm service
+version_added: 0.1.0
+description:
+  - Creates a service, or changes of an existing one what the task names. What is not named stays as it is, whoever set it.
+  - Of an option that is a list the whole list is set. Of a dictionary the keys that are named are set, a key with the value
+    V(null) is removed, and all other keys stay.
+  - Compares by meaning with what Docker holds, defaults included, so that nothing restarts without need.
+  - Waits until the service has converged, and says which tasks fail and why when it does not.
+author:
+  - Swarmherd contributors (@swarmherd)
+extends_documentation_fragment:
+  - swarmherd.cluster.docker
+  - swarmherd.cluster.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Values of environment variables are not shown, only that they differ.
+  idempotent:
+    support: partial
+    details: With O(force_update=true) every run restarts the tasks.
+options:
+  name:
+    description: The service's name.
+    type: str
+    required: true
+  state:
+    description: Whether the service is there.
+    type: str
+    choices: [present, absent]
+    default: present
+  image:
+    description:
+      - The image that the tasks run. A new service needs one.
+      - A tag without a digest is satisfied by the same tag with one.
+    type: str
+  command:
+    description: The command that replaces the image's entrypoint, as a list of words.
+    type: list
+    elements: str
+  args:
+    description: The arguments of the command, or of the image's entrypoint, as a list of words.
+    type: list
+    elements: str
+  env:
+    description:
+      - Environment variables.
+      - Their values are kept out of logs and results. Docker itself shows them to everybody who may read the service, so
+        secrets belong into Docker's secrets.
+    type: dict
+  labels:
+    description: Labels of the service. Writing them restarts nothing.
+    type: dict
+  container_labels:
+    description: Labels of the service's containers. Writing them restarts the tasks.
+    type: dict
+  user:
+    description: The user that the processes run as, as V(1000:1000).
+    type: str
+  workdir:
+    description: The folder that the processes start in.
+    type: str
+  hosts:
+    description: Additional host names, from name to address.
+    type: dict
+  mode:
+    description:
+      - Whether a number of tasks runs, or one on every node.
+      - A new service is V(replicated). Docker cannot change the mode of an existing one.
+    type: str
+    choices: [replicated, global]
+  replicas:
+    description:
+      - How many tasks of a replicated service run.
+      - If not given, an existing service keeps the number it has, so that a deployment does not undo a scaling. A new one gets 1.
+    type: int
+  networks:
+    description: The names of all networks that the service is attached to. They must exist.
+    type: list
+    elements: str
+  endpoint_mode:
+    description: Whether the service's name leads to one virtual address or to the addresses of the tasks.
+    type: str
+    choices: [vip, dnsrr]
+  publish:
+    description: All published ports.
+    type: list
+    elements: dict
+    suboptions:
+      target_port:
+        description: The port in the container.
+        type: int
+        required: true
+      published_port:
+        description: The port outside. If not given, Docker chooses one.
+        type: int
+      protocol:
+        description: The protocol.
+        type: str
+        choices: [tcp, udp, sctp]
+        default: tcp
+      mode:
+        description: Published by the routing mesh on all nodes, or on the very node that a task runs on.
+        type: str
+        choices: [ingress, host]
+        default: ingress
+  mounts:
+    description: All mounts.
+    type: list
+    elements: dict
+    suboptions:
+      target:
+        description: The path in the container.
+        type: str
+        required: true
+      source:
+        description: The path on the node, or the volume's name.
+        type: str
+      type:
+        description: The kind of mount.
+        type: str
+        choices: [bind, volume, tmpfs]
+        default: volume
+      readonly:
+        description: Whether the container can only read.
+        type: bool
+      propagation:
+        description: How mounts below a bind mount propagate.
+        type: str
+        choices: [private, rprivate, shared, rshared, slave, rslave]
+      tmpfs_size:
+        description: The largest size of a tmpfs, as V(64M).
+        type: str
+      driver:
+        description: The volume driver.
+        type: str
+      driver_options:
+        description: Options of the volume driver.
+        type: dict
+  constraints:
+    description: All placement constraints, as V(node.labels.disk == ssd).
+    type: list
+    elements: str
+  placement_preferences:
+    description: What the tasks are spread over, most important first, as V(node.labels.rack).
+    type: list
+    elements: str
+  limits:
+    description: What a task can use at most.
+    type: dict
+    suboptions: &resources
+      cpus:
+        description: Cores. 0 removes the setting.
+        type: float
+      memory:
+        description: Memory, as V(512M). 0 removes the setting.
+        type: str
+  reservations:
+    description: What a node must have free to take a task.
+    type: dict
+    suboptions: *resources
+  restart_policy:
+    description: When a task that ended is replaced.
+    type: dict
+    suboptions:
+      condition:
+        description: After which ends a task is replaced.
+        type: str
+        choices: [none, on-failure, any]
+      delay:
+        description: The time before it is replaced, as V(5s).
+        type: str
+      max_attempts:
+        description: How often at most within the window. 0 is without end.
+        type: int
+      window:
+        description: The time over which attempts are counted. 0 is for ever.
+        type: str
+  update_config:
+    description: How the tasks are replaced by those of a new specification.
+    type: dict
+    suboptions: &rollout
+      parallelism:
+        description: How many tasks at once. 0 is all.
+        type: int
+      delay:
+        description: The time between two groups of tasks, as V(10s).
+        type: str
+      failure_action:
+        description: What to do when replaced tasks fail. V(rollback) is for O(update_config) only.
+        type: str
+        choices: [pause, continue, rollback]
+      monitor:
+        description: How long a replaced task is watched for failure, as V(5s).
+        type: str
+      max_failure_ratio:
+        description: The share of tasks that may fail, from 0 to 1.
+        type: float
+      order:
+        description: Whether the old task stops before the new one starts, or after.
+        type: str
+        choices: [stop-first, start-first]
+  rollback_config:
+    description: How the tasks are replaced when an update is rolled back.
+    type: dict
+    suboptions: *rollout
+  stop_grace_period:
+    description: The time between asking a task to stop and killing it, as V(30s).
+    type: str
+  healthcheck:
+    description: How Docker sees whether a container is healthy.
+    type: dict
+    suboptions:
+      test:
+        description: The command, as a list of words or as text for a shell. V(NONE) switches the image's own check off.
+        type: raw
+      interval:
+        description: The time between two checks, as V(10s).
+        type: str
+      timeout:
+        description: The time after which a check has failed.
+        type: str
+      start_period:
+        description: The time after the start in which failures do not count.
+        type: str
+      retries:
+        description: Failures in a row that make a container unhealthy.
+        type: int
+  force_update:
+    description: Replace all tasks, although nothing changed.
+    type: bool
+    default: false
+  expected_version:
+    description:
+      - The version index of the service that the change was decided on.
+      - When the service has another version, nothing is changed and the module fails with RV(ignore:conflict=true) and
+        RV(ignore:found), a dictionary with the C(replicas) and C(version) that were found.
+    type: int
+  wait:
+    description: Wait until every wanted task runs and no update is under way, also when nothing changed.
+    type: bool
+    default: true
+  wait_timeout:
+    description: Seconds to wait at most.
+    type: int
+    default: 300
+seealso:
+  - module: swarmherd.cluster.service_scale
+"""
+
+EXAMPLES = r"""
+- name: Run the shop
+  swarmherd.cluster.service:
+    name: shop_web
+    image: registry.example.com/shop:1.4
+    replicas: 3
+    networks: [shop]
+    endpoint_mode: dnsrr
+    env:
+      SHOP_CURRENCY: EUR
+    labels:
+      swarmherd.scale.min: 2
+      swarmherd.scale.max: 10
+    limits: {cpus: 0.5, memory: 256M}
+    update_config: {order: start-first, failure_action: rollback}
+
+- name: Bring out a new version, and leave everything else, the number of replicas included
+  swarmherd.cluster.service:
+    name: shop_web
+    image: registry.example.com/shop:1.5
+
+- name: Take one label away
+  swarmherd.cluster.service:
+    name: shop_web
+    labels:
+      swarmherd.scale.max: null
+"""
+
+RETURN = r"""
+service:
+  description: The service's name.
+  returned: always
+  type: str
+  sample: shop_web
+id:
+  description: The service's id.
+  returned: when the service is there
+  type: str
+  sample: dxhptlrwt1kvymbckn4xmi7vt
+changes:
+  description: The options that changed, or would change in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: [image, limits]
+replicas:
+  description: The replicas before and after. Null for services that have no count.
+  returned: when the service is there
+  type: dict
+  sample: {before: 3, after: 3}
+version:
+  description: The version index of the service when it was seen last.
+  returned: when the service is there
+  type: int
+  sample: 1302
+running:
+  description: Tasks of the present specification that run on nodes which are up.
+  returned: when the service is there
+  type: int
+  sample: 3
+tasks:
+  description: The tasks that Swarm means to keep running, whatever they are doing now.
+  returned: when the service is there
+  type: list
+  elements: dict
+  sample: [{at: "2026-01-10T08:00:00Z", error: "", id: k3xq, name: shop_web.1, node: worker1, slot: 1, state: running}]
+failures:
+  description: For each task that is to run and does not, the one that says why. Same keys as in RV(tasks).
+  returned: when the service is there
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from typing import Any, Dict, Mapping, NamedTuple, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
+from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import refuse_unexpected, retried
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
+from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
+from ansible_collections.swarmherd.cluster.plugins.module_utils._service_spec import changes, desired_spec, diff
+from ansible_collections.swarmherd.cluster.plugins.module_utils._tasks import replicas
+from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import (
+    look_at,
+    wait_for,
+    wait_until_converged,
+)
+
+SETTLED_LOOKS = 3
+"""After a write Swarm takes a moment to mark the update as begun; so one good look is not yet the end of it."""
+
+PREDEFINED_NETWORKS = ("host", "none", "bridge")
+
+
+class Written(NamedTuple):
+    """One attempt's outcome: the service before and after, and the spec that was decided on."""
+
+    before: Optional[Document]
+    spec: Optional[Document]
+    service: Optional[Document]
+
+
+def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+    names = {network["Id"]: network["Name"] for network in swarm.networks()}
+    wanted = {**params, "networks": network_ids(swarm, params["networks"])}
+    step = remove if params["state"] == "absent" else write
+    written = retried(lambda: step(swarm, wanted, check), params["expected_version"])
+    held = written.before["Spec"] if written.before else None
+    result: Dict[str, Any] = {
+        "changed": written.spec != held,
+        "service": params["name"],
+        "changes": changes(held, written.spec),
+        "diff": diff(held, written.spec, names),
+    }
+    if written.service is None:
+        return result
+    result["id"] = written.service["ID"]
+    result["replicas"] = {
+        "before": replicas(written.before) if written.before else 0,
+        "after": replicas({"Spec": written.spec}),
+    }
+    try:
+        return {**result, **watch(swarm, written, params, check)}
+    except SwarmError as error:
+        raise SwarmError(str(error), **{**result, **error.facts}) from error
+
+
+def network_ids(swarm: Swarm, names: Optional[Any]) -> Optional[Any]:
+    """The ids of networks that span the Swarm; Docker's own local ones are known by their name."""
+    if names is None:
+        return None
+    known = {
+        network["Name"]: network["Id"]
+        for network in swarm.networks()
+        if network["Scope"] == "swarm" or network["Name"] in PREDEFINED_NETWORKS
+    }
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise SwarmError(f"networks: no network of the Swarm is called {', '.join(missing)}; create it first")
+    return [known[name] for name in names]
+
+
+def write(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
+    """Read, decide and write once."""
+    found = swarm.find_service(params["name"])
+    expect(found, params)
+    spec = desired_spec(found["Spec"] if found else None, params)
+    if check or (found and spec == found["Spec"]):
+        return Written(found, spec, found)
+    if found:
+        swarm.update_service(found, spec)
+        return Written(found, spec, swarm.service(found["ID"]))
+    return Written(None, spec, swarm.service(swarm.create_service(spec)))
+
+
+def remove(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
+    """Remove the service, and wait until its tasks are gone from the list, so that the name and ports are free again."""
+    found = swarm.find_service(params["name"])
+    if found is None:
+        return Written(None, None, None)
+    expect(found, params)
+    if not check:
+        swarm.remove_service(found)
+        if params["wait"]:
+            wait_for(
+                f"the tasks of {params['name']} to go",
+                lambda: swarm.tasks_of(found),
+                lambda tasks: not any(task["Status"]["State"] == "running" for task in tasks),
+                params["wait_timeout"],
+                lambda tasks: f"{len(tasks)} are still there",
+            )
+    return Written(found, None, None)
+
+
+def expect(found: Optional[Document], params: Mapping[str, Any]) -> None:
+    if params["expected_version"] is None:
+        return
+    if found is None:
+        raise SwarmError(
+            f"conflict: {params['name']} was expected at version {params['expected_version']} and is not there",
+            conflict=True,
+            found=None,
+        )
+    refuse_unexpected(found, params["expected_version"])
+
+
+def watch(swarm: Swarm, written: Written, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+    """What is seen of the service, after waiting for it where that was asked for."""
+    service_id = written.service["ID"]
+    if check or not params["wait"]:
+        service, seen = look_at(swarm, service_id)
+    else:
+        wrote = written.before is None or written.spec != written.before["Spec"]
+        looks = SETTLED_LOOKS if wrote else 1
+        service, seen = wait_until_converged(swarm, params["name"], params["wait_timeout"], wrote, looks)
+    return {"version": service["Version"]["Index"], **seen.seen()}
+
+
+def resource_options() -> Dict[str, Any]:
+    return {"type": "dict", "options": {"cpus": {"type": "float"}, "memory": {"type": "str"}}}
+
+
+def rollout_options() -> Dict[str, Any]:
+    return {
+        "type": "dict",
+        "options": {
+            "parallelism": {"type": "int"},
+            "delay": {"type": "str"},
+            "failure_action": {"type": "str", "choices": ["pause", "continue", "rollback"]},
+            "monitor": {"type": "str"},
+            "max_failure_ratio": {"type": "float"},
+            "order": {"type": "str", "choices": ["stop-first", "start-first"]},
+        },
+    }
+
+
+def publish_options() -> Dict[str, Any]:
+    return {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "target_port": {"type": "int", "required": True},
+            "published_port": {"type": "int"},
+            "protocol": {"type": "str", "choices": ["tcp", "udp", "sctp"], "default": "tcp"},
+            "mode": {"type": "str", "choices": ["ingress", "host"], "default": "ingress"},
+        },
+    }
+
+
+def mount_options() -> Dict[str, Any]:
+    propagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"]
+    return {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "target": {"type": "str", "required": True},
+            "source": {"type": "str"},
+            "type": {"type": "str", "choices": ["bind", "volume", "tmpfs"], "default": "volume"},
+            "readonly": {"type": "bool"},
+            "propagation": {"type": "str", "choices": propagations},
+            "tmpfs_size": {"type": "str"},
+            "driver": {"type": "str"},
+            "driver_options": {"type": "dict"},
+        },
+    }
+
+
+def healthcheck_options() -> Dict[str, Any]:
+    return {
+        "type": "dict",
+        "options": {
+            "test": {"type": "raw"},
+            "interval": {"type": "str"},
+            "timeout": {"type": "str"},
+            "start_period": {"type": "str"},
+            "retries": {"type": "int"},
+        },
+    }
+
+
+def restart_options() -> Dict[str, Any]:
+    return {
+        "type": "dict",
+        "options": {
+            "condition": {"type": "str", "choices": ["none", "on-failure", "any"]},
+            "delay": {"type": "str"},
+            "max_attempts": {"type": "int"},
+            "window": {"type": "str"},
+        },
+    }
+
+
+def service_options() -> Dict[str, Dict[str, Any]]:
+    words = {"type": "list", "elements": "str"}
+    return {
+        "image": {"type": "str"},
+        "command": words,
+        "args": words,
+        "env": {"type": "dict", "no_log": True},
+        "labels": {"type": "dict"},
+        "container_labels": {"type": "dict"},
+        "user": {"type": "str"},
+        "workdir": {"type": "str"},
+        "hosts": {"type": "dict"},
+        "mode": {"type": "str", "choices": ["replicated", "global"]},
+        "replicas": {"type": "int"},
+        "networks": words,
+        "endpoint_mode": {"type": "str", "choices": ["vip", "dnsrr"]},
+        "publish": publish_options(),
+        "mounts": mount_options(),
+        "constraints": words,
+        "placement_preferences": words,
+        "limits": resource_options(),
+        "reservations": resource_options(),
+        "restart_policy": restart_options(),
+        "update_config": rollout_options(),
+        "rollback_config": rollout_options(),
+        "stop_grace_period": {"type": "str"},
+        "healthcheck": healthcheck_options(),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "force_update": {"type": "bool", "default": False},
+            "expected_version": {"type": "int"},
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 300},
+            **service_options(),
+            **connection_options(),
+        },
+        supports_check_mode=True,
+    )
+    run(module, ensure, hidden=["env"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_scale
+short_description: Set the number of replicas of a Docker Swarm service
+version_added: 0.1.0
+description:
+  - Sets the replicas of a service in replicated mode and leaves everything else of it as it is.
+  - Every write carries the version that was read. When somebody else wrote the service in the meantime, the module reads
+    again and applies its own change, or fails with a conflict where the task says what it expects to find.
+  - Waits until the replicas run, and says which tasks fail and why when they do not.
+author:
+  - Swarmherd contributors (@swarmherd)
+extends_documentation_fragment:
+  - swarmherd.cluster.docker
+  - swarmherd.cluster.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details: With O(expected_replicas) or O(expected_version) a second run finds what the first one left, which is a conflict.
+options:
+  name:
+    description: The service, by name or id.
+    type: str
+    required: true
+    aliases: [service]
+  replicas:
+    description: How many replicas to have.
+    type: int
+    required: true
+  expected_replicas:
+    description:
+      - The number of replicas that the change was decided on.
+      - When the service has another number, nothing is changed and the module fails with RV(ignore:conflict).
+    type: int
+  expected_version:
+    description:
+      - The version index of the service that the change was decided on.
+      - When the service has another version, nothing is changed and the module fails with RV(ignore:conflict).
+    type: int
+  wait:
+    description: Wait until all replicas run on nodes that are up.
+    type: bool
+    default: true
+  wait_timeout:
+    description: Seconds to wait at most.
+    type: int
+    default: 120
+notes:
+  - A conflict fails with the keys RV(ignore:conflict=true) and RV(ignore:found), a dictionary with the C(replicas) and the
+    C(version) that the service was found with.
+seealso:
+  - module: swarmherd.cluster.service
+"""
+
+EXAMPLES = r"""
+- name: Have five replicas of the shop
+  swarmherd.cluster.service_scale:
+    name: shop_web
+    replicas: 5
+
+- name: Go from three to four, unless somebody else was here first
+  swarmherd.cluster.service_scale:
+    name: shop_web
+    replicas: 4
+    expected_replicas: 3
+    expected_version: 1287
+    wait_timeout: 60
+"""
+
+RETURN = r"""
+service:
+  description: The service's name.
+  returned: always, once the service was found
+  type: str
+  sample: shop_web
+replicas:
+  description: The replicas before and after.
+  returned: always, once the service was found
+  type: dict
+  sample: {before: 3, after: 4}
+version:
+  description: The version index that this module's own write left, or that was found where nothing was written.
+  returned: always, once the service was found
+  type: int
+  sample: 1302
+running:
+  description: Tasks of the present specification that run on nodes which are up.
+  returned: always, except with a conflict
+  type: int
+  sample: 4
+tasks:
+  description: The tasks that Swarm means to keep running, whatever they are doing now.
+  returned: always, except with a conflict
+  type: list
+  elements: dict
+  sample: [{at: "2026-01-10T08:00:00Z", error: "", id: k3xq, name: shop_web.1, node: worker1, slot: 1, state: running}]
+failures:
+  description: For each replica that does not run, the task that says why. Same keys as in RV(tasks).
+  returned: always, except with a conflict
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from typing import Any, Dict, Mapping, Tuple
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
+from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import refuse_unexpected, retried
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
+from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
+from ansible_collections.swarmherd.cluster.plugins.module_utils._service_spec import desired_spec
+from ansible_collections.swarmherd.cluster.plugins.module_utils._tasks import replicas
+from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import look_at, wait_until_converged
+
+
+def scale(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+    if params["replicas"] < 0:
+        raise SwarmError(f"replicas: {params['replicas']} is less than none")
+    service, before = retried(lambda: write_replicas(swarm, params, check), params["expected_version"])
+    after = params["replicas"]
+    result = {
+        "changed": after != before,
+        "service": service["Spec"]["Name"],
+        "replicas": {"before": before, "after": after},
+        "version": service["Version"]["Index"],
+        "diff": {"before": {"replicas": before}, "after": {"replicas": after}},
+    }
+    try:
+        result.update(watch(swarm, service, params, check))
+    except SwarmError as error:
+        raise SwarmError(str(error), **{**error.facts, **result}) from error
+    return result
+
+
+def write_replicas(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Tuple[Document, int]:
+    """Read, decide and write once. Returns the service as it is after that, and the replicas it had before."""
+    service = swarm.service(params["name"])
+    before = replicas(service)
+    refuse_unexpected(service, params["expected_version"], params["expected_replicas"])
+    spec = desired_spec(service["Spec"], {"replicas": params["replicas"]})
+    if check or spec == service["Spec"]:
+        return service, before
+    swarm.update_service(service, spec)
+    return swarm.service(service["ID"]), before
+
+
+def watch(swarm: Swarm, service: Document, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+    """What is seen of the service, after waiting for it where that was asked for."""
+    if check or not params["wait"]:
+        return look_at(swarm, service["ID"])[1].seen()
+    name = service["Spec"]["Name"]
+    latest, seen = wait_until_converged(swarm, name, params["wait_timeout"], wrote=False)
+    if replicas(latest) != params["replicas"]:
+        found = {"replicas": replicas(latest), "version": latest["Version"]["Index"]}
+        raise SwarmError(
+            f"somebody else set {name} to {found['replicas']} replicas while this task waited for {params['replicas']}",
+            conflict=True,
+            found=found,
+            **seen.seen(),
+        )
+    return seen.seen()
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True, "aliases": ["service"]},
+            "replicas": {"type": "int", "required": True},
+            "expected_replicas": {"type": "int"},
+            "expected_version": {"type": "int"},
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 120},
+            **connection_options(),
+        },
+        supports_check_mode=True,
+    )
+    run(module, scale)
+
+
+if __name__ == "__main__":
+    main()
