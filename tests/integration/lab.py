@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab as tests use it: the commands that people run, and a way to ask its hosts what is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+INVENTORY = "inventories/lab"
+
+
+def run(*command: str, timeout: float, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the project from its root, and fail with what it said."""
+    settings = {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "NO_COLOR": "1",
+        "MOLECULE_GLOB": "molecule/*/molecule.yml",
+        **environment,
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+    )
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-3000:]}")
+    return done
+
+
+def playbook(path: str, *arguments: str, timeout: float = 240, **environment: str) -> str:
+    """What `ansible-playbook` said, the lab being its inventory."""
+    return run("ansible-playbook", "-i", INVENTORY, path, *arguments, timeout=timeout, **environment).stdout
+
+
+def changed(output: str) -> dict[str, int]:
+    """Changes per host, from a playbook's recap."""
+    recap = output.rsplit("PLAY RECAP", 1)[1].splitlines()
+    rows = [line.split() for line in recap if "changed=" in line]
+    return {row[0]: int(next(word for word in row if word.startswith("changed="))[8:]) for row in rows}
+
+
+def ssh(host: str, *command: str, timeout: float = 60, check: bool = True) -> str:
+    """What a command on one of the lab's hosts said."""
+    hosts = json.loads(run(str(ROOT / INVENTORY / "hosts.py"), timeout=20).stdout)["_meta"]["hostvars"]
+    lab = ROOT / "build" / "lab"
+    options = ["-i", str(lab / "id_ed25519"), "-o", f"UserKnownHostsFile={lab / 'known_hosts'}", "-o", "BatchMode=yes"]
+    address = f"root@{hosts[host]['ansible_host']}"
+    return run("ssh", *options, "-o", "LogLevel=ERROR", address, *command, timeout=timeout, check=check).stdout
+
+
+def docker(*arguments: str, host: str = "manager1", check: bool = True) -> str:
+    """What the docker command on a host of the lab said."""
+    return ssh(host, "docker", *arguments, check=check)
+
+
+def inspect(service: str) -> Any:
+    """A service as the managers hold it."""
+    return json.loads(docker("service", "inspect", service))[0]
+
+
+def running(service: str) -> int:
+    """How many tasks of a service run, by Docker's own count."""
+    return int(docker("service", "ls", "--filter", f"name={service}", "--format", "{{.Replicas}}").split("/")[0])
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float) -> Any:
+    """The condition's first true value; fails with what was waited for when the bound is reached."""
+    deadline = time.monotonic() + seconds
+    while not (seen := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
+        time.sleep(0.3)
+    return seen

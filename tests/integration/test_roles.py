@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each role by its Molecule scenario: converge, idempotence, verify, on the lab's spare hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from . import lab as on
+
+# In this order: the later ones find an engine on the spare hosts.
+ROLES = ["docker_engine", "node_exporter", "prometheus", "load_balancer"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_converges_changes_nothing_again_and_does_its_work(lab: str, role: str) -> None:
+    on.run("molecule", "test", "--scenario-name", role, "--destroy", "never", timeout=400)

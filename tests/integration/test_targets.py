@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules' integration targets, in ansible-test's layout, on the lab's Swarm over SSH."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from . import lab as on
+
+TARGETS = Path(__file__).parent / "targets"
+PLAY = """
+- name: Run the target {name}
+  hosts: managers[0]
+  gather_facts: false
+  tasks:
+    - name: Run it
+      ansible.builtin.import_role:
+        name: {name}
+"""
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in TARGETS.iterdir() if (path / "tasks").is_dir()))
+def test_target(lab: str, name: str, tmp_path: Path) -> None:
+    play = tmp_path / f"{name}.yml"
+    play.write_text(PLAY.format(name=name))
+    on.playbook(str(play), ANSIBLE_ROLES_PATH=str(TARGETS))
