@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import traceback
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from pathlib import Path
+from typing import Any, Callable, Dict, Mapping
 
 from ansible.module_utils.basic import env_fallback
 
-from ._errors import NotFound, SwarmError, VersionConflict
+from ._errors import NotFoundError, SwarmError, VersionConflictError
 
-IMPORT_ERROR: Optional[str] = None
+IMPORT_ERROR: str | None = None
 try:
     import docker
     import docker.errors
@@ -30,7 +31,7 @@ OUT_OF_SEQUENCE = "update out of sequence"
 NOT_A_MANAGER = ("not a swarm manager", "only be used on a manager", "worker nodes can't be used")
 
 
-def connection_options() -> Dict[str, Dict[str, Any]]:
+def connection_options() -> dict[str, dict[str, Any]]:
     """The argument spec of the doc fragment `docker`."""
     return {
         "docker_host": {
@@ -93,10 +94,10 @@ def _tls(params: Mapping[str, Any]) -> Any:
         raise SwarmError(f"the TLS options cannot be used: {error}") from error
 
 
-def _from_cert_path(name: str) -> Optional[str]:
+def _from_cert_path(name: str) -> str | None:
     folder = os.environ.get("DOCKER_CERT_PATH")
-    path = os.path.join(folder, name) if folder else None
-    return path if path and os.path.exists(path) else None
+    path = Path(folder, name) if folder else None
+    return str(path) if path and path.exists() else None
 
 
 class Swarm:
@@ -110,7 +111,7 @@ class Swarm:
         try:
             return call(*args, **kwargs)
         except docker.errors.NotFound as error:
-            raise NotFound(f"cannot {doing}: {_reason(error)}") from error
+            raise NotFoundError(f"cannot {doing}: {_reason(error)}") from error
         except docker.errors.APIError as error:
             raise _translated(doing, _reason(error)) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
@@ -124,36 +125,36 @@ class Swarm:
     def swarm(self) -> Document:
         return self._ask("read the Swarm", self._api.inspect_swarm)
 
-    def nodes(self, filters: Optional[Document] = None) -> List[Document]:
+    def nodes(self, filters: Document | None = None) -> list[Document]:
         return self._ask("list the nodes", self._api.nodes, filters=filters)
 
-    def services(self, filters: Optional[Document] = None) -> List[Document]:
+    def services(self, filters: Document | None = None) -> list[Document]:
         return self._ask("list the services", self._api.services, filters=filters)
 
-    def tasks(self, filters: Optional[Document] = None) -> List[Document]:
+    def tasks(self, filters: Document | None = None) -> list[Document]:
         return self._ask("list the tasks", self._api.tasks, filters=filters)
 
-    def networks(self) -> List[Document]:
+    def networks(self) -> list[Document]:
         return self._ask("list the networks", self._api.networks)
 
     def service(self, name: str) -> Document:
-        """The service called `name` exactly, or with that id. Raises NotFound.
+        """The service called `name` exactly, or with that id. Raises NotFoundError.
 
         Docker takes the beginning of an id as well, which could be a name that is simply not there.
         """
         found = self._ask(f"read the service {name}", self._api.inspect_service, name)
         if name not in (found["ID"], found["Spec"]["Name"]):
-            raise NotFound(f"the Swarm has no service {name}")
+            raise NotFoundError(f"the Swarm has no service {name}")
         return found
 
-    def find_service(self, name: str) -> Optional[Document]:
+    def find_service(self, name: str) -> Document | None:
         """The service, or None when the managers say that there is none."""
         try:
             return self.service(name)
-        except NotFound:
+        except NotFoundError:
             return None
 
-    def tasks_of(self, service: Document) -> List[Document]:
+    def tasks_of(self, service: Document) -> list[Document]:
         return self.tasks({"service": service["ID"]})
 
     # ------------------------------------------------------------ writes; each carries the version it was decided on
@@ -164,7 +165,7 @@ class Swarm:
         return answer["ID"]
 
     def update_service(self, service: Document, spec: Document) -> None:
-        """Write the whole of `spec` over the version that `service` was read at. Raises VersionConflict."""
+        """Write the whole of `spec` over the version that `service` was read at. Raises VersionConflictError."""
         self._ask(
             f"update the service {spec['Name']}",
             self._api.update_service,
@@ -177,7 +178,7 @@ class Swarm:
         self._ask(f"remove the service {service['Spec']['Name']}", self._api.remove_service, service["ID"])
 
     def update_node(self, node: Document, spec: Document) -> None:
-        """Raises VersionConflict when the node was written since `node` was read."""
+        """Raises VersionConflictError when the node was written since `node` was read."""
         name = node.get("Description", {}).get("Hostname", node["ID"])
         self._ask(f"update the node {name}", self._api.update_node, node["ID"], node["Version"]["Index"], spec)
 
@@ -218,7 +219,7 @@ def _reason(error: Any) -> str:
 
 def _translated(doing: str, reason: str) -> SwarmError:
     if OUT_OF_SEQUENCE in reason:
-        return VersionConflict(f"cannot {doing}: somebody else wrote it in the meantime ({reason})")
+        return VersionConflictError(f"cannot {doing}: somebody else wrote it in the meantime ({reason})")
     if any(words in reason.lower() for words in NOT_A_MANAGER):
         return SwarmError(f"cannot {doing}: this engine is no manager of a Swarm; run the task on a manager")
     return SwarmError(f"cannot {doing}: {reason}")

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Optional, TypeVar
+from typing import Any, Callable, Mapping, TypeVar
 
-from ._errors import SwarmError, VersionConflict
+from ._errors import SwarmError, VersionConflictError
 from ._tasks import replicas
 
 Answer = TypeVar("Answer")
@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 ATTEMPTS = 5
 
 
-def retried(attempt: Callable[[], Answer], expected_version: Optional[int] = None) -> Answer:
+def retried(attempt: Callable[[], Answer], expected_version: int | None = None) -> Answer:
     """`attempt` reads, decides and writes; when its write comes too late it is done again from the reading on.
 
     With `expected_version` the second attempt meets the check of what is expected, and fails with what it found.
@@ -21,17 +21,17 @@ def retried(attempt: Callable[[], Answer], expected_version: Optional[int] = Non
     for _attempt in range(ATTEMPTS):
         try:
             return attempt()
-        except VersionConflict as error:
+        except VersionConflictError as error:  # noqa: PERF203 - trying again is the purpose
             last = error
     tail = "" if expected_version is None else f", expecting version {expected_version}"
     raise SwarmError(f"{last}; gave up after {ATTEMPTS} attempts{tail}", conflict=True) from last
 
 
 def refuse_unexpected(
-    service: Mapping[str, Any], expected_version: Optional[int], expected_replicas: Optional[int] = None
+    service: Mapping[str, Any], expected_version: int | None, expected_replicas: int | None = None
 ) -> None:
     """Raises a SwarmError with `conflict` and `found` where the service is not what the task was decided on."""
-    found: Dict[str, Any] = {"replicas": replicas(service), "version": service["Version"]["Index"]}
+    found: dict[str, Any] = {"replicas": replicas(service), "version": service["Version"]["Index"]}
     differences = [
         f"{key} {wanted} was expected and {found[key]} found"
         for key, wanted in (("replicas", expected_replicas), ("version", expected_version))

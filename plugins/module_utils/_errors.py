@@ -14,9 +14,9 @@ class SwarmError(Exception):
         self.facts = facts
 
 
-class NotFound(SwarmError):
+class NotFoundError(SwarmError):
     """The engine answered, and what was asked for is not there. Never raised when the engine did not answer."""
 
 
-class VersionConflict(SwarmError):
+class VersionConflictError(SwarmError):
     """Another writer was quicker: the version that this write carried is no longer the current one."""

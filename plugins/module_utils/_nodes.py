@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Mapping, Sequence
 
-from ._errors import NotFound, SwarmError
+from ._errors import NotFoundError, SwarmError
 
 Document = Mapping[str, Any]
 
@@ -36,7 +36,7 @@ def address(node: Document) -> str:
 def find(nodes: Sequence[Document], name: str) -> Document:
     """The node with that id or hostname. Of several with one hostname, the only one that is not down.
 
-    Raises NotFound, or SwarmError where the name means several nodes.
+    Raises NotFoundError, or SwarmError where the name means several nodes.
     """
     exact = [node for node in nodes if node["ID"] == name]
     named = exact or [node for node in nodes if hostname(node) == name]
@@ -45,14 +45,14 @@ def find(nodes: Sequence[Document], name: str) -> Document:
         named = living
     if not named:
         known = ", ".join(sorted({hostname(node) for node in nodes}))
-        raise NotFound(f"the Swarm has no node {name}; it has {known}")
+        raise NotFoundError(f"the Swarm has no node {name}; it has {known}")
     if len(named) > 1:
         ids = ", ".join(sorted(node["ID"] for node in named))
         raise SwarmError(f"several nodes are called {name}; give the id of one: {ids}")
     return named[0]
 
 
-def ghosts(nodes: Sequence[Document], node: Document) -> List[Document]:
+def ghosts(nodes: Sequence[Document], node: Document) -> list[Document]:
     """Entries that `node` left behind when its host joined before: same hostname, down, and older than it."""
     return [
         other
@@ -83,7 +83,7 @@ def majority_problem(nodes: Sequence[Document], without: Document) -> str:
     )
 
 
-def told(node: Document) -> Dict[str, Any]:
+def told(node: Document) -> dict[str, Any]:
     """A node in the words of a module's result."""
     description, manager = node["Description"], node.get("ManagerStatus") or {}
     resources = description.get("Resources") or {}
@@ -107,7 +107,7 @@ def told(node: Document) -> Dict[str, Any]:
 
 def labels_after(
     held: Mapping[str, str], wanted: Mapping[str, str], remove: Sequence[str], exact: bool
-) -> Dict[str, str]:
+) -> dict[str, str]:
     """A node's labels once `wanted` are set and `remove` are gone; with `exact` nothing else remains."""
     both = sorted(set(wanted) & set(remove))
     if both:
@@ -117,5 +117,5 @@ def labels_after(
     return after
 
 
-def only(nodes: Sequence[Document], node_id: str) -> Optional[Document]:
+def only(nodes: Sequence[Document], node_id: str) -> Document | None:
     return next((node for node in nodes if node["ID"] == node_id), None)

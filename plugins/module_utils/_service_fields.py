@@ -7,7 +7,7 @@ itself when both mean the same, so that what is equal in meaning is never writte
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from ._errors import SwarmError
 from ._values import NANOSECONDS, merged_texts, nano_cpus, nanoseconds, size_bytes, stripped
@@ -26,7 +26,7 @@ UPDATE_DEFAULTS = {
 }
 
 
-def image(wanted: str, held: Optional[str]) -> str:
+def image(wanted: str, held: str | None) -> str:
     """The docker command adds a digest to what it stores; a tag without one stays satisfied by it."""
     held_name = held or ""
     if "@" not in wanted:
@@ -39,15 +39,15 @@ def _tagged(name: str) -> str:
     return name if has_tag or "@" in name else f"{name}:latest"
 
 
-def text(wanted: str, held: Optional[str]) -> Optional[str]:
+def text(wanted: str, held: str | None) -> str | None:
     return held if (held or "") == wanted else wanted or None
 
 
-def words(wanted: Sequence[str], held: Optional[List[str]]) -> Optional[List[str]]:
+def words(wanted: Sequence[str], held: list[str] | None) -> list[str] | None:
     return held if (held or []) == list(wanted) else list(wanted) or None
 
 
-def env(wanted: Mapping[str, Any], held: Optional[List[str]]) -> Optional[List[str]]:
+def env(wanted: Mapping[str, Any], held: list[str] | None) -> list[str] | None:
     """The order in which variables stand carries no meaning, and is kept."""
     before = env_values(held)
     after = merged_texts(before, wanted, "env")
@@ -56,16 +56,16 @@ def env(wanted: Mapping[str, Any], held: Optional[List[str]]) -> Optional[List[s
     return [f"{name}={value}" for name, value in after.items()] or None
 
 
-def env_values(held: Optional[Sequence[str]]) -> Dict[str, str]:
+def env_values(held: Sequence[str] | None) -> dict[str, str]:
     return {name: value for name, _sep, value in (entry.partition("=") for entry in held or [])}
 
 
-def labels(wanted: Mapping[str, Any], held: Optional[Dict[str, str]]) -> Optional[Dict[str, str]]:
+def labels(wanted: Mapping[str, Any], held: dict[str, str] | None) -> dict[str, str] | None:
     after = merged_texts(held or {}, wanted, "labels")
     return held if after == (held or {}) else after
 
 
-def hosts(wanted: Mapping[str, Any], held: Optional[List[str]]) -> Optional[List[str]]:
+def hosts(wanted: Mapping[str, Any], held: list[str] | None) -> list[str] | None:
     """Docker holds lines of an address and its names, as a hosts file does."""
     before = {name: line.split()[0] for line in held or [] for name in line.split()[1:]}
     after = merged_texts(before, wanted, "hosts")
@@ -74,18 +74,18 @@ def hosts(wanted: Mapping[str, Any], held: Optional[List[str]]) -> Optional[List
     return [f"{address} {name}" for name, address in after.items()] or None
 
 
-def grace(wanted: str, held: Optional[int]) -> Optional[int]:
+def grace(wanted: str, held: int | None) -> int | None:
     wanted_ns = nanoseconds(wanted, "stop_grace_period")
     held_ns = GRACE_SECONDS * NANOSECONDS if held is None else held
     return held if held_ns == wanted_ns else wanted_ns
 
 
-def endpoint_mode(wanted: str, held: Optional[str]) -> Optional[str]:
+def endpoint_mode(wanted: str, held: str | None) -> str | None:
     return held if (held or "vip") == wanted else wanted
 
 
-def constraints(wanted: Sequence[str], held: Optional[List[str]]) -> Optional[List[str]]:
-    def plain(lines: Optional[Sequence[str]]) -> List[str]:
+def constraints(wanted: Sequence[str], held: list[str] | None) -> list[str] | None:
+    def plain(lines: Sequence[str] | None) -> list[str]:
         return sorted("".join(line.split()) for line in lines or [])
 
     for line in wanted:
@@ -94,12 +94,12 @@ def constraints(wanted: Sequence[str], held: Optional[List[str]]) -> Optional[Li
     return held if plain(wanted) == plain(held) else list(wanted) or None
 
 
-def preferences(wanted: Sequence[str], held: Optional[List[Dict[str, Any]]]) -> Optional[List[Dict[str, Any]]]:
+def preferences(wanted: Sequence[str], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
     after = [{"Spread": {"SpreadDescriptor": key}} for key in wanted]
     return held if after == (held or []) else after or None
 
 
-def networks(wanted: Sequence[str], held: Optional[List[Dict[str, Any]]]) -> Optional[List[Dict[str, Any]]]:
+def networks(wanted: Sequence[str], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
     """`wanted` are network ids. An attachment that stays keeps its aliases and driver options."""
     attached = {attachment["Target"]: attachment for attachment in held or []}
     if set(wanted) == set(attached):
@@ -107,10 +107,10 @@ def networks(wanted: Sequence[str], held: Optional[List[Dict[str, Any]]]) -> Opt
     return [attached.get(target, {"Target": target}) for target in wanted] or None
 
 
-def resources(kind: str) -> Callable[[Mapping[str, Any], Optional[Dict[str, Any]]], Optional[Dict[str, Any]]]:
+def resources(kind: str) -> Callable[[Mapping[str, Any], dict[str, Any] | None], dict[str, Any] | None]:
     """For `limits` or `reservations`. 0 takes one of them away; generic resources and process limits stay."""
 
-    def merge(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    def merge(wanted: Mapping[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
         after = dict(held or {})
         if wanted.get("cpus") is not None:
             after["NanoCPUs"] = nano_cpus(wanted["cpus"], f"{kind}.cpus")
@@ -122,7 +122,7 @@ def resources(kind: str) -> Callable[[Mapping[str, Any], Optional[Dict[str, Any]
     return merge
 
 
-def restart_policy(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+def restart_policy(wanted: Mapping[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
     settings = {
         "Condition": wanted.get("condition"),
         "Delay": _duration(wanted, "delay", "restart_policy"),
@@ -132,10 +132,10 @@ def restart_policy(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) ->
     return _settings(settings, held, RESTART_DEFAULTS)
 
 
-def rollout(kind: str) -> Callable[[Mapping[str, Any], Optional[Dict[str, Any]]], Optional[Dict[str, Any]]]:
+def rollout(kind: str) -> Callable[[Mapping[str, Any], dict[str, Any] | None], dict[str, Any] | None]:
     """For `update_config` or `rollback_config`."""
 
-    def merge(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    def merge(wanted: Mapping[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
         settings = {
             "Parallelism": wanted.get("parallelism"),
             "Delay": _duration(wanted, "delay", kind),
@@ -150,19 +150,22 @@ def rollout(kind: str) -> Callable[[Mapping[str, Any], Optional[Dict[str, Any]]]
 
 
 def _settings(
-    wanted: Mapping[str, Any], held: Optional[Dict[str, Any]], defaults: Mapping[str, Any]
-) -> Optional[Dict[str, Any]]:
-    """`held` with what is wanted. A new group starts from Docker's defaults: an absent parallelism would read as 0, all at once."""
+    wanted: Mapping[str, Any], held: dict[str, Any] | None, defaults: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """`held` with what is wanted.
+
+    A new group starts from Docker's defaults: an absent parallelism would read as 0, which is all at once.
+    """
     effective = {**defaults, **{key: value for key, value in (held or {}).items() if value not in ("", None)}}
     after = {**effective, **{key: value for key, value in wanted.items() if value is not None}}
     return held if after == effective else after
 
 
-def _duration(wanted: Mapping[str, Any], key: str, group: str) -> Optional[int]:
+def _duration(wanted: Mapping[str, Any], key: str, group: str) -> int | None:
     return None if wanted.get(key) is None else nanoseconds(wanted[key], f"{group}.{key}")
 
 
-def healthcheck(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+def healthcheck(wanted: Mapping[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
     """A test written as text goes to a shell; `NONE` switches off the check of the image."""
     test = wanted.get("test")
     if isinstance(test, str):
@@ -181,7 +184,7 @@ def healthcheck(wanted: Mapping[str, Any], held: Optional[Dict[str, Any]]) -> Op
     return held if stripped(after) == stripped(held or {}) else after
 
 
-def mounts(wanted: Sequence[Mapping[str, Any]], held: Optional[List[Dict[str, Any]]]) -> Optional[List[Dict[str, Any]]]:
+def mounts(wanted: Sequence[Mapping[str, Any]], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
     """A mount that stays where it is keeps the settings that the task does not name."""
     places = {_mount_place(mount): mount for mount in held or []}
     after = []
@@ -193,11 +196,11 @@ def mounts(wanted: Sequence[Mapping[str, Any]], held: Optional[List[Dict[str, An
     return after or None
 
 
-def _mount(mount: Mapping[str, Any]) -> Dict[str, Any]:
+def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
     kind = mount["type"]
     if kind == "bind" and not mount.get("source"):
         raise SwarmError(f"mounts: {mount['target']}: a bind mount needs a source")
-    new: Dict[str, Any] = {"Type": kind, "Source": mount.get("source") or "", "Target": mount["target"]}
+    new: dict[str, Any] = {"Type": kind, "Source": mount.get("source") or "", "Target": mount["target"]}
     if mount.get("readonly") is not None:
         new["ReadOnly"] = mount["readonly"]
     if mount.get("propagation"):
@@ -214,9 +217,7 @@ def _mount_place(mount: Mapping[str, Any]) -> Sequence[str]:
     return (mount.get("Target", ""), mount.get("Type", ""), mount.get("Source", ""))
 
 
-def publish(
-    wanted: Sequence[Mapping[str, Any]], held: Optional[List[Dict[str, Any]]]
-) -> Optional[List[Dict[str, Any]]]:
+def publish(wanted: Sequence[Mapping[str, Any]], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
     after = [
         stripped(
             {
@@ -237,5 +238,5 @@ def _port_place(port: Mapping[str, Any]) -> Sequence[Any]:
     return (port["TargetPort"], port.get("Protocol", ""), port.get("PublishedPort", 0))
 
 
-def _in_order(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], Any]) -> List[Dict[str, Any]]:
+def _in_order(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], Any]) -> list[dict[str, Any]]:
     return sorted((stripped(item) for item in items), key=key)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence
 
 from . import _service_fields as fields
 from ._errors import SwarmError
@@ -23,7 +23,7 @@ class Field(NamedTuple):
     """Where an option stands in the spec, and how what is wanted and what is held become what is written."""
 
     option: str
-    path: Tuple[str, ...]
+    path: tuple[str, ...]
     merge: Callable[[Any, Any], Any]
 
 
@@ -59,7 +59,7 @@ SHOWN = (
 )
 
 
-def desired_spec(held: Optional[Mapping[str, Any]], params: Mapping[str, Any]) -> Spec:
+def desired_spec(held: Mapping[str, Any] | None, params: Mapping[str, Any]) -> Spec:
     """The whole spec to write: `held`, or nothing for a new service, with what the task names.
 
     `params["networks"]` are network ids. Raises SwarmError where the task asks for what cannot be.
@@ -101,12 +101,13 @@ def _refuse_impossible(spec: Spec) -> None:
         raise SwarmError("publish: ports in ingress mode need endpoint_mode vip; with dnsrr publish them in mode host")
 
 
-def changes(before: Optional[Mapping[str, Any]], after: Optional[Mapping[str, Any]]) -> List[str]:
+def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
     """The options whose meaning differs between two specs, in the order of the documentation."""
-    return [option for option, path in SHOWN if value_at(before, path) != value_at(after, path)]
+    differing = [option for option, path in SHOWN if value_at(before, path) != value_at(after, path)]
+    return [option for option in differing if option != "force_update" or (before and after)]
 
 
-def shown(spec: Optional[Mapping[str, Any]], options: Sequence[str], names: Mapping[str, str]) -> Shown:
+def shown(spec: Mapping[str, Any] | None, options: Sequence[str], names: Mapping[str, str]) -> Shown:
     """Those options of a spec for people to read. `names` are network names by id."""
     paths = dict(SHOWN)
     values = {option: value_at(spec, paths[option]) for option in options}
@@ -116,8 +117,8 @@ def shown(spec: Optional[Mapping[str, Any]], options: Sequence[str], names: Mapp
 
 
 def diff(
-    before: Optional[Mapping[str, Any]], after: Optional[Mapping[str, Any]], names: Mapping[str, str]
-) -> Dict[str, Shown]:
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, names: Mapping[str, str]
+) -> dict[str, Shown]:
     """What changes, for diff mode. Values of environment variables are not told, only that they differ."""
     options = changes(before, after)
     told = {"before": shown(before, options, names), "after": shown(after, options, names)}
@@ -130,7 +131,7 @@ def diff(
     return told
 
 
-def value_at(document: Optional[Mapping[str, Any]], path: Sequence[str]) -> Any:
+def value_at(document: Mapping[str, Any] | None, path: Sequence[str]) -> Any:
     """What stands at `path`, or None."""
     found: Any = document
     for key in path:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterable, Mapping, Sequence
 
 from ._values import stripped
 
@@ -25,8 +25,8 @@ class Progress:
     running: int
     kept: int
     """Tasks that Swarm means to keep running, whatever they are doing now."""
-    tasks: Tuple[Dict[str, Any], ...]
-    failures: Tuple[Dict[str, Any], ...]
+    tasks: tuple[dict[str, Any], ...]
+    failures: tuple[dict[str, Any], ...]
     update_state: str
     update_message: str
 
@@ -49,7 +49,7 @@ class Progress:
         parts.extend(failure_sentence(failure) for failure in self.failures)
         return "; ".join(parts)
 
-    def seen(self) -> Dict[str, Any]:
+    def seen(self) -> dict[str, Any]:
         """The keys of a module's result that tell what was seen."""
         return {"running": self.running, "tasks": list(self.tasks), "failures": list(self.failures)}
 
@@ -91,7 +91,7 @@ def _meaning(part: Any) -> Any:
     return stripped(part) if isinstance(part, dict) else part or None
 
 
-def replicas(service: Document) -> Optional[int]:
+def replicas(service: Document) -> int | None:
     """The wanted replicas, or None where the service has no count (global services and jobs)."""
     mode = service["Spec"].get("Mode") or {}
     if "Replicated" not in mode:
@@ -164,7 +164,7 @@ def _runs(task: Document, up: Iterable[str]) -> bool:
     return task["Status"]["State"] == "running" and task.get("NodeID") in up
 
 
-def _told(task: Document, service: Document, names: Mapping[str, str]) -> Dict[str, Any]:
+def _told(task: Document, service: Document, names: Mapping[str, str]) -> dict[str, Any]:
     """A task in the words of a module's result."""
     node_id = task.get("NodeID", "")
     status = task["Status"]
@@ -181,14 +181,14 @@ def _told(task: Document, service: Document, names: Mapping[str, str]) -> Dict[s
 
 def _failures(
     tasks: Sequence[Document], running: Sequence[Document], service: Document, names: Mapping[str, str]
-) -> Tuple[Dict[str, Any], ...]:
+) -> tuple[dict[str, Any], ...]:
     """For each place that does not run, its newest task that says why. Old failures of places that run are history."""
     healthy = {_place(task) for task in running}
     wanted = {_place(task) for task in tasks if task["DesiredState"] == "running"} - healthy
-    newest: Dict[str, Document] = {}
+    newest: dict[str, Document] = {}
     for task in tasks:
         place = _place(task)
         if place in wanted and (task["Status"].get("Err") or task["Status"]["State"] in BROKEN):
             newest[place] = task
-    told: List[Dict[str, Any]] = [_told(task, service, names) for _place_, task in sorted(newest.items())]
+    told: list[dict[str, Any]] = [_told(task, service, names) for _place_, task in sorted(newest.items())]
     return tuple(told)

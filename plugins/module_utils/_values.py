@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Mapping
+from typing import Any, Mapping
 
 from ._errors import SwarmError
 
@@ -63,7 +63,7 @@ def label_text(value: Any, key: str) -> str:
     raise SwarmError(f"{key}: a value is text or a number, not {type(value).__name__}; quote it")
 
 
-def merged_texts(held: Mapping[str, str], wanted: Mapping[str, Any], key: str) -> Dict[str, str]:
+def merged_texts(held: Mapping[str, str], wanted: Mapping[str, Any], key: str) -> dict[str, str]:
     """`held` with each key of `wanted` set, or taken out where its value is null. Other keys stay as they are."""
     merged = dict(held)
     for name, value in wanted.items():
@@ -74,7 +74,7 @@ def merged_texts(held: Mapping[str, str], wanted: Mapping[str, Any], key: str) -
     return merged
 
 
-def stripped(document: Mapping[str, Any]) -> Dict[str, Any]:
+def stripped(document: Mapping[str, Any]) -> dict[str, Any]:
     """Without what Docker leaves out because it is empty, so that two documents compare by meaning."""
     inner = {key: stripped(value) if isinstance(value, dict) else value for key, value in document.items()}
     return {key: value for key, value in inner.items() if value not in (None, "", 0, {}, [])}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, NamedTuple, Tuple, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from ._client import Document, Swarm
 from ._errors import SwarmError
@@ -23,7 +23,7 @@ class Clock(NamedTuple):
     sleep: Callable[[float], None] = time.sleep
 
 
-class TimedOut(SwarmError):
+class TimedOutError(SwarmError):
     """The bound passed. `last` is what was seen last."""
 
     def __init__(self, message: str, last: Any) -> None:
@@ -40,9 +40,9 @@ def wait_for(
     looks: int = 1,
     clock: Clock = Clock(),  # noqa: B008 - immutable, and the same for every call
 ) -> Seen:
-    """Look until what is seen is `good` `looks` times in a row, and return it. Raises TimedOut with what was seen last.
+    """Look until what is seen is `good` `looks` times in a row, and return it.
 
-    There is always one look, also with a bound of 0.
+    There is always one look, also with a bound of 0. Raises TimedOutError with what was seen last.
     """
     deadline = clock.now() + timeout_seconds
     pause, in_a_row = FIRST_PAUSE_SECONDS, 0
@@ -53,12 +53,12 @@ def wait_for(
             return seen
         left = deadline - clock.now()
         if left <= 0:
-            raise TimedOut(f"waited {timeout_seconds:g} s for {what}: {tell(seen)}", seen)
+            raise TimedOutError(f"waited {timeout_seconds:g} s for {what}: {tell(seen)}", seen)
         clock.sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
 
-def look_at(swarm: Swarm, name: str) -> Tuple[Document, Progress]:
+def look_at(swarm: Swarm, name: str) -> tuple[Document, Progress]:
     """The service and how it stands, read at one go."""
     service = swarm.service(name)
     return service, progress(service, swarm.tasks_of(service), swarm.nodes())
@@ -66,21 +66,21 @@ def look_at(swarm: Swarm, name: str) -> Tuple[Document, Progress]:
 
 def wait_until_converged(
     swarm: Swarm, name: str, timeout_seconds: float, wrote: bool, looks: int = 1
-) -> Tuple[Document, Progress]:
+) -> tuple[Document, Progress]:
     """Wait until every wanted task runs and no update is under way.
 
     Raises SwarmError, with what was seen, past the bound or as soon as Swarm itself has stopped the update. With
     `wrote` false, an update that Swarm stopped or rolled back earlier is history as long as every task runs.
     """
 
-    def over(seen: Tuple[Document, Progress]) -> bool:
+    def over(seen: tuple[Document, Progress]) -> bool:
         return seen[1].converged or seen[1].stopped
 
     try:
         service, seen = wait_for(
             f"{name} to converge", lambda: look_at(swarm, name), over, timeout_seconds, lambda s: s[1].sentence, looks
         )
-    except TimedOut as error:
+    except TimedOutError as error:
         service, seen = error.last
         raise SwarmError(str(error), **_facts(service, seen)) from error
     if seen.stopped and (wrote or not seen.converged):
@@ -88,5 +88,5 @@ def wait_until_converged(
     return service, seen
 
 
-def _facts(service: Document, seen: Progress) -> Dict[str, Any]:
+def _facts(service: Document, seen: Progress) -> dict[str, Any]:
     return {"version": service["Version"]["Index"], **seen.seen()}

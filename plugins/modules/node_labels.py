@@ -9,7 +9,8 @@ short_description: Set the labels of a Docker Swarm node
 version_added: 0.1.0
 description:
   - Sets labels of a node of the Swarm, which placement constraints of services can refer to as C(node.labels.KEY).
-  - Runs on any manager. Every write carries the version that was read; when somebody else wrote the node in the meantime, the
+  - Runs on any manager. Every write carries the version that was read; when somebody else wrote the node in the
+    meantime, the
     module reads and decides again.
   - Mind that services whose constraints no longer match after a label changed lose their tasks on that node.
 author:
@@ -95,10 +96,9 @@ version:
   sample: 212
 """
 
-from typing import Any, Dict, Mapping
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.swarmherd.cluster.plugins.module_utils import _nodes
 from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
 from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import retried
@@ -107,11 +107,11 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import r
 from ansible_collections.swarmherd.cluster.plugins.module_utils._values import label_text
 
 
-def label(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+def label(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     return retried(lambda: write_labels(swarm, params, check), params["expected_version"])
 
 
-def write_labels(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+def write_labels(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """Read, decide and write once."""
     node = _nodes.find(swarm.nodes(), params["node"])
     before = dict(node["Spec"].get("Labels") or {})

@@ -8,8 +8,10 @@ module: service
 short_description: Create, partially update or remove a Docker Swarm service
 version_added: 0.1.0
 description:
-  - Creates a service, or changes of an existing one what the task names. What is not named stays as it is, whoever set it.
-  - Of an option that is a list the whole list is set. Of a dictionary the keys that are named are set, a key with the value
+  - Creates a service, or changes of an existing one what the task names. What is not named stays as it is, whoever
+    set it.
+  - Of an option that is a list the whole list is set. Of a dictionary the keys that are named are set, a key with
+    the value
     V(null) is removed, and all other keys stay.
   - Compares by meaning with what Docker holds, defaults included, so that nothing restarts without need.
   - Waits until the service has converged, and says which tasks fail and why when it does not.
@@ -53,7 +55,8 @@ options:
   env:
     description:
       - Environment variables.
-      - Their values are kept out of logs and results. Docker itself shows them to everybody who may read the service, so
+      - Their values are kept out of logs and results. Docker itself shows them to everybody who may read the
+        service, so
         secrets belong into Docker's secrets.
     type: dict
   labels:
@@ -80,7 +83,8 @@ options:
   replicas:
     description:
       - How many tasks of a replicated service run.
-      - If not given, an existing service keeps the number it has, so that a deployment does not undo a scaling. A new one gets 1.
+      - If not given, an existing service keeps the number it has, so that a deployment does not undo a scaling. A
+        new one gets 1.
     type: int
   networks:
     description: The names of all networks that the service is attached to. They must exist.
@@ -330,10 +334,9 @@ failures:
   sample: []
 """
 
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
 from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import refuse_unexpected, retried
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
@@ -355,18 +358,18 @@ PREDEFINED_NETWORKS = ("host", "none", "bridge")
 class Written(NamedTuple):
     """One attempt's outcome: the service before and after, and the spec that was decided on."""
 
-    before: Optional[Document]
-    spec: Optional[Document]
-    service: Optional[Document]
+    before: Document | None
+    spec: Document | None
+    service: Document | None
 
 
-def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     names = {network["Id"]: network["Name"] for network in swarm.networks()}
     wanted = {**params, "networks": network_ids(swarm, params["networks"])}
     step = remove if params["state"] == "absent" else write
     written = retried(lambda: step(swarm, wanted, check), params["expected_version"])
     held = written.before["Spec"] if written.before else None
-    result: Dict[str, Any] = {
+    result: dict[str, Any] = {
         "changed": written.spec != held,
         "service": params["name"],
         "changes": changes(held, written.spec),
@@ -385,7 +388,7 @@ def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Dict[str, An
         raise SwarmError(str(error), **{**result, **error.facts}) from error
 
 
-def network_ids(swarm: Swarm, names: Optional[Any]) -> Optional[Any]:
+def network_ids(swarm: Swarm, names: Any | None) -> Any | None:
     """The ids of networks that span the Swarm; Docker's own local ones are known by their name."""
     if names is None:
         return None
@@ -414,7 +417,7 @@ def write(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
 
 
 def remove(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
-    """Remove the service, and wait until its tasks are gone from the list, so that the name and ports are free again."""
+    """Remove the service, and wait until none of its tasks runs any more."""
     found = swarm.find_service(params["name"])
     if found is None:
         return Written(None, None, None)
@@ -423,16 +426,20 @@ def remove(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
         swarm.remove_service(found)
         if params["wait"]:
             wait_for(
-                f"the tasks of {params['name']} to go",
-                lambda: swarm.tasks_of(found),
-                lambda tasks: not any(task["Status"]["State"] == "running" for task in tasks),
+                f"the tasks of {params['name']} to stop",
+                lambda: [task for task in swarm.tasks() if task["ServiceID"] == found["ID"] and still_runs(task)],
+                lambda tasks: not tasks,
                 params["wait_timeout"],
-                lambda tasks: f"{len(tasks)} are still there",
+                lambda tasks: f"{len(tasks)} still run",
             )
     return Written(found, None, None)
 
 
-def expect(found: Optional[Document], params: Mapping[str, Any]) -> None:
+def still_runs(task: Document) -> bool:
+    return task["Status"]["State"] in ("starting", "running")
+
+
+def expect(found: Document | None, params: Mapping[str, Any]) -> None:
     if params["expected_version"] is None:
         return
     if found is None:
@@ -444,7 +451,7 @@ def expect(found: Optional[Document], params: Mapping[str, Any]) -> None:
     refuse_unexpected(found, params["expected_version"])
 
 
-def watch(swarm: Swarm, written: Written, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+def watch(swarm: Swarm, written: Written, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """What is seen of the service, after waiting for it where that was asked for."""
     service_id = written.service["ID"]
     if check or not params["wait"]:
@@ -456,11 +463,11 @@ def watch(swarm: Swarm, written: Written, params: Mapping[str, Any], check: bool
     return {"version": service["Version"]["Index"], **seen.seen()}
 
 
-def resource_options() -> Dict[str, Any]:
+def resource_options() -> dict[str, Any]:
     return {"type": "dict", "options": {"cpus": {"type": "float"}, "memory": {"type": "str"}}}
 
 
-def rollout_options() -> Dict[str, Any]:
+def rollout_options() -> dict[str, Any]:
     return {
         "type": "dict",
         "options": {
@@ -474,7 +481,7 @@ def rollout_options() -> Dict[str, Any]:
     }
 
 
-def publish_options() -> Dict[str, Any]:
+def publish_options() -> dict[str, Any]:
     return {
         "type": "list",
         "elements": "dict",
@@ -487,7 +494,7 @@ def publish_options() -> Dict[str, Any]:
     }
 
 
-def mount_options() -> Dict[str, Any]:
+def mount_options() -> dict[str, Any]:
     propagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"]
     return {
         "type": "list",
@@ -505,7 +512,7 @@ def mount_options() -> Dict[str, Any]:
     }
 
 
-def healthcheck_options() -> Dict[str, Any]:
+def healthcheck_options() -> dict[str, Any]:
     return {
         "type": "dict",
         "options": {
@@ -518,7 +525,7 @@ def healthcheck_options() -> Dict[str, Any]:
     }
 
 
-def restart_options() -> Dict[str, Any]:
+def restart_options() -> dict[str, Any]:
     return {
         "type": "dict",
         "options": {
@@ -530,7 +537,7 @@ def restart_options() -> Dict[str, Any]:
     }
 
 
-def service_options() -> Dict[str, Dict[str, Any]]:
+def service_options() -> dict[str, dict[str, Any]]:
     words = {"type": "list", "elements": "str"}
     return {
         "image": {"type": "str"},

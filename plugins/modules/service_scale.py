@@ -9,7 +9,8 @@ short_description: Set the number of replicas of a Docker Swarm service
 version_added: 0.1.0
 description:
   - Sets the replicas of a service in replicated mode and leaves everything else of it as it is.
-  - Every write carries the version that was read. When somebody else wrote the service in the meantime, the module reads
+  - Every write carries the version that was read. When somebody else wrote the service in the meantime, the module
+    reads
     again and applies its own change, or fails with a conflict where the task says what it expects to find.
   - Waits until the replicas run, and says which tasks fail and why when they do not.
 author:
@@ -24,7 +25,8 @@ attributes:
     support: full
   idempotent:
     support: partial
-    details: With O(expected_replicas) or O(expected_version) a second run finds what the first one left, which is a conflict.
+    details: With O(expected_replicas) or O(expected_version) a second run finds what the first one left, which is a
+      conflict.
 options:
   name:
     description: The service, by name or id.
@@ -54,7 +56,8 @@ options:
     type: int
     default: 120
 notes:
-  - A conflict fails with the keys RV(ignore:conflict=true) and RV(ignore:found), a dictionary with the C(replicas) and the
+  - A conflict fails with the keys RV(ignore:conflict=true) and RV(ignore:found), a dictionary with the C(replicas)
+    and the
     C(version) that the service was found with.
 seealso:
   - module: swarmherd.cluster.service
@@ -110,10 +113,9 @@ failures:
   sample: []
 """
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
 from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import refuse_unexpected, retried
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
@@ -123,7 +125,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._tasks import re
 from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import look_at, wait_until_converged
 
 
-def scale(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+def scale(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     if params["replicas"] < 0:
         raise SwarmError(f"replicas: {params['replicas']} is less than none")
     service, before = retried(lambda: write_replicas(swarm, params, check), params["expected_version"])
@@ -142,7 +144,7 @@ def scale(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Dict[str, Any
     return result
 
 
-def write_replicas(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Tuple[Document, int]:
+def write_replicas(swarm: Swarm, params: Mapping[str, Any], check: bool) -> tuple[Document, int]:
     """Read, decide and write once. Returns the service as it is after that, and the replicas it had before."""
     service = swarm.service(params["name"])
     before = replicas(service)
@@ -154,7 +156,7 @@ def write_replicas(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Tupl
     return swarm.service(service["ID"]), before
 
 
-def watch(swarm: Swarm, service: Document, params: Mapping[str, Any], check: bool) -> Dict[str, Any]:
+def watch(swarm: Swarm, service: Document, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """What is seen of the service, after waiting for it where that was asked for."""
     if check or not params["wait"]:
         return look_at(swarm, service["ID"])[1].seen()

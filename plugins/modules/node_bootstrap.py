@@ -1,0 +1,468 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_bootstrap
+short_description: Make hosts members of a Docker Swarm
+version_added: 0.1.0
+description:
+  - Run on a host, initialises a Swarm there, lets the host join one as worker or manager, or lets it leave.
+  - Run on a manager with O(node), looks after another node, as only managers can. It waits until the node is ready,
+    promotes
+    or demotes it, and removes entries that its host left behind when it was a member before; or it removes the node
+    from the list.
+  - Addresses are tried before Docker relies on them.
+  - A demotion, departure or removal after which less than a majority of the managers would be reachable is refused.
+author:
+  - Swarmherd contributors (@swarmherd)
+extends_documentation_fragment:
+  - swarmherd.cluster.docker
+  - swarmherd.cluster.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - With V(present) the host is a member. It joins where O(remote_addrs) are given, else a new Swarm is initialised.
+      - With V(absent) it leaves. A manager is demoted before it leaves.
+      - With V(absent) and O(node) the node is removed from the list, once it is seen down.
+    type: str
+    choices: [present, absent]
+    default: present
+  node:
+    description:
+      - Another node to look after, by hostname or id. The module then runs on a manager.
+      - If not given, it is the host itself that the module runs on.
+    type: str
+  role:
+    description:
+      - The role that the node has.
+      - If not given, the host that initialises a Swarm is a manager, one that joins has the role of its token, and a
+        member keeps
+        the role that it has.
+      - A worker cannot promote itself. For that run the module on a manager, with O(node).
+    type: str
+    choices: [manager, worker]
+  remote_addrs:
+    description: Addresses of managers of the Swarm to join, with or without port.
+    type: list
+    elements: str
+    default: []
+  join_token:
+    description: The token for the role to join as, from M(swarmherd.cluster.cluster_info).
+    type: str
+  advertise_addr:
+    description:
+      - The address, or interface, at which the other nodes reach this one. It must be this host's own.
+      - If not given, Docker chooses, and refuses where there are several.
+    type: str
+  listen_addr:
+    description: The address at which managers listen.
+    type: str
+    default: 0.0.0.0:2377
+  data_path_addr:
+    description: The address, or interface, for the traffic between containers. If not given, the advertised one.
+    type: str
+  default_addr_pool:
+    description: Networks that overlay networks get their subnets from. Only a new Swarm takes them.
+    type: list
+    elements: str
+  subnet_size:
+    description: The prefix length of those subnets. Only a new Swarm takes it.
+    type: int
+  dispatcher_heartbeat:
+    description:
+      - How often nodes report to the managers, as V(5s). A node that misses three is down.
+      - Docker's own default is 5 seconds.
+    type: str
+  remove_ghosts:
+    description:
+      - Remove entries that are down, have the same hostname as the node, and are older than it. Where the host was
+        reinstalled
+        or left and joined again, these are its former self.
+      - Happens only on a manager. Switch it off where several hosts share a hostname.
+    type: bool
+    default: true
+  force:
+    description:
+      - Do it although the managers lose their majority, or the Swarm its last manager, or the node to remove is up.
+      - The Swarm may be lost with that.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds to wait at most, for each of becoming ready, changing roles and leaving.
+    type: int
+    default: 120
+"""
+
+EXAMPLES = r"""
+- name: Have a Swarm
+  swarmherd.cluster.node_bootstrap:
+    advertise_addr: 10.0.0.11
+    dispatcher_heartbeat: 2s
+
+- name: Read the tokens that let other hosts join
+  swarmherd.cluster.cluster_info:
+    join_tokens: true
+  register: swarm
+  no_log: true
+
+- name: Let a worker join
+  swarmherd.cluster.node_bootstrap:
+    role: worker
+    advertise_addr: 10.0.0.21
+    remote_addrs: [10.0.0.11]
+    join_token: "{{ hostvars[groups['managers'][0]].swarm.join_tokens.worker }}"
+
+- name: See from a manager that it is there, and remove what it left behind earlier
+  swarmherd.cluster.node_bootstrap:
+    node: "{{ inventory_hostname }}"
+    role: worker
+  delegate_to: "{{ groups['managers'][0] }}"
+
+- name: Let a host leave
+  swarmherd.cluster.node_bootstrap:
+    state: absent
+
+- name: Take it out of the list of nodes
+  swarmherd.cluster.node_bootstrap:
+    node: "{{ inventory_hostname }}"
+    state: absent
+  delegate_to: "{{ groups['managers'][0] }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode, in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [join the Swarm of 10.0.0.11]
+node:
+  description: The node as it was seen last. Without O(node), on a worker, only its id, role, state and address are
+  known.
+  returned: success
+  type: dict
+  sample: {address: 10.0.0.21, id: txza4smsu8j9co8c42rr4idog, role: worker, state: active}
+"""
+
+from typing import Any, Mapping, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.swarmherd.cluster.plugins.module_utils import _membership, _nodes
+from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
+from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import retried
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import NotFoundError, SwarmError
+from ansible_collections.swarmherd.cluster.plugins.module_utils._membership import Membership, Step
+from ansible_collections.swarmherd.cluster.plugins.module_utils._network import (
+    require_own_address,
+    require_reachable,
+    resolved,
+)
+from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
+from ansible_collections.swarmherd.cluster.plugins.module_utils._values import nanoseconds
+from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import wait_for
+
+JOINS_ON = "continue in the background"
+"""Docker's own join gave up waiting, but the engine goes on trying."""
+
+
+def bootstrap(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    if params["node"]:
+        return remove_other(swarm, params, check) if params["state"] == "absent" else settle_other(swarm, params, check)
+    return leave_here(swarm, params, check) if params["state"] == "absent" else settle_here(swarm, params, check)
+
+
+# ---------------------------------------------------------------- this host
+
+
+def settle_here(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    found = _membership.membership(swarm.info())
+    nodes = swarm.nodes() if found.manager else []
+    known = resolved(params["remote_addrs"]) if params["remote_addrs"] else set()
+    held, wanted = heartbeat_seconds(swarm, found), params["dispatcher_heartbeat"] and heartbeat_wanted(params) / 1e9
+    steps = _membership.steps_here(found, nodes, params, known, heartbeat=bool(held and wanted and held != wanted))
+    if any(step.kind in ("init", "join") for step in steps):
+        require_addresses(params)
+    if check:
+        return told(found, steps, here(swarm), role_after=params["role"], held=held, wanted=wanted)
+    perform(swarm, steps, params)
+    ready = wait_until_member(swarm, params)
+    if found.outside and ready.manager and params["remove_ghosts"]:
+        ghosts = _membership.ghost_steps(swarm.nodes(), _nodes.find(swarm.nodes(), ready.node_id))
+        perform(swarm, ghosts, params)
+        steps += ghosts
+    return told(found, steps, here(swarm), role_after=ready.role, held=held, wanted=wanted)
+
+
+def require_addresses(params: Mapping[str, Any]) -> None:
+    if params["advertise_addr"]:
+        require_own_address(params["advertise_addr"])
+    if params["remote_addrs"]:
+        require_reachable(params["remote_addrs"])
+
+
+def wait_until_member(swarm: Swarm, params: Mapping[str, Any]) -> Membership:
+    """Wait until this host is a member, and as a manager sees itself ready. Raises SwarmError with what it saw."""
+
+    def look() -> tuple[Membership, str]:
+        seen = _membership.membership(swarm.info())
+        if seen.state != "active" or seen.error:
+            return seen, f"its state is {seen.state}" + (f" ({seen.error})" if seen.error else "")
+        if seen.manager and not _nodes.is_up(_nodes.find(swarm.nodes(), seen.node_id)):
+            return seen, "it is a manager, and the managers do not see it ready"
+        return seen, ""
+
+    seen = wait_for("this host to be a member", look, lambda s: not s[1], params["wait_timeout"], lambda s: s[1])[0]
+    if params["role"] not in (None, seen.role):
+        raise SwarmError(f"this host is a {seen.role} and not a {params['role']}: the join token given is of that role")
+    return seen
+
+
+def leave_here(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    found = _membership.membership(swarm.info())
+    steps = _membership.leave_steps(found, nodes_to_leave(swarm, found, params["force"]), params["force"])
+    if not check:
+        perform(swarm, steps, params)
+        wait_for(
+            "this host to leave the Swarm",
+            lambda: _membership.membership(swarm.info()),
+            lambda seen: seen.outside,
+            params["wait_timeout"],
+            lambda seen: f"its state is {seen.state}",
+        )
+    return told(found, steps, here(swarm), role_after="none")
+
+
+def nodes_to_leave(swarm: Swarm, found: Membership, force: bool) -> list[Document]:
+    """The nodes, as a manager sees them. Without their majority managers cannot tell: then one leaves by force only."""
+    if not found.manager:
+        return []
+    try:
+        return swarm.nodes()
+    except SwarmError:
+        if force:
+            return []
+        raise
+
+
+def here(swarm: Swarm) -> dict[str, Any]:
+    seen = _membership.membership(swarm.info())
+    if seen.manager:
+        return _nodes.told(_nodes.find(swarm.nodes(), seen.node_id))
+    return {"id": seen.node_id, "role": seen.role, "state": seen.state, "address": seen.address}
+
+
+# ---------------------------------------------------------------- another node, from a manager
+
+
+def settle_other(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    name = params["node"]
+    if check:
+        try:
+            node = _nodes.find(swarm.nodes(), name)
+        except NotFoundError:
+            return {
+                "changed": True,
+                "actions": [f"wait for {name} to join"],
+                "node": {},
+                "diff": diff("none", "member"),
+            }
+    else:
+        node = wait_until_ready(swarm, name, params["wait_timeout"])
+    nodes = swarm.nodes()
+    steps = _membership.role_steps(nodes, node, params["role"], params["force"])
+    if params["remove_ghosts"]:
+        steps += _membership.ghost_steps(nodes, node)
+    before = _nodes.role(node)
+    if not check:
+        perform(swarm, steps, params)
+        node = _nodes.find(swarm.nodes(), node["ID"])
+    return result(steps, _nodes.told(node), before, params["role"] or before)
+
+
+def wait_until_ready(swarm: Swarm, name: str, timeout_seconds: float) -> Document:
+    def look() -> Document | None:
+        return next((n for n in swarm.nodes() if name in (n["ID"], _nodes.hostname(n)) and _nodes.is_up(n)), None)
+
+    wait_for(
+        f"{name} to be ready", look, bool, timeout_seconds, lambda _seen: "the managers list no such node as ready"
+    )
+    return _nodes.find(swarm.nodes(), name)
+
+
+def remove_other(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    try:
+        node = _nodes.find(swarm.nodes(), params["node"])
+    except NotFoundError:
+        return result([], {}, "none", "none")
+    if not params["force"] and not check:
+        node = wait_until_down(swarm, node, params["wait_timeout"])
+    steps = _membership.removal_steps(swarm.nodes(), node, params["force"])
+    if not check:
+        perform(swarm, steps, params)
+    return result(steps, _nodes.told(node), _nodes.role(node), "none")
+
+
+def wait_until_down(swarm: Swarm, node: Document, timeout_seconds: float) -> Document:
+    return wait_for(
+        f"{_nodes.hostname(node)} to be seen down",
+        lambda: _nodes.find(swarm.nodes(), node["ID"]),
+        _nodes.is_down,
+        timeout_seconds,
+        lambda seen: f"it is {seen['Status']['State']}; let it leave first with state absent on it, or use force",
+    )
+
+
+# ---------------------------------------------------------------- steps
+
+
+def perform(swarm: Swarm, steps: Sequence[Step], params: Mapping[str, Any]) -> None:
+    doers = {
+        "init": lambda _step: init(swarm, params),
+        "join": lambda _step: join(swarm, params),
+        "heartbeat": lambda _step: retried(lambda: write_heartbeat(swarm, params)),
+        "promote": lambda step: change_role(swarm, step.node, "manager", params["wait_timeout"]),
+        "demote": lambda step: change_role(swarm, step.node, "worker", params["wait_timeout"]),
+        "leave": lambda _step: swarm.leave(force=params["force"]),
+        "remove": lambda step: swarm.remove_node(step.node["ID"], force=params["force"]),
+    }
+    done: list[str] = []
+    for step in steps:
+        try:
+            doers[step.kind](step)
+        except SwarmError as error:
+            raise SwarmError(f"{error}", **{**error.facts, "actions": done, "changed": bool(done)}) from error
+        done.append(step.sentence)
+
+
+def init(swarm: Swarm, params: Mapping[str, Any]) -> None:
+    spec = None
+    if params["dispatcher_heartbeat"]:
+        spec = {"Dispatcher": {"HeartbeatPeriod": heartbeat_wanted(params)}}
+    swarm.init(
+        advertise_addr=params["advertise_addr"],
+        listen_addr=params["listen_addr"],
+        data_path_addr=params["data_path_addr"],
+        default_addr_pool=params["default_addr_pool"],
+        subnet_size=params["subnet_size"],
+        swarm_spec=spec,
+    )
+
+
+def join(swarm: Swarm, params: Mapping[str, Any]) -> None:
+    try:
+        swarm.join(
+            remote_addrs=["{}:{}".format(*_membership.host_port(address)) for address in params["remote_addrs"]],
+            join_token=params["join_token"],
+            listen_addr=params["listen_addr"],
+            advertise_addr=params["advertise_addr"],
+            data_path_addr=params["data_path_addr"],
+        )
+    except SwarmError as error:
+        if JOINS_ON not in str(error):
+            raise
+
+
+def change_role(swarm: Swarm, node: Document, role: str, timeout_seconds: float) -> None:
+    """Promote or demote, and wait until the managers have taken it into, or out of, their number."""
+
+    def write() -> None:
+        current = _nodes.find(swarm.nodes(), node["ID"])
+        swarm.update_node(current, {**current["Spec"], "Role": role})
+
+    def look() -> str:
+        own = _membership.membership(swarm.info())
+        if own.node_id == node["ID"]:
+            return "" if own.manager == (role == "manager") else f"it is still a {own.role}"
+        current = _nodes.find(swarm.nodes(), node["ID"])
+        status = current.get("ManagerStatus")
+        if role == "worker":
+            return "it still counts among the managers" if status else ""
+        return "" if status and status.get("Reachability") == "reachable" else "no manager reaches it as one yet"
+
+    retried(write)
+    wait_for(f"{_nodes.hostname(node)} to become a {role}", look, lambda problem: not problem, timeout_seconds)
+
+
+def heartbeat_wanted(params: Mapping[str, Any]) -> int:
+    return nanoseconds(params["dispatcher_heartbeat"], "dispatcher_heartbeat")
+
+
+def heartbeat_seconds(swarm: Swarm, found: Membership) -> float | None:
+    """The heartbeat that the Swarm has, or None where this host is no manager and cannot know."""
+    return swarm.swarm()["Spec"]["Dispatcher"]["HeartbeatPeriod"] / 1e9 if found.manager else None
+
+
+def write_heartbeat(swarm: Swarm, params: Mapping[str, Any]) -> None:
+    found = swarm.swarm()
+    dispatcher = {**found["Spec"]["Dispatcher"], "HeartbeatPeriod": heartbeat_wanted(params)}
+    swarm.update_swarm(found, {**found["Spec"], "Dispatcher": dispatcher})
+
+
+# ---------------------------------------------------------------- results
+
+
+def told(
+    found: Membership,
+    steps: Sequence[Step],
+    node: dict[str, Any],
+    role_after: str | None,
+    held: float | None = None,
+    wanted: float | None = None,
+) -> dict[str, Any]:
+    """The result for this host. `held` and `wanted` are the heartbeat's seconds, where they are known."""
+    entered = "manager" if any(step.kind == "init" for step in steps) else "worker"
+    after = role_after or (entered if found.outside else found.role)
+    answer = result(steps, node, found.role, after)
+    if any(step.kind == "heartbeat" for step in steps):
+        answer["diff"]["before"]["dispatcher_heartbeat_seconds"] = held
+        answer["diff"]["after"]["dispatcher_heartbeat_seconds"] = wanted
+    return answer
+
+
+def result(steps: Sequence[Step], node: dict[str, Any], before: str, after: str) -> dict[str, Any]:
+    shown = diff(before, after)
+    ghosts = [step.node["ID"] for step in steps if step.kind == "remove"]
+    if ghosts and after != "none":
+        shown["before"]["ghosts"], shown["after"]["ghosts"] = ghosts, []
+    return {"changed": bool(steps), "actions": [step.sentence for step in steps], "node": node, "diff": shown}
+
+
+def diff(before: str, after: str) -> dict[str, dict[str, Any]]:
+    return {"before": {"role": before}, "after": {"role": after}}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "node": {"type": "str"},
+            "role": {"type": "str", "choices": ["manager", "worker"]},
+            "remote_addrs": {"type": "list", "elements": "str", "default": []},
+            "join_token": {"type": "str", "no_log": True},
+            "advertise_addr": {"type": "str"},
+            "listen_addr": {"type": "str", "default": "0.0.0.0:2377"},
+            "data_path_addr": {"type": "str"},
+            "default_addr_pool": {"type": "list", "elements": "str"},
+            "subnet_size": {"type": "int"},
+            "dispatcher_heartbeat": {"type": "str"},
+            "remove_ghosts": {"type": "bool", "default": True},
+            "force": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "int", "default": 120},
+            **connection_options(),
+        },
+        supports_check_mode=True,
+    )
+    run(module, bootstrap)
+
+
+if __name__ == "__main__":
+    main()
