@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -54,7 +55,7 @@ def ssh(host: str, *command: str, timeout: float = 60, check: bool = True) -> st
     lab = ROOT / "build" / "lab"
     options = ["-i", str(lab / "id_ed25519"), "-o", f"UserKnownHostsFile={lab / 'known_hosts'}", "-o", "BatchMode=yes"]
     address = f"root@{hosts[host]['ansible_host']}"
-    return run("ssh", *options, "-o", "LogLevel=ERROR", address, *command, timeout=timeout, check=check).stdout
+    return run("ssh", *options, "-o", "LogLevel=ERROR", address, shlex.join(command), timeout=timeout, check=check).stdout
 
 
 def docker(*arguments: str, host: str = "manager1", check: bool = True) -> str:
