@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one metric asks for.
+
+A target follows the Horizontal Pod Autoscaler of Kubernetes: `ceil(running replicas x value / target)`, and nothing
+within the tolerance of the target. Thresholds ask for a step. In both, a replica without a sample counts as 100 % of
+the target (the upper threshold) on the way down and as idle on the way up; where that turns the direction round,
+nothing is asked for (S2).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from swarmherd.decide.measure import Load, measured
+from swarmherd.decide.situation import Situation
+from swarmherd.decide.words import count, number
+from swarmherd.model import Evidence, Reading
+from swarmherd.policy.merge import seen_from_zero
+from swarmherd.policy.metrics import CpuMetric, MemoryMetric, QueryMetric, RequestsMetric, Rule
+
+MOST = 1_000_000
+"""No metric asks for more, so that no arithmetic overflows."""
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one metric asks for, and why."""
+
+    replicas: int | None
+    """None when the metric is unknown, or has nothing to say."""
+    why: str
+    evidence: tuple[Evidence, ...]
+    unknown: bool = False
+
+
+def unknown(name: str, target: str, reading: Reading) -> Wish:
+    """The wish of a metric that could not be read."""
+    return Wish(None, f"{name} is unknown: {reading.problem}", (Evidence(name, reading, target, None),), unknown=True)
+
+
+def needed(load: float, each: float) -> int:
+    """The replicas that share `load` at no more than `each`."""
+    return max(0, math.ceil(min(load / each, MOST) - _ROUNDING))
+
+
+def wish_of(s: Situation, name: str, metric: CpuMetric | MemoryMetric | RequestsMetric | QueryMetric) -> Wish:
+    """What a metric with a target or thresholds asks for."""
+    rule, target = metric.rule, str(metric.rule)
+    if s.replicas == 0 and not seen_from_zero(metric):
+        reading = Reading(None, s.now, "", "no replica runs")
+        return Wish(None, f"{name} says nothing while no replica runs", (Evidence(name, reading, target, None),))
+    reading, load = measured(s, name, metric)
+    if load is None:
+        return unknown(name, target, reading)
+    if s.replicas == 0:
+        replicas, why = _from_zero(name, rule, load)
+    elif rule.target is not None:
+        replicas, why = _tracked(s, name, rule.target, load)
+    else:
+        replicas, why = _stepped(s, name, rule, load)
+    return Wish(replicas, why, (Evidence(name, reading, target, replicas),))
+
+
+def _from_zero(name: str, rule: Rule, load: Load) -> tuple[int, str]:
+    """Any demand wakes a service that was scaled to zero."""
+    if load.total <= 0:
+        return 0, f"{name} shows no demand"
+    replicas = needed(load.total, rule.target) if rule.target is not None else rule.steps.up
+    return max(1, replicas), f"{name} shows demand ({number(load.total)})"
+
+
+def _tracked(s: Situation, name: str, target: float, load: Load) -> tuple[int, str]:
+    up = load.value > target
+    said = f"{name} {number(load.value)} is {'over' if up else 'under'} target {number(target)}"
+    if _within(load.value, target, s.scale.tolerance):
+        return s.replicas, f"{name} {number(load.value)} is near target {number(target)}"
+    sure = load.refilled(0.0 if up else target)
+    if _within(sure, target, s.scale.tolerance) or (sure > target) != up:
+        return s.replicas, f"{said}, which is not sure with {_missing(load)}"
+    wanted = needed(sure * load.running, target)
+    wanted = max(wanted, s.replicas) if up else min(wanted, s.replicas)
+    return wanted, f"{said}, which still takes {count(wanted, 'replica')}" if wanted == s.replicas else said
+
+
+def _within(value: float, target: float, tolerance: float) -> bool:
+    return abs(value / target - 1) <= tolerance + _ROUNDING
+
+
+def _stepped(s: Situation, name: str, rule: Rule, load: Load) -> tuple[int, str]:
+    up, down = rule.up or 0.0, rule.down or 0.0
+    said = f"{name} {number(load.value)} is"
+    if load.value > up:
+        if load.refilled(0.0) <= up:
+            return s.replicas, f"{said} above {number(up)}, which is not sure with {_missing(load)}"
+        return s.replicas + rule.steps.up, f"{said} above {number(up)}"
+    if load.value < down:
+        if load.refilled(up) >= down:
+            return s.replicas, f"{said} below {number(down)}, which is not sure with {_missing(load)}"
+        return max(0, s.replicas - rule.steps.down), f"{said} below {number(down)}"
+    return s.replicas, f"{said} between {number(down)} and {number(up)}"
+
+
+def _missing(load: Load) -> str:
+    return f"{load.missing} of {count(load.running, 'sample')} missing"

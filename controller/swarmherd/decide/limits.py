@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands between a wish and a decision.
+
+Each limit takes the count so far and answers the count that it lets through, with its sentence where it bites. None
+ever moves a count further than it was, nor to the other side of what there is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from swarmherd.decide.objections import crash_loop
+from swarmherd.decide.situation import Situation
+from swarmherd.decide.words import duration, one_line
+from swarmherd.model import Direction, Recommendation
+
+Limit = Callable[[Situation, int], tuple[int, str]]
+"""(situation, count so far) -> (count let through, why it is another one; empty where it is the same)."""
+
+
+def stabilization(s: Situation, then: int) -> tuple[int, str]:
+    """S5: down no further than the highest wish of the window, up no further than the lowest.
+
+    At the first sight of a service its present count stands for the wishes that were not seen.
+    """
+    window = s.scale.stabilization.up if then > s.replicas else s.scale.stabilization.down
+    earlier = s.memory.recommendations or (Recommendation(s.now, s.replicas),)
+    since = s.now - timedelta(seconds=window)
+    seen = [r.replicas for r in earlier if since < r.at <= s.now]
+    if then > s.replicas:
+        steady = max(s.replicas, min([then, *seen]))
+        return steady, f"the lowest wish of the last {duration(window)} is {min([then, *seen])}"
+    steady = min(s.replicas, max([then, *seen]))
+    return steady, f"the highest wish of the last {duration(window)} is {max([then, *seen])}"
+
+
+def cooldown(s: Situation, then: int) -> tuple[int, str]:
+    """S5: up waits after an up; down waits after either."""
+    up = then > s.replicas
+    period = s.scale.cooldown.up if up else s.scale.cooldown.down
+    moves: list[tuple[str, datetime | None]] = [("up", s.memory.last_up_at)]
+    moves += [] if up else [("down", s.memory.last_down_at)]
+    recent = min((s.ago(at), word) for word, at in moves if at is not None) if any(at for _, at in moves) else None
+    if recent is None or recent[0] >= period:
+        return then, ""
+    return s.replicas, f"it was scaled {recent[1]} {duration(recent[0])} ago (cooldown {duration(period)})"
+
+
+def paused_direction(s: Situation, then: int) -> tuple[int, str]:
+    """S19: a kill switch for one direction."""
+    direction = Direction.UP if then > s.replicas else Direction.DOWN
+    for pause in s.pauses:
+        if pause.direction is direction:
+            return s.replicas, f"{one_line(pause.who)} paused scaling {direction}: {one_line(pause.why)}"
+    return then, ""
+
+
+def crash_loops(s: Situation, then: int) -> tuple[int, str]:
+    """S24: more of what crashes helps nobody."""
+    return (s.replicas, crash_loop(s)) if then > s.replicas and s.crash_looping else (then, "")
+
+
+def step(s: Situation, then: int) -> tuple[int, str]:
+    """S5: so many at once."""
+    limit = s.scale.step.up if then > s.replicas else s.scale.step.down
+    most = limit.allows(s.replicas)
+    if abs(then - s.replicas) <= most:
+        return then, ""
+    up = then > s.replicas
+    return s.replicas + (most if up else -most), f"at most {most} {'more' if up else 'fewer'} at once ({limit})"
+
+
+def bounds(s: Situation, then: int) -> tuple[int, str]:
+    """Never below min, never above max."""
+    if then > s.scale.max:
+        return s.scale.max, f"max is {s.scale.max}"
+    return (s.scale.min, f"min is {s.scale.min}") if then < s.scale.min else (then, "")
+
+
+VETOES: tuple[Limit, ...] = (paused_direction, crash_loops)
+LIMITS: tuple[Limit, ...] = (stabilization, *VETOES, cooldown, step, bounds)
+
+
+def limited(s: Situation, then: int, limits: tuple[Limit, ...] = LIMITS) -> tuple[int, tuple[str, ...]]:
+    """`then` after each of `limits` in order, with the sentences of those that bit."""
+    said: list[str] = []
+    for limit in limits:
+        if then == s.replicas:
+            break
+        allowed, why = limit(s, then)
+        if allowed != then:
+            said.append(why)
+        then = allowed
+    return then, tuple(said)

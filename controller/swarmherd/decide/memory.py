@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What later cycles must know: wishes for the stabilization window, counters of blindness, when we last acted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from swarmherd.model import Action, Decision, Memory, Outcome, Recommendation, Result, ServiceMemory
+from swarmherd.policy import Policy, ScaleKeys
+from swarmherd.policy.merge import merged
+
+
+def remember(memory: Memory, decisions: tuple[Decision, ...], policy: Policy, now: datetime) -> Memory:
+    """The memory after a cycle's decisions. Of services that are no longer decided about nothing is kept."""
+    services = {d.service: _after(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
+    return replace(memory, services=services)
+
+
+def _keys(policy: Policy, service: str) -> ScaleKeys:
+    """Windows and fallback: no label speaks of them, so the policy alone tells."""
+    named = policy.services.get(service)
+    return merged(policy.defaults.scale, named.scale if named else None)
+
+
+def _after(memory: ServiceMemory, decision: Decision, keys: ScaleKeys, now: datetime) -> ServiceMemory:
+    if decision.now is None or not decision.evidence:
+        return memory  # the metrics were not asked: nothing was learned
+    return _counted(_recommended(memory, decision, decision.now, keys, now), decision, keys)
+
+
+def _recommended(
+    memory: ServiceMemory, decision: Decision, replicas: int, keys: ScaleKeys, now: datetime
+) -> ServiceMemory:
+    """The wish is kept; when blind, the count as it was, since nobody knows that less would do."""
+    wish = replicas if decision.wish is None else decision.wish
+    window = timedelta(seconds=max(keys.stabilization.up, keys.stabilization.down))
+    earlier = memory.recommendations or (Recommendation(now, replicas),)
+    kept = tuple(r for r in earlier if now - window < r.at <= now)
+    return replace(memory, recommendations=(*kept, Recommendation(now, wish)))
+
+
+def _counted(memory: ServiceMemory, decision: Decision, keys: ScaleKeys) -> ServiceMemory:
+    """S3: the fallback begins after so many blind cycles in a row, and ends after so many good ones."""
+    fallen = memory.blind_cycles >= keys.fallback.after
+    if decision.blind and decision.wish is None:
+        return replace(memory, blind_cycles=memory.blind_cycles + 1, good_cycles=0)
+    if decision.blind:
+        return replace(memory, blind_cycles=memory.blind_cycles if fallen else 0, good_cycles=0)
+    good = min(memory.good_cycles + 1, keys.fallback.until)
+    over = not fallen or good >= keys.fallback.until
+    return replace(memory, blind_cycles=0 if over else memory.blind_cycles, good_cycles=good)
+
+
+def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
+    """The memory after an action. A conflict teaches nothing: the next cycle decides again (S17)."""
+    if result.outcome in (Outcome.STARTED, Outcome.CONFLICT):
+        return memory
+    before = memory.of(action.service)
+    after = replace(before, last_version=before.last_version if result.version is None else result.version)
+    if result.outcome is Outcome.DONE:
+        after = replace(_moved(after, action, result.finished_at), failures=0, last_failure_at=None)
+    else:
+        after = replace(after, failures=before.failures + 1, last_failure_at=result.finished_at)
+        if result.version is not None:  # it failed, but Docker was written to
+            after = _moved(after, action, result.finished_at)
+    return replace(memory, services={**memory.services, action.service: after})
+
+
+def _moved(memory: ServiceMemory, action: Action, at: datetime) -> ServiceMemory:
+    """The cooldowns begin when the action ended (S5)."""
+    then, before = action.parameters["swarmherd_replicas"], action.parameters["swarmherd_expected_replicas"]
+    if then > before:
+        return replace(memory, last_up_at=at)
+    return replace(memory, last_down_at=at) if then < before else memory

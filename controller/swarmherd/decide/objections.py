@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a service is left alone before its metrics are even looked at.
+
+Each objection answers a sentence, or nothing. They are asked in order and the first that speaks is the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from swarmherd.decide.situation import Situation
+from swarmherd.decide.words import count, duration, one_line
+from swarmherd.model import Direction, TaskState, UpdateState
+
+_UPDATES = {
+    UpdateState.UPDATING: "it is updating",
+    UpdateState.PAUSED: "its update is paused",
+    UpdateState.ROLLBACK_STARTED: "it is rolling back",
+    UpdateState.ROLLBACK_PAUSED: "its rollback is paused",
+}
+_BEFORE_RUNNING = frozenset(list(TaskState)[: list(TaskState).index(TaskState.RUNNING)])
+
+
+def switched_off(s: Situation) -> str | None:
+    """S19: the switches in the policy and the labels."""
+    if not s.policy.enabled:
+        return "the policy is switched off (swarmherd_policy.enabled)"
+    return None if s.scale.enabled else "its scaling is switched off (scale.enabled)"
+
+
+def paused(s: Situation) -> str | None:
+    """S19: a kill switch that stops both directions."""
+    for pause in s.pauses:
+        if pause.direction is Direction.NONE:
+            return f"{one_line(pause.who)} paused {'it' if pause.service else 'everything'}: {one_line(pause.why)}"
+    return None
+
+
+def in_maintenance(s: Situation) -> str | None:
+    """S7: a zero that only a person can have set."""
+    if s.replicas == 0 and s.scale.min > 0:
+        return "somebody set it to 0 replicas, which means maintenance"
+    return None
+
+
+def updating(s: Situation) -> str | None:
+    """S6: a rollout in hand, or one that waits for a person."""
+    return _UPDATES.get(s.service.update_state)
+
+
+def just_changed(s: Situation) -> str | None:
+    """S6: a version that is not our own last write is somebody else's."""
+    ago, settle = s.ago(s.service.updated_at), s.policy.settle_seconds
+    if s.service.version != s.memory.last_version and ago < settle:
+        return f"somebody else changed it {duration(ago)} ago, and it is given {duration(settle)} to settle"
+    return None
+
+
+def pending(s: Situation) -> str | None:
+    """S6: tasks on their way. In a crash loop there always is one, and the loop is the better reason (S24)."""
+    waiting = [task for task in s.tasks if task.state in _BEFORE_RUNNING]
+    if waiting and s.crash_looping:
+        return crash_loop(s)
+    if waiting:
+        states = ", ".join(sorted({task.state.value for task in waiting}))
+        return f"{len(waiting)} of {count(len(s.tasks), 'task')} not running yet ({states})"
+    if len(s.tasks) != s.replicas and s.ago(s.service.updated_at) < s.policy.settle_seconds:
+        return f"its last change is still under way: {count(len(s.tasks), 'task')} of {s.replicas}"
+    return None
+
+
+def crash_loop(s: Situation) -> str:
+    """The sentence about a crash loop; ask `crash_looping` first."""
+    last = one_line(s.failures[-1].message)
+    failed = f"{count(len(s.failures), 'task')} failed within {duration(s.policy.crash_loop.within)}"
+    return f"it is crash-looping: {failed}" + (f" ({last})" if last else "")
+
+
+OBJECTIONS: tuple[Callable[[Situation], str | None], ...] = (
+    switched_off,
+    paused,
+    in_maintenance,
+    updating,
+    just_changed,
+    pending,
+)
+
+
+def first_objection(s: Situation) -> str | None:
+    return next((why for objection in OBJECTIONS if (why := objection(s))), None)

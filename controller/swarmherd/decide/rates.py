@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers needed, from the rates of requests that come and responses that go.
+
+While more requests come than are answered, the replicas are full, and what each of them serves now is its measured
+capacity: `needed = ceil(requests / (responses / running))`. While they keep up, nothing measures how much more they
+could serve, so the way down needs a stated capacity: `needed = ceil(requests / replica_capacity)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmherd.decide.judge import Wish, needed, unknown
+from swarmherd.decide.measure import whole
+from swarmherd.decide.situation import Situation
+from swarmherd.decide.words import count, number
+from swarmherd.model import Evidence, Reading
+from swarmherd.policy.metrics import Rates
+from swarmherd.policy.queries import REQUESTS, RESPONSES
+
+_IDLE = 1e-9
+_AIM = "requests answered"
+
+
+def wish_of_rates(s: Situation, rates: Rates) -> Wish:
+    """What request and response rates ask for; unknown unless both are known, and something runs or may be woken."""
+    requests, responses = whole(s, REQUESTS), whole(s, RESPONSES)
+    if requests.value is None:
+        return unknown(REQUESTS, _AIM, requests)
+    coming = max(0.0, requests.value)
+    if s.replicas == 0:  # nothing runs, so nothing answers: the responses need not be known
+        return _said(_from_zero(coming, rates), requests, responses)
+    if responses.value is None:
+        return unknown(RESPONSES, _AIM, responses)
+    if not s.running:
+        return unknown(REQUESTS, _AIM, Reading(None, s.now, "", "no replica runs on a node that is up"))
+    served = max(0.0, responses.value)
+    if coming <= served * (1 + s.scale.tolerance) + _IDLE:
+        return _said(_keeping_up(s, coming, rates), requests, responses)
+    each = _served_by_each(served / len(s.running), rates)
+    if each is None:
+        problem = "nothing is answered, so what a replica serves is unknown"
+        return unknown(RESPONSES, _AIM, replace(responses, value=None, problem=problem))
+    return _said(_outpaced(s, coming, served, each), requests, responses)
+
+
+def _said(found: tuple[int, str], requests: Reading, responses: Reading) -> Wish:
+    replicas, why = found
+    evidence = (Evidence(REQUESTS, requests, _AIM, replicas), Evidence(RESPONSES, responses, _AIM, replicas))
+    return Wish(replicas, why, evidence)
+
+
+def _from_zero(coming: float, rates: Rates) -> tuple[int, str]:
+    if coming <= _IDLE:
+        return 0, "no requests come"
+    wanted = max(1, needed(coming, rates.replica_capacity or coming))
+    return wanted, f"{number(coming)} requests/s come while nothing runs"
+
+
+def _served_by_each(now: float, rates: Rates) -> float | None:
+    """What one replica serves: what it serves now, bounded by the stated capacity; that alone if nothing is served."""
+    if now <= _IDLE:
+        return rates.replica_capacity
+    return now if rates.replica_capacity is None else min(now, rates.replica_capacity)
+
+
+def _outpaced(s: Situation, coming: float, served: float, each: float) -> tuple[int, str]:
+    wanted = max(s.replicas, needed(coming, each))
+    said = f"{number(coming)} requests/s come and {number(served)} are answered"
+    return wanted, f"{said}: at {number(each)} per replica that takes {count(wanted, 'replica')}"
+
+
+def _keeping_up(s: Situation, coming: float, rates: Rates) -> tuple[int, str]:
+    said = f"{number(coming)} requests/s come and are answered"
+    if rates.replica_capacity is None:
+        return s.replicas, f"{said}; without replica_capacity that is no reason to go down"
+    wanted = min(s.replicas, needed(coming, rates.replica_capacity))
+    return wanted, f"{said}: at {number(rates.replica_capacity)} per replica that takes {count(wanted, 'replica')}"

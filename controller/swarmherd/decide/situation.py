@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One service's share of a view, gathered once, so that no rule searches the whole cluster."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from swarmherd.model import ClusterView, NodeState, Pause, Sample, Service, ServiceMemory, Task, TaskState
+from swarmherd.policy import Policy, ScalePolicy
+
+FAILED = frozenset({TaskState.FAILED, TaskState.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A service that is there, replicated, and soundly configured, with everything that decides about it."""
+
+    service: Service
+    replicas: int
+    """Wanted replicas."""
+    scale: ScalePolicy
+    policy: Policy
+    memory: ServiceMemory
+    pauses: tuple[Pause, ...]
+    """Those that concern this service."""
+    tasks: tuple[Task, ...]
+    """What Swarm wants running, whatever its state."""
+    running: tuple[Task, ...]
+    """Those of `tasks` that run on a node which is up."""
+    failures: tuple[Task, ...]
+    """Tasks that failed or were rejected within the policy's `crash_loop.within`, oldest first."""
+    samples: Mapping[tuple[str, str], Sample]
+    now: datetime
+
+    def ago(self, instant: datetime) -> float:
+        """Seconds since `instant`. An instant somewhat ahead of us, by another host's clock, counts as just now."""
+        return abs((self.now - instant).total_seconds())
+
+    @property
+    def crash_looping(self) -> bool:
+        """At least the policy's number of tasks, and half of the replicas, failed of late (S24)."""
+        return len(self.failures) >= max(self.policy.crash_loop.failures, self.replicas / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A view's services by name and its tasks by service, from one pass over each."""
+
+    services: Mapping[str, Service]
+    nodes_up: frozenset[str]
+    wanted: Mapping[str, tuple[Task, ...]]
+    """By service: the tasks that Swarm wants running."""
+    failed: Mapping[str, tuple[Task, ...]]
+    """By service: the tasks that failed or were rejected, oldest first."""
+
+    @classmethod
+    def of(cls, view: ClusterView) -> Index:
+        return cls(
+            services={service.name: service for service in view.services},
+            nodes_up=frozenset(node.id for node in view.nodes if node.state is NodeState.READY),
+            wanted=_by_service(task for task in view.tasks if task.desired is TaskState.RUNNING),
+            failed=_by_service(sorted((t for t in view.tasks if t.state in FAILED), key=lambda t: (t.state_at, t.id))),
+        )
+
+    def running(self, service: str) -> tuple[Task, ...]:
+        """The same answer as `ClusterView.running`."""
+        wanted = self.wanted.get(service, ())
+        return tuple(t for t in wanted if t.state is TaskState.RUNNING and t.node_id in self.nodes_up)
+
+    def failed_since(self, service: str, since: datetime) -> tuple[Task, ...]:
+        return tuple(task for task in self.failed.get(service, ()) if task.state_at > since)
+
+
+def _by_service(tasks: Iterable[Task]) -> Mapping[str, tuple[Task, ...]]:
+    lists: defaultdict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        lists[task.service].append(task)
+    return {name: tuple(found) for name, found in lists.items()}
