@@ -68,7 +68,9 @@ class Prometheus:
         self._stale_seconds = STALE_INTERVALS * scrape_interval_seconds
         session = _Session()
         session.max_seconds = timeout_seconds
-        self._client = PrometheusConnect(url.rstrip("/"), session=session, retry=Retry(0), timeout=timeout_seconds)
+        # No retries: the next cycle is the retry. `read=False` lets a timeout be told from a refusal.
+        retry = Retry(0, read=False)
+        self._client = PrometheusConnect(url.rstrip("/"), session=session, retry=retry, timeout=timeout_seconds)
 
     def close(self) -> None:
         self._client.close()
