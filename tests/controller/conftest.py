@@ -23,7 +23,7 @@ class Loopback:
 
     def __init__(self, answer: Callable[[str, dict[str, str]], Answer]) -> None:
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802  (http.server's name)
+            def do_GET(self) -> None:
                 size = int(self.headers.get("Content-Length") or 0)
                 parts = urlsplit(self.path)
                 text = "&".join((parts.query, self.rfile.read(size).decode()))

@@ -44,7 +44,7 @@ def test_templates_and_group_vars_are_resolved_and_their_files_known(tmp_path: P
     assert b.ssh is not None
     assert (b.ssh.host, b.ssh.port, b.ssh.user) == ("10.9.8.2", 2222, "ops")
     assert b.ssh.private_key_file == str(folder / "key")
-    assert ("-o", "ProxyJump=gate") == b.ssh.arguments[-4:-2]
+    assert b.ssh.arguments[-4:-2] == ("-o", "ProxyJump=gate")
 
 
 def test_a_change_of_any_file_shows_in_the_fingerprint(tmp_path: Path) -> None:
