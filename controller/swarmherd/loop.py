@@ -134,10 +134,7 @@ def _still(decisions: list[Decision]) -> list[str]:
         words = f"{len(decisions)} services stay as they are"
         words += f", {wanted} against their metrics' wish" if wanted else ""
         return [words + (f", blind: {', '.join(blind[:SHOWN])}" if blind else "")]
-    return [
-        f"{d.service} stays at {d.now}: {d.because}" if d.now is not None else f"{d.service}: {d.because}"
-        for d in decisions
-    ]
+    return [d.reasons[-1] if d.reasons else f"leave {d.service} at {d.now}" for d in decisions]
 
 
 def _abandoned(steps: Steps | None, why: str) -> Cycle | None:

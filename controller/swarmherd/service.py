@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,9 +67,9 @@ class Cluster:
         self.observer.close()
         self.store.close()
 
-    def steps(self, enactor: Enactor, stopping: threading.Event) -> Steps:
+    def steps(self, enactor: Enactor, stopping: Callable[[], bool] = lambda: False) -> Steps:
         name, policy = self.settings.name, self.policy
-        return Steps(name, policy, self.observer, enactor, self.store, clock, new_id, stopping.is_set)
+        return Steps(name, policy, self.observer, enactor, self.store, clock, new_id, stopping)
 
     def enactor(self) -> Enactor:
         """What the policy's mode asks for. Raises CollectionError when enforcing without the collection."""
@@ -89,6 +89,11 @@ class Cluster:
 
     def collection(self) -> Collection:
         return find_collection(self.inventory.collections_paths, self._runs())
+
+    def view(self) -> ClusterView:
+        """The cluster as Docker shows it, without samples. Raises ObserveError."""
+        state = self.docker.read()
+        return ClusterView(self.settings.name, clock(), state.nodes, state.services, state.tasks)
 
     def look(self, service: str) -> ClusterView | None:
         """One service as Docker shows it now; None when it cannot be read."""
@@ -194,7 +199,7 @@ class Runner:
         if not self._recovered and self._cluster.policy.mode is Mode.ENFORCE:
             self._cluster.recover()
             self._recovered = True
-        return self._cluster.steps(self._enactor, self._stopping)
+        return self._cluster.steps(self._enactor, self._stopping.is_set)
 
 
 def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | None, once: bool) -> bool:

@@ -1,7 +1,265 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tests of the controller share: `described`, beside this file, and a hypothesis that repeats itself."""
+"""Real servers on loopback that speak as Docker and Prometheus do, inventories that point to them, and a hypothesis that
+repeats itself."""
 
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("swarmherd", derandomize=True, deadline=None, max_examples=150)
 settings.load_profile("swarmherd")
+
+Answer = tuple[int, str, bytes]
+
+
+class Loopback:
+    """An HTTP server whose answers are a function of the path and its parameters."""
+
+    def __init__(self, answer: Callable[[str, dict[str, str]], Answer]) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                size = int(self.headers.get("Content-Length") or 0)
+                parts = urlsplit(self.path)
+                text = "&".join((parts.query, self.rfile.read(size).decode()))
+                parameters = {key: values[0] for key, values in parse_qs(text).items()}
+                status, kind, body = answer(parts.path, parameters)
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET  # noqa: N815  (http.server's name)
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing: the tests do."""
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except (BrokenPipeError, ConnectionResetError):  # the client no longer waits, as some tests mean it to
+                    self.close_connection = True
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def as_json(document: Any, status: int = 200) -> Answer:
+    return status, "application/json", json.dumps(document).encode()
+
+
+class Engine:
+    """A manager of a Swarm of one node, in the shape of the documents that Engine 20.10 sends."""
+
+    def __init__(self) -> None:
+        self.replicas: dict[str, int] = {"web": 2}
+        self.labels: dict[str, str] = {}
+        self.version = 100
+        self.task_state = "running"
+        self.task_error = ""
+        self.control_available = True
+        self.broken: dict[str, Answer] = {}
+        """Answers that stand in for the right ones, by the path's end."""
+        self.asked: list[str] = []
+        self._loopback = Loopback(self._answer)
+        self.url = f"tcp://127.0.0.1:{self._loopback.port}"
+        self.http_url = self._loopback.url
+
+    def close(self) -> None:
+        self._loopback.close()
+
+    def _answer(self, path: str, parameters: dict[str, str]) -> Answer:
+        name = re.sub(r"^/v[0-9.]+", "", path)
+        self.asked.append(name)
+        if name in self.broken:
+            return self.broken[name]
+        if name == "/test/scale":
+            self.replicas[parameters["service"]] = int(parameters["replicas"])
+            self.version += 1
+            return as_json({"version": self.version})
+        documents = {
+            "/version": {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10.24"},
+            "/info": self._info(),
+            "/nodes": [self._node()],
+            "/services": [self._service(s) for s in self.replicas],
+            "/tasks": [self._task(s, slot) for s, count in self.replicas.items() for slot in range(1, count + 1)],
+            "/networks": [{"Name": "swarmherd", "Driver": "overlay", "Scope": "swarm", "Attachable": True}],
+            "/images/json": [],
+        }
+        return as_json(documents[name]) if name in documents else as_json({"message": "page not found"}, 404)
+
+    def _info(self) -> dict[str, Any]:
+        swarm = {"LocalNodeState": "active", "ControlAvailable": self.control_available, "NodeID": "node1"}
+        now = time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", time.gmtime())
+        return {"Swarm": swarm, "SystemTime": now, "ServerVersion": "20.10.24", "Name": "n1"}
+
+    def _node(self) -> dict[str, Any]:
+        return {
+            "ID": "node1",
+            "Version": {"Index": 9},
+            "Spec": {"Labels": {"zone": "a"}, "Role": "manager", "Availability": "active"},
+            "Description": {
+                "Hostname": "n1",
+                "Resources": {"NanoCPUs": 2000000000, "MemoryBytes": 4096},
+                "Engine": {"EngineVersion": "20.10.24"},
+            },
+            "Status": {"State": "ready", "Addr": "0.0.0.0"},  # noqa: S104  (what a manager says of itself)
+            "ManagerStatus": {"Leader": True, "Reachability": "reachable", "Addr": "10.0.0.1:2377"},
+        }
+
+    def _service(self, name: str) -> dict[str, Any]:
+        return {
+            "ID": f"id-{name}",
+            "Version": {"Index": self.version},
+            "CreatedAt": "2026-01-01T00:00:00.123456789Z",
+            "UpdatedAt": "2026-01-01T00:00:00.123456789Z",
+            "Spec": {
+                "Name": name,
+                "Labels": self.labels,
+                "TaskTemplate": {
+                    "ContainerSpec": {"Image": "shop:1"},
+                    "Resources": {"Limits": {"NanoCPUs": 500000000}, "Reservations": {"MemoryBytes": 1024}},
+                },
+                "Mode": {"Replicated": {"Replicas": self.replicas[name]}},
+            },
+        }
+
+    def _task(self, service: str, slot: int) -> dict[str, Any]:
+        status = {"Timestamp": "2026-01-01T00:00:01.5Z", "State": self.task_state, "Message": "started"}
+        return {
+            "ID": f"{service}-{slot}",
+            "CreatedAt": "2026-01-01T00:00:00Z",
+            "ServiceID": f"id-{service}",
+            "Slot": slot,
+            "NodeID": "node1",
+            "Status": status | ({"Err": self.task_error} if self.task_error else {}),
+            "DesiredState": "running",
+        }
+
+
+class Metrics:
+    """A Prometheus that answers every query with one number, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.value = "50"
+        self.up_age_seconds = 1.0
+        self.answer: Callable[[dict[str, str]], Answer] = self.series
+        self.asked: list[dict[str, str]] = []
+        self._loopback = Loopback(self._answer)
+        self.url = self._loopback.url
+
+    def close(self) -> None:
+        self._loopback.close()
+
+    def series(self, parameters: dict[str, str]) -> Answer:
+        return vector([({}, self.value)], float(parameters.get("time", time.time())))
+
+    def _answer(self, path: str, parameters: dict[str, str]) -> Answer:
+        self.asked.append(parameters)
+        at = float(parameters.get("time", time.time()))
+        if path == "/api/v1/query" and parameters.get("query") == "max(timestamp(up))":
+            return vector([({}, str(at - self.up_age_seconds))], at)
+        if parameters.get("query") == "time()":
+            return as_json({"status": "success", "data": {"resultType": "scalar", "result": [at, str(at)]}})
+        return self.answer(parameters)
+
+
+def vector(series: list[tuple[dict[str, str], str]], at: float, **more: Any) -> Answer:
+    result = [{"metric": labels, "value": [at, value]} for labels, value in series]
+    return as_json({"status": "success", "data": {"resultType": "vector", "result": result}, **more})
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    one = Engine()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def metrics() -> Iterator[Metrics]:
+    one = Metrics()
+    yield one
+    one.close()
+
+
+@pytest.fixture(autouse=True)
+def private_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test touches the state of the person who runs it, nor is touched by it."""
+    state = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    return state
+
+
+SCALE = """
+- hosts: "{{ swarmherd_manager }}"
+  gather_facts: false
+  connection: local
+  tasks:
+    - ansible.builtin.uri:
+        url: "{{ scale_url }}/test/scale?service={{ swarmherd_service }}&replicas={{ swarmherd_replicas }}"
+        method: POST
+        return_content: true
+"""
+
+
+@pytest.fixture
+def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A collection whose only playbook scales the loopback engine."""
+    root = tmp_path / "ansible_collections" / "swarmherd" / "cluster"
+    (root / "playbooks" / "enact").mkdir(parents=True)
+    (root / "playbooks" / "enact" / "scale.yml").write_text(SCALE)
+    monkeypatch.setenv("SWARMHERD_COLLECTION", str(root))
+    return root
+
+
+@pytest.fixture
+def inventory(tmp_path: Path, engine: Engine, metrics: Metrics) -> Path:
+    """An inventory of one manager: the loopback engine and Prometheus, `web` scaled by a query with target 10."""
+    folder = tmp_path / "inventory"
+    (folder / "group_vars" / "all").mkdir(parents=True)
+    (folder / "hosts.yml").write_text(f"""
+all:
+  vars: {{scale_url: "{engine.http_url}", ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"}}
+  children:
+    managers:
+      hosts:
+        m1: {{swarmherd_docker_host: "{engine.url}"}}
+""")
+    (folder / "group_vars" / "all" / "swarmherd.yml").write_text(f"""
+swarmherd_cluster:
+  name: loop
+  prometheus_url: "{metrics.url}"
+  prometheus_timeout_seconds: 1
+  docker_timeout_seconds: 3
+  playbook_timeout_seconds: 20
+  interval_seconds: 2
+swarmherd_policy:
+  mode: enforce
+  services:
+    web:
+      scale: {{min: 1, max: 5, metrics: [{{query: 'sum(load)', target: 10}}]}}
+""")
+    return folder

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 CHUNK_BYTES = 64 * 1024
 
@@ -39,10 +40,21 @@ class BoundedAnswers(requests.Session):
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
-        while chunk := response.raw.read(CHUNK_BYTES, decode_content=True):
+        # read1 gives what has arrived; read would wait for a whole chunk of a slow answer.
+        while chunk := _arrived(response):
             body += chunk
             if len(body) > self.max_bytes:
                 raise AnswerTooLarge(f"the answer is larger than {self.max_bytes} bytes")
             if time.monotonic() > deadline:
                 raise requests.Timeout(f"the answer was not complete after {self.max_seconds:g} s")
         return bytes(body)
+
+
+def _arrived(response: requests.Response) -> bytes:
+    """What `requests` raises where it reads the body itself."""
+    try:
+        return bytes(response.raw.read1(CHUNK_BYTES, decode_content=True))
+    except ReadTimeoutError as error:
+        raise requests.Timeout(str(error)) from error
+    except HTTPError as error:
+        raise requests.ConnectionError(str(error)) from error

@@ -121,6 +121,10 @@ class Docker:
         """The same with one service and its tasks only; `services` is empty when there is none of that name."""
         return self._first(lambda engine: engine.call(lambda client: _swarm(client, engine.connection.name, name)))
 
+    def ask(self, question: Callable[[EngineClient], T]) -> tuple[str, T]:
+        """A question of the caller's own to the first manager that answers: its name and the answer."""
+        return self._first(lambda engine: (engine.connection.name, engine.call(question)))
+
     def manager(self) -> str:
         """The inventory's name of a manager that answers now: playbooks run there. Raises DockerError."""
         return self._first(lambda engine: engine.call(lambda client: _manager(client, engine.connection.name)))

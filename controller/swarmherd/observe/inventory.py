@@ -128,7 +128,7 @@ def _ask(path: Path) -> str:
     words = [sys.executable, "-m", "ansible", "adhoc", "-i", str(path), GROUP]
     words += ["-m", "ansible.builtin.debug", "-a", questions]
     try:
-        done = subprocess.run(  # noqa: S603  (no shell; the only word from outside is the operator's own path)
+        done = subprocess.run(
             words,
             env=ansible_environment(),
             stdin=subprocess.DEVNULL,

@@ -33,7 +33,8 @@ from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers
 STALE_INTERVALS = 3
 MAX_BYTES = 4 * 1024 * 1024
 FRESHNESS = "max(timestamp(up))"
-FRESHNESS_METRIC = "up"
+NO_ANSWER = (ValueError, KeyError, TypeError, IndexError)
+"""What the client raises for JSON of another shape."""
 
 
 class UnusableAnswer(Exception):  # noqa: N818  (caught in this file; it is a reading's problem and no error of ours)
@@ -68,7 +69,9 @@ class Prometheus:
         self._stale_seconds = STALE_INTERVALS * scrape_interval_seconds
         session = _Session()
         session.max_seconds = timeout_seconds
-        self._client = PrometheusConnect(url.rstrip("/"), session=session, retry=Retry(0), timeout=timeout_seconds)
+        # No retries: the next cycle is the retry. `read=False` lets a timeout be told from a refusal.
+        retry = Retry(0, read=False)
+        self._client = PrometheusConnect(url.rstrip("/"), session=session, retry=retry, timeout=timeout_seconds)
 
     def close(self) -> None:
         self._client.close()
@@ -90,6 +93,14 @@ class Prometheus:
         if age > self._stale_seconds:
             return Reading(None, now, FRESHNESS, f"stale: Prometheus' newest scrape is {age:.0f} s old")
         return Reading(age, now, FRESHNESS)
+
+    def server_time(self) -> datetime | None:
+        """The server's own clock, or None when it does not say."""
+        try:
+            answer = self._client.custom_query("time()")
+            return datetime.fromtimestamp(float(answer[1]), UTC)
+        except (UnusableAnswer, requests.RequestException, PrometheusApiClientException, *NO_ANSWER):
+            return None
 
     def sample(self, queries: Iterable[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:
         """Every query's answer, by service and metric. Never raises for what Prometheus says or does not say."""
@@ -119,7 +130,7 @@ class Prometheus:
         }
         try:
             answer = self._client.custom_query(promql, params=parameters)
-        except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError, TypeError) as error:
+        except (requests.RequestException, PrometheusApiClientException, *NO_ANSWER) as error:
             raise UnusableAnswer(self._explained(error)) from error
         return _series(answer, now.timestamp(), self._stale_seconds)
 

@@ -60,6 +60,8 @@ class ClusterSettings(Part):
     """Deadline of one playbook; past it its process group is ended."""
     interval_seconds: PositiveSeconds = 15.0
     """From the start of one cycle to the start of the next."""
+    balancer_url: Annotated[str, BeforeValidator(_url)] | None = None
+    """Where the load balancer's own metrics or page answer; `swarmherd doctor` looks there."""
     state_url: Annotated[str, BeforeValidator(_database)] | None = None
     """Where the controller keeps its state, as SQLAlchemy writes it; by default a SQLite file of its own."""
 

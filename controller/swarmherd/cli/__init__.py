@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line. `app` is the program; each command is a few lines over the rooms below."""
+
+from __future__ import annotations
+
+from swarmherd.cli import acting, reading
+from swarmherd.cli.base import app, main
+
+__all__ = ["acting", "app", "main", "reading"]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that may change the cluster: run and scale. Both act through the journal and the playbooks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from swarmherd.cli import documents
+from swarmherd.cli.base import AsJson, InputError, app, inventories, one_sentence, print_json, single
+from swarmherd.loop import act
+from swarmherd.model import Outcome
+from swarmherd.plan import manual_scale
+from swarmherd.policy import Mode
+from swarmherd.service import clock, new_id, open_cluster, serve
+
+
+@app.command(epilog="Example: swarmherd -i inventories/lab run --mode enforce --interval 5")
+@one_sentence
+def run(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="One cycle, then end.")] = False,
+    mode: Annotated[Mode | None, typer.Option("--mode", help="Overrules the policy's mode.")] = None,
+    interval: Annotated[
+        float | None, typer.Option("--interval", min=0.1, help="Seconds from one cycle's start to the next's.")
+    ] = None,
+) -> None:
+    """Observe, decide and act, cycle after cycle. SIGTERM and Ctrl-C end the cycle in hand, and then the program."""
+    good = serve(inventories(context), mode, interval, once)
+    if once and not good:
+        raise typer.Exit(1)
+
+
+@app.command(epilog='Example: swarmherd -i inventories/lab scale shop_web 5 --reason "sale starts at noon"')
+@one_sentence
+def scale(
+    context: typer.Context,
+    service: Annotated[str, typer.Argument(help="The service's name.")],
+    replicas: Annotated[int, typer.Argument(help="Replicas to have.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the journal.")],
+    as_json: AsJson = False,
+) -> None:
+    """Scale SERVICE to N replicas by hand: journaled, run by playbook and verified like any other action."""
+    with open_cluster(single(context)) as cluster:
+        try:
+            action = manual_scale(cluster.view(), service, replicas, reason, new_id)
+        except (LookupError, ValueError) as error:
+            raise InputError(str(error.args[0] if error.args else error)) from error
+        result = act(cluster.steps(cluster.playbooks()), action, clock())
+    if result is None:  # a playbook enactor always says what became of it
+        raise typer.Exit(1)
+    if as_json:
+        print_json(documents.result(action, result))
+    else:
+        typer.echo(f"{service}: {result.outcome.value.replace('_', ' ')}: {result.detail}")
+    if result.outcome is not Outcome.DONE:
+        raise typer.Exit(1)

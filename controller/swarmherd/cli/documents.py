@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the commands print with --json. Keys are stable; new ones may come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from swarmherd.model import EMPTY, Action, ClusterView, Decision, Evidence, Plan, Result
+from swarmherd.policy import Mode
+from swarmherd.store import Cycle, Entry, Recorded
+
+
+def plan(mode: Mode, planned: Plan) -> dict[str, Any]:
+    return {
+        "cluster": planned.cluster,
+        "at": planned.at.isoformat(),
+        "mode": mode.value,
+        "actions": [action(one) for one in planned.actions],
+        "decisions": [decision(one) for one in planned.decisions],
+    }
+
+
+def decision(one: Decision) -> dict[str, Any]:
+    return {
+        "service": one.service,
+        "now": one.now,
+        "then": one.then,
+        "wish": one.wish,
+        "direction": one.direction.value,
+        "blind": one.blind,
+        "reasons": list(one.reasons),
+        "evidence": [evidence(e) for e in one.evidence],
+        "version": one.version,
+    }
+
+
+def evidence(one: Evidence) -> dict[str, Any]:
+    reading = one.reading
+    return {
+        "metric": one.metric,
+        "value": reading.value,
+        "problem": reading.problem,
+        "at": reading.at.isoformat(),
+        "source": reading.source,
+        "target": one.target,
+        "wish": one.wish,
+    }
+
+
+def action(one: Action) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "service": one.service,
+        "parameters": dict(one.parameters),
+        "undo": dict(one.undo),
+        "reason": one.reason,
+    }
+
+
+def result(done: Action, one: Result) -> dict[str, Any]:
+    return action(done) | {
+        "outcome": one.outcome.value,
+        "detail": one.detail,
+        "started_at": one.started_at.isoformat(),
+        "finished_at": one.finished_at.isoformat(),
+        "running_at": _moment(one.running_at),
+    }
+
+
+def entry(one: Entry) -> dict[str, Any]:
+    return action(one.action) | {
+        "cluster": one.action.cluster,
+        "evidence": [evidence(e) for e in one.action.evidence],
+        "outcome": one.outcome.value,
+        "detail": one.detail,
+        "decided_at": one.decided_at.isoformat(),
+        "started_at": one.started_at.isoformat(),
+        "finished_at": _moment(one.finished_at),
+        "running_at": _moment(one.running_at),
+    }
+
+
+def recorded(one: Recorded) -> dict[str, Any]:
+    return decision(one.decision) | {"at": one.at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One cluster as it stands: what Docker shows now, and what was decided last."""
+
+    cluster: str
+    mode: Mode
+    view: ClusterView | None
+    """None when Docker cannot be read; `problem` then says why."""
+    decisions: Mapping[str, Recorded] = field(default_factory=lambda: EMPTY)
+    cycle: Cycle | None = None
+    problem: str = ""
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "cluster": self.cluster,
+            "mode": self.mode.value,
+            "problem": self.problem or None,
+            "last_cycle": None
+            if self.cycle is None
+            else {"at": self.cycle.at.isoformat(), "sentence": self.cycle.sentence, "failed": self.cycle.failed},
+            "nodes": self._nodes(),
+            "services": self._services(),
+        }
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": n.hostname,
+                "role": n.role.value,
+                "state": n.state.value,
+                "availability": n.availability.value,
+                "address": n.address,
+                "engine_version": n.engine_version,
+            }
+            for n in sorted(self.view.nodes if self.view else (), key=lambda n: n.hostname)
+        ]
+
+    def _services(self) -> list[dict[str, Any]]:
+        if self.view is None:
+            return []
+        return [
+            {
+                "name": s.name,
+                "running": len(self.view.running(s.name)),
+                "wanted": s.replicas,
+                "version": s.version,
+                "update_state": s.update_state.value,
+                "decision": recorded(self.decisions[s.name]) if s.name in self.decisions else None,
+            }
+            for s in sorted(self.view.services, key=lambda s: s.name)
+        ]
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that change nothing: validate, plan, status, history, explain, doctor, schema."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from swarmherd.cli import documents, tables
+from swarmherd.cli.base import AsJson, InputError, app, console, inventories, one_sentence, print_json, single
+from swarmherd.cli.doctor import State, examine
+from swarmherd.decide import decide
+from swarmherd.decide.memory import remember
+from swarmherd.model import Plan
+from swarmherd.observe.errors import ObserveError
+from swarmherd.observe.inventory import read_inventory
+from swarmherd.plan import plan as make_plan
+from swarmherd.policy import json_schema
+from swarmherd.service import Cluster, clock, new_id, open_cluster, parse_inventory
+from swarmherd.store import Entry
+
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many, the newest first.")]
+
+
+@app.command(epilog="Example: swarmherd -i inventories/lab validate")
+@one_sentence
+def validate(context: typer.Context) -> None:
+    """Check the inventory's settings and policy. Offline: nothing is connected."""
+    for path in inventories(context):
+        settings, policy = parse_inventory(read_inventory(path))
+        typer.echo(f"{path}: cluster {settings.name}, mode {policy.mode.value}, {len(policy.services)} services: valid")
+
+
+@app.command(epilog="Example: swarmherd -i inventories/lab plan --json")
+@one_sentence
+def plan(context: typer.Context, as_json: AsJson = False) -> None:
+    """Say what would be done now, and why. Nothing is done and nothing is remembered."""
+    found = []
+    for path in inventories(context):
+        with open_cluster(path) as cluster:
+            found.append((cluster.policy.mode, _plan(cluster)))
+    if as_json:
+        print_json([documents.plan(mode, one) for mode, one in found])
+        return
+    for mode, one in found:
+        console.print(tables.plan(mode, one))
+
+
+def _plan(cluster: Cluster) -> Plan:
+    now = clock()
+    memory = cluster.store.memory()
+    view = cluster.observer.observe(cluster.policy, now)
+    decisions = decide(view, cluster.policy, memory, now)
+    memory = remember(memory, decisions, cluster.policy, now)
+    return make_plan(decisions, view, cluster.policy, memory, now, new_id)
+
+
+@app.command(epilog="Example: swarmherd -i inventories/lab status")
+@one_sentence
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show nodes, services with their replicas, and what was decided last. Exits 1 if Docker cannot be read."""
+    found = []
+    for path in inventories(context):
+        with open_cluster(path) as cluster:
+            found.append(_status(cluster))
+    if as_json:
+        print_json([one.document() for one in found])
+    else:
+        for one in found:
+            console.print(tables.status(one))
+    if any(one.problem for one in found):
+        raise typer.Exit(1)
+
+
+def _status(cluster: Cluster) -> documents.Status:
+    last, cycle = cluster.store.last_decisions(), cluster.store.last_cycle()
+    name, mode = cluster.settings.name, cluster.policy.mode
+    try:
+        return documents.Status(name, mode, cluster.view(), last, cycle)
+    except ObserveError as error:
+        return documents.Status(name, mode, None, last, cycle, str(error))
+
+
+@app.command(epilog="Example: swarmherd -i inventories/lab history --service shop_web --limit 5")
+@one_sentence
+def history(
+    context: typer.Context,
+    service: Annotated[str | None, typer.Option("--service", help="Only this service.")] = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List what was done, from the journal, the newest first."""
+    found: list[Entry] = []
+    for path in inventories(context):
+        with open_cluster(path) as cluster:
+            found += cluster.store.history(limit, service)
+    if as_json:
+        print_json([documents.entry(one) for one in found])
+    else:
+        console.print(tables.history(found))
+
+
+@app.command(epilog="Example: swarmherd -i inventories/lab explain shop_web")
+@one_sentence
+def explain(
+    context: typer.Context, service: Annotated[str, typer.Argument()], limit: Limit = 5, as_json: AsJson = False
+) -> None:
+    """Say why SERVICE has the replicas that it has: its last decisions with their evidence."""
+    with open_cluster(single(context)) as cluster:
+        found = cluster.store.decisions_of(service, limit)
+        name = cluster.settings.name
+    if not found:
+        raise InputError(f"nothing was ever decided about {service} in cluster {name}; run a cycle, or see plan")
+    if as_json:
+        print_json([documents.recorded(one) for one in found])
+    else:
+        console.print(tables.explained(service, found))
+
+
+@app.command(epilog="Example: swarmherd -i inventories/lab doctor")
+@one_sentence
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+    """Check everything that must be there, and say the remedy for what is not. Exits 1 if a check fails."""
+    checks = [check for path in inventories(context) for check in examine(path)]
+    if as_json:
+        print_json([check.document() for check in checks])
+    else:
+        console.print(tables.checks(checks))
+    if any(check.state is State.FAIL for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: swarmherd schema > swarmherd.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of swarmherd_cluster and swarmherd_policy, for editors."""
+    print_json(json_schema())

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the commands print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from swarmherd.cli.doctor import Check, State
+from swarmherd.cli.documents import Status
+from swarmherd.model import Decision, Direction, Evidence, Node, NodeState, Outcome, Plan
+from swarmherd.policy import Mode
+from swarmherd.store import Entry, Recorded
+
+COLOURS = {
+    State.OK: "green",
+    State.WARN: "yellow",
+    State.FAIL: "red",
+    Outcome.DONE: "green",
+    Outcome.GIVEN_UP: "red",
+    Outcome.UNDONE: "yellow",
+    Outcome.CONFLICT: "yellow",
+    Outcome.STARTED: "cyan",
+}
+
+
+def plan(mode: Mode, planned: Plan) -> RenderableType:
+    table = Table("service", "now -> then", "reason", "evidence", title=f"{planned.cluster}: what would be done now")
+    for decision in planned.decisions:
+        table.add_row(escape(decision.service), _change(decision), _reasons(decision), _evidence(decision.evidence))
+    if not planned.decisions:
+        return f"{planned.cluster}: nothing is opted in; name a service in the policy or give it swarmherd.scale labels"
+    count = len(planned.actions)
+    footer = f"{count} action{'' if count == 1 else 's'}; mode {mode.value}"
+    return Group(table, footer + (", so run would do nothing" if mode is Mode.OBSERVE and count else ""))
+
+
+def status(one: Status) -> RenderableType:
+    parts: list[RenderableType] = [f"[bold]{escape(one.cluster)}[/bold], mode {one.mode.value}"]
+    if one.cycle is not None:
+        parts.append(f"{_time(one.cycle.at)}: {escape(one.cycle.sentence)}")
+    if one.view is None:
+        return Group(*parts, f"[red]{escape(one.problem)}[/red]")
+    nodes = Table("node", "role", "state", "availability", "engine")
+    for node in sorted(one.view.nodes, key=lambda n: n.hostname):
+        nodes.add_row(escape(node.hostname), _role(node), _state(node), node.availability.value, node.engine_version)
+    services = Table("service", "replicas", "last decision")
+    for service in sorted(one.view.services, key=lambda s: s.name):
+        last = one.decisions.get(service.name)
+        said = f"{_time(last.at)}: {escape(last.decision.reasons[-1])}" if last and last.decision.reasons else ""
+        services.add_row(
+            escape(service.name), f"{len(one.view.running(service.name))}/{_count(service.replicas)}", said
+        )
+    return Group(*parts, nodes, services)
+
+
+def history(entries: Sequence[Entry]) -> RenderableType:
+    if not entries:
+        return "the journal is empty"
+    table = Table("started", "service", "change", "outcome", "seconds", "detail", "reason")
+    for one in entries:
+        before, after = one.action.undo.get("swarmherd_replicas"), one.action.parameters.get("swarmherd_replicas")
+        seconds = f"{(one.finished_at - one.started_at).total_seconds():.1f}" if one.finished_at else ""
+        outcome = f"[{COLOURS[one.outcome]}]{one.outcome.value}[/]"
+        change = f"{before} -> {after}"
+        words = (escape(one.detail), escape(one.action.reason))
+        table.add_row(_time(one.started_at), escape(one.action.service), change, outcome, seconds, *words)
+    return table
+
+
+def explained(service: str, found: Iterable[Recorded]) -> RenderableType:
+    table = Table("at", "now -> then", "reasons", "evidence", title=escape(service))
+    for one in found:
+        decision = one.decision
+        table.add_row(_time(one.at), _change(decision), _reasons(decision), _evidence(decision.evidence))
+    return table
+
+
+def checks(found: Iterable[Check]) -> RenderableType:
+    table = Table("", "check", "seen", "remedy")
+    for check in found:
+        state = f"[{COLOURS[check.state]}]{check.state.value}[/]"
+        table.add_row(state, escape(check.name), escape(check.seen), escape(check.remedy))
+    return table
+
+
+def _reasons(decision: Decision) -> str:
+    return escape("\n".join(decision.reasons))
+
+
+def _evidence(evidence: Iterable[Evidence]) -> str:
+    lines = []
+    for one in evidence:
+        value = one.reading.problem or "unknown" if one.reading.value is None else f"{one.reading.value:.4g}"
+        lines.append(f"{one.metric}: {value} ({one.target})")
+    return escape("\n".join(lines))
+
+
+def _change(decision: Decision) -> str:
+    text = f"{_count(decision.now)} -> {_count(decision.then)}"
+    return text if decision.direction is Direction.NONE else f"[bold]{text}[/bold]"
+
+
+def _count(replicas: int | None) -> str:
+    return "-" if replicas is None else str(replicas)
+
+
+def _state(node: Node) -> str:
+    return f"[{'green' if node.state is NodeState.READY else 'red'}]{node.state.value}[/]"
+
+
+def _role(node: Node) -> str:
+    return "leader" if node.leader else node.role.value
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S")

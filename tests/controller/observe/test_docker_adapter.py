@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Docker's documents become the model's values; each way of not answering is one sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from conftest import Engine, as_json
+from swarmherd.model import NodeState, Role, TaskState, UpdateState
+from swarmherd.observe.connection import Connection
+from swarmherd.observe.docker import Docker
+from swarmherd.observe.errors import DockerError, NotManagerError, UnreachableError, UnusableAnswerError
+from swarmherd.observe.swarm_objects import moment, service
+
+
+def docker(*urls: str, seconds: float = 2) -> Docker:
+    return Docker([Connection(f"m{i}", url=url) for i, url in enumerate(urls, 1)], seconds)
+
+
+def test_what_a_manager_says_is_read_into_the_model(engine: Engine) -> None:
+    engine.labels = {"swarmherd.scale.max": "4"}
+    with docker(engine.url) as one:
+        state = one.read()
+    (node,), (web,) = state.nodes, state.services
+    assert state.manager == "m1"
+    assert (node.hostname, node.role, node.state, node.cpus) == ("n1", Role.MANAGER, NodeState.READY, 2.0)
+    assert (node.address, node.leader, dict(node.labels)) == ("10.0.0.1", True, {"zone": "a"})
+    assert (web.name, web.version, web.replicas, web.image) == ("web", 100, 2, "shop:1")
+    assert (web.cpu_limit, web.cpu_reservation) == (0.5, None)
+    assert (web.memory_limit_bytes, web.memory_reservation_bytes) == (None, 1024)
+    assert web.updated_at == datetime(2026, 1, 1, 0, 0, 0, 123456, UTC)
+    assert dict(web.labels) == {"swarmherd.scale.max": "4"}
+    assert [(t.id, t.service, t.slot, t.state) for t in state.tasks] == [
+        ("web-1", "web", 1, TaskState.RUNNING),
+        ("web-2", "web", 2, TaskState.RUNNING),
+    ]
+
+
+def test_the_error_of_a_task_stands_before_its_message(engine: Engine) -> None:
+    engine.task_state, engine.task_error = "rejected", "No such image"
+    with docker(engine.url) as one:
+        assert one.read().tasks[0].message == "No such image: started"
+
+
+def test_one_service_is_read_by_its_exact_name(engine: Engine) -> None:
+    engine.replicas = {"web": 1, "web_admin": 3}
+    with docker(engine.url) as one:
+        state = one.read_service("web")
+        assert [s.name for s in state.services] == ["web"]
+        assert [t.id for t in state.tasks] == ["web-1"]
+        assert one.read_service("nothing").services == ()
+
+
+def test_an_update_state_from_the_future_counts_as_an_update_in_progress() -> None:
+    document = {"ID": "x", "Version": {"Index": 1}, "Spec": {"Name": "web"}, "UpdateStatus": {"State": "pondering"}}
+    assert service(document).update_state is UpdateState.UPDATING
+    assert service(document).replicas is None
+
+
+def test_docker_times_may_have_nine_digits_or_none() -> None:
+    assert moment("2026-01-01T00:00:00.123456789Z") == datetime(2026, 1, 1, 0, 0, 0, 123456, UTC)
+    assert moment("2026-01-01T02:00:00+02:00") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert moment("0001-01-01T00:00:00Z") == moment(None)
+
+
+def not_a_manager(engine: Engine) -> None:
+    engine.broken["/services"] = as_json({"message": "This node is not a swarm manager."}, 503)
+
+
+def forbidden(engine: Engine) -> None:
+    engine.broken["/nodes"] = as_json({"message": "authorization denied by plugin"}, 403)
+
+
+def html(engine: Engine) -> None:
+    engine.broken["/tasks"] = (200, "text/html", b"<html></html>")
+
+
+def another_shape(engine: Engine) -> None:
+    engine.broken["/services"] = as_json([{"ID": "x"}])
+
+
+def too_large(engine: Engine) -> None:
+    engine.broken["/tasks"] = (200, "application/json", b" " * (33 * 1024 * 1024))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "kind", "words"),
+    [
+        (not_a_manager, NotManagerError, "not a swarm manager"),
+        (forbidden, UnusableAnswerError, "authorization denied"),
+        (html, DockerError, "m1"),
+        (another_shape, UnusableAnswerError, "not Docker's"),
+        (too_large, UnusableAnswerError, "larger than"),
+    ],
+)
+def test_a_bad_answer_is_one_sentence_that_names_the_manager(
+    engine: Engine, break_it: Callable[[Engine], None], kind: type[DockerError], words: str
+) -> None:
+    break_it(engine)
+    with docker(engine.url) as one, pytest.raises(kind) as raised:
+        one.read()
+    assert words in str(raised.value)
+    assert "m1" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_nobody_there_is_unreachable() -> None:
+    with docker("tcp://127.0.0.1:1") as one, pytest.raises(UnreachableError, match="refused"):
+        one.read()
+
+
+def test_the_next_manager_is_asked_when_the_first_is_none(engine: Engine) -> None:
+    with docker("tcp://127.0.0.1:1", engine.url) as one:
+        assert one.read().manager == "m2"
+        assert one.manager() == "m2"
+
+
+def test_playbooks_run_only_on_an_active_manager(engine: Engine) -> None:
+    engine.control_available = False
+    with docker(engine.url) as one, pytest.raises(UnreachableError, match="no manager"):
+        one.manager()
+
+
+def test_a_hanging_engine_is_late_within_its_timeout() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        with docker(f"tcp://127.0.0.1:{silent.getsockname()[1]}", seconds=1) as one, pytest.raises(UnreachableError):
+            one.read()
+        assert time.monotonic() - started < 5
+
+
+def test_after_a_failure_the_next_cycle_connects_anew(engine: Engine) -> None:
+    with docker(engine.url) as one:
+        one.read()
+        engine.broken["/nodes"] = (500, "text/plain", b"oops")
+        with pytest.raises(UnusableAnswerError, match="oops"):
+            one.read()
+        engine.broken.clear()
+        assert one.read().services[0].name == "web"

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible resolves the inventory; what is wrong with it is one sentence that names the file or the variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from swarmherd.observe.connection import Ssh, Tls, with_url
+from swarmherd.observe.errors import InventoryError
+from swarmherd.observe.inventory import fingerprint, read_inventory
+from swarmherd.observe.tunnel import command
+
+VARIABLES = """
+base: 10.9.8
+swarmherd_cluster: {name: shop, prometheus_url: "http://{{ base }}.7:9090"}
+"""
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        file = folder / name.replace("__", "/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder
+
+
+def test_templates_and_group_vars_are_resolved_and_their_files_known(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "shop",
+        hosts="[managers]\nb ansible_host=10.9.8.2 ansible_port=2222\na ansible_connection=local\n",
+        group_vars__all__cluster=VARIABLES,
+        group_vars__managers="swarmherd_policy: {services: {web: {scale: {max: '{{ 2 + 3 }}'}}}}\n"
+        "ansible_user: ops\nansible_ssh_private_key_file: '{{ inventory_dir }}/key'\n"
+        "ansible_ssh_common_args: -o ProxyJump=gate -o StrictHostKeyChecking=no\n",
+    )
+    found = read_inventory(folder)
+    assert found.cluster == {"name": "shop", "prometheus_url": "http://10.9.8.7:9090"}
+    assert found.policy == {"services": {"web": {"scale": {"max": 5}}}}
+    assert found.cluster_file == str(folder / "group_vars" / "all" / "cluster")
+    assert found.policy_file == str(folder / "group_vars" / "managers")
+    b, a = found.managers
+    assert (b.name, a.name, a.url) == ("b", "a", "unix:///var/run/docker.sock")
+    assert b.ssh is not None
+    assert (b.ssh.host, b.ssh.port, b.ssh.user) == ("10.9.8.2", 2222, "ops")
+    assert b.ssh.private_key_file == str(folder / "key")
+    assert b.ssh.arguments[-4:-2] == ("-o", "ProxyJump=gate")
+
+
+def test_a_change_of_any_file_shows_in_the_fingerprint(tmp_path: Path) -> None:
+    folder = write(tmp_path / "shop", hosts="[managers]\na\n", group_vars__all="x: 1\n")
+    before = fingerprint(folder)
+    assert fingerprint(folder) == before
+    write(folder, group_vars__all="x: 22\n")
+    assert fingerprint(folder) != before
+
+
+GOOD = {"hosts": "[managers]\na\n", "group_vars__all": VARIABLES + "swarmherd_policy: {}\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"hosts": "[web]\na\n"}, ["group managers is missing or empty"]),
+        ({"group_vars__all": ""}, ["variable swarmherd_cluster is not set"]),
+        ({"group_vars__all": VARIABLES}, ["variable swarmherd_policy is not set"]),
+        ({"group_vars__all": "swarmherd_cluster: [1]\n"}, ["group_vars/all: swarmherd_cluster: must be a mapping"]),
+        ({"group_vars__all": "swarmherd_cluster: {name: '{{ nope }}'}\n"}, ["group_vars/all:1:", "nope"]),
+        ({"group_vars__managers.yml": "a: [\n"}, ["group_vars/managers.yml:2:1", "YAML"]),
+        ({"hosts": "all:\n  hosts: [\n", "hosts.yml": "all: [\n"}, ["hosts"]),
+        ({"hosts": "[managers]\na swarmherd_docker_host=gopher://x\n"}, ["a: swarmherd_docker_host", "gopher"]),
+    ],
+)
+def test_a_mistake_is_one_sentence(tmp_path: Path, files: dict[str, str], words: list[str]) -> None:
+    folder = write(tmp_path / "shop", **{**GOOD, **files})
+    with pytest.raises(InventoryError) as raised:
+        read_inventory(folder)
+    assert "\n" not in str(raised.value)
+    assert str(folder) in str(raised.value)
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match="no such inventory"):
+        read_inventory(tmp_path / "nowhere")
+
+
+def test_an_ssh_address_replaces_host_user_and_port_and_keeps_the_rest() -> None:
+    ssh = Ssh("one", "root", 22, "/key", ("-o", "ProxyJump=gate"))
+    changed = with_url("m", "ssh://ops@two:2200", ssh, Tls()).ssh
+    assert changed == Ssh("two", "ops", 2200, "/key", ("-o", "ProxyJump=gate"))
+
+
+def test_our_own_ssh_options_stand_before_the_operators() -> None:
+    words = command(Ssh("h", "u", 2200, "/k", ("-o", "ControlMaster=auto"), check_host_key=False), Path("/s"), 3)
+    assert words.index("ControlMaster=no") < words.index("ControlMaster=auto")
+    assert "StrictHostKeyChecking=no" in words
+    assert words[words.index("--") + 1] == "h"
+    assert words[words.index("-l") + 1] == "u"
