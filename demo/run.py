@@ -110,6 +110,7 @@ def show_tail(demo: Demo, error: DemoError) -> None:
 
 def end(demo: Demo, keep: bool) -> int:
     """The last step. 1 when something could not be taken down."""
+    demo.screen.number = demo.screen.steps - 1  # the last step, however far the run got
     with demo.screen.step("nothing is taken down: KEEP=1" if keep else "everything taken down"):
         demo.stop_controller(CONTROLLER_STOP_SECONDS)
         try:

@@ -18,7 +18,7 @@ from demo import report
 from demo.children import Children
 from demo.cluster import UNREADABLE, Watcher
 from demo.figures import Recording, is_over, scalings
-from demo.settings import HOME, INVENTORY, ROOT, SERVICE, Settings, tool
+from demo.settings import HOME, INVENTORY, SERVICE, Settings, tool
 from demo.steps import (
     DemoError,
     InterruptedDemoError,
@@ -39,6 +39,10 @@ SCALE_DOWN_SECONDS = 120.0
 TRAFFIC_GRACE_SECONDS = 40.0
 
 
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""The lab is on this machine: a proxy from the environment knows nothing of it."""
+
+
 class Demo:
     """One run. Every process that it starts is noted in build/demo/pids, every command has its log."""
 
@@ -52,7 +56,6 @@ class Demo:
             "MOLECULE_GLOB": os.environ.get("MOLECULE_GLOB", "molecule/*/molecule.yml"),
             "NODES": str(settings.nodes),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
             "PYTHONUNBUFFERED": "1",
             "DEMO_TARGET": settings.target,
             "DEMO_TRAFFIC_LOG": str(HOME / "traffic.jsonl"),
@@ -62,6 +65,7 @@ class Demo:
         self.controller_began = 0.0
         self.setup_seconds = 0.0
         self.engine_version = ""
+        self.has_engine = False
 
     # ------------------------------------------------------------ the steps
 
@@ -98,7 +102,11 @@ class Demo:
             if error.status == 2 and error.log is not None:
                 raise DemoError(tail(error.log), status=2) from error
             raise
+        self.use_engine(said)
+
+    def use_engine(self, said: str) -> None:
         self.runner.env["DOCKER_HOST"] = docker_host(said)
+        self.has_engine = True
 
     def playbook(self, name: str, path: str, deadline_seconds: float) -> str:
         return self.runner.run(name, [tool("ansible-playbook"), "-i", INVENTORY, path], deadline_seconds)
@@ -134,7 +142,9 @@ class Demo:
     def traffic(self) -> None:
         tunnel_log = self.runner.log_for("tunnel")
         watcher = Watcher(
-            lambda: Tunnel(self.settings.manager, self.children, tunnel_log, 10.0), SERVICE, HOME / "replicas.jsonl"
+            lambda: Tunnel(self.settings.manager, self.children, tunnel_log, self.runner.env),
+            SERVICE,
+            HOME / "replicas.jsonl",
         )
         try:
             with watcher, LiveView(self.screen.say) as view:
@@ -203,7 +213,7 @@ class Demo:
         when one of these failed; the others are done nevertheless."""
         self.end_children()
         commands = {"engine-down": [sys.executable, "molecule/engine.py", "down"]}
-        if "DOCKER_HOST" in self.runner.env:
+        if self.has_engine:
             commands = {"destroy": [tool("molecule"), "destroy"], **commands}
         failures = []
         for name, command in commands.items():
@@ -216,19 +226,19 @@ class Demo:
             raise failures[0]
 
     def find_engine(self) -> None:
-        """Sets DOCKER_HOST where an engine answers; what has no engine has no hosts to be destroyed."""
+        """Takes up the engine that a run left behind; what has no engine has no hosts to be destroyed."""
         try:
-            self.runner.env["DOCKER_HOST"] = docker_host(
-                self.runner.run("engine-env", [sys.executable, "molecule/engine.py", "env"], 60)
-            )
+            self.use_engine(self.runner.run("engine-env", [sys.executable, "molecule/engine.py", "env"], 60))
+        except InterruptedDemoError:
+            raise
         except DemoError:
-            self.runner.env.pop("DOCKER_HOST", None)
+            self.has_engine = False
 
 
 def answer(url: str) -> str:
     """The status code of one request, or what went wrong."""
     try:
-        with urllib.request.urlopen(url, timeout=3) as response:  # noqa: S310 - settings.py built it: http, the lab
+        with DIRECT.open(url, timeout=3) as response:
             return str(response.status)
     except urllib.error.HTTPError as error:
         return str(error.code)
