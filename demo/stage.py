@@ -34,8 +34,8 @@ from demo.tunnel import Tunnel
 from demo.view import LiveView, Scene, last_sentence
 
 CONTROLLER_STOP_SECONDS = 60.0
-SCALE_DOWN_SECONDS = 120.0
-"""How long after the traffic the scale-down may still take."""
+SCALE_DOWN_SECONDS, SCALE_DOWN_SHARE = 6.0, 0.75
+"""How long after the traffic the scale-down may still take: so much, and a share of the traffic's own time."""
 TRAFFIC_GRACE_SECONDS = 40.0
 
 
@@ -168,7 +168,7 @@ class Demo:
             stop(process, 5.0)
         if process.returncode:
             raise DemoError(f"the traffic ended with exit status {process.returncode}", log)
-        ends_at = time.monotonic() + SCALE_DOWN_SECONDS
+        ends_at = time.monotonic() + SCALE_DOWN_SECONDS + SCALE_DOWN_SHARE * self.settings.shape.seconds
         while not is_over(records(HOME / "replicas.jsonl")) and time.monotonic() < ends_at:
             self.show(watcher, view, "waiting for the scale-down")
 

@@ -149,14 +149,25 @@ def test_a_demo_runs_from_nothing_to_nothing_and_leaves_its_report(rig: Rig) -> 
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_demo_without_scaling_fails_and_says_why_and_keeps_the_lab_when_asked(rig: Rig) -> None:
+def test_a_demo_without_scaling_waits_for_it_then_fails_and_says_why_and_reports_nevertheless(rig: Rig) -> None:
     rig.wish("no-scaling")
+    status, said = rig.run()
+    assert status == 1
+    assert "waiting for the scale-down" in said
+    assert "the demo failed: no scale-up happened; no scale-down happened" in said
+    assert json.loads((rig.root / "build" / "demo" / "report.json").read_text())["requests_sent"] == 195
+    assert rig.journal()[-2:] == TAKEN_DOWN
+
+
+@pytest.mark.usefixtures("shop")
+def test_interrupted_under_traffic_nothing_is_kept_even_with_keep(rig: Rig) -> None:
     process = rig.start(KEEP="1")
-    # The scale-down is waited for in vain: that wait is cut short here, as by an impatient person.
-    wait_for("the wait for the scale-down", lambda: said_in(process, "waiting for the scale-down"))
+    wait_for("the first line of the view", lambda: said_in(process, "replicas 1/1"))
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
-    assert rig.journal()[-2:] == TAKEN_DOWN  # an interrupted demo keeps nothing
+    assert rig.journal()[-2:] == TAKEN_DOWN
+    assert rig.children() == []
+    assert not (rig.root / "build" / "demo" / "report.json").exists()
 
 
 def said_in(process: subprocess.Popen[str], words: str) -> bool:
