@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -66,6 +67,7 @@ class Demo:
         self.setup_seconds = 0.0
         self.engine_version = ""
         self.has_engine = False
+        self.provisioned = False
 
     # ------------------------------------------------------------ the steps
 
@@ -79,6 +81,7 @@ class Demo:
             self.playbook("provision", "playbooks/provision.yml", 420)
         with self.screen.step("playbooks/provision.yml again: nothing may change"):
             require_unchanged(self.playbook("provision-again", "playbooks/provision.yml", 240), self.runner.latest)
+        self.provisioned = True
         with self.screen.step("playbooks/demo.yml: the shop"):
             self.playbook("shop", "playbooks/demo.yml", 240)
             self.await_shop(60)
@@ -202,6 +205,14 @@ class Demo:
         return recording
 
     # ------------------------------------------------------------ the end
+
+    def keep_evidence(self) -> None:
+        """What the lab looks like when a run failed, before it is gone: a log for whoever looks for the reason."""
+        if not self.provisioned:
+            return
+        asked = f"docker node ls; docker service ls; docker service ps --no-trunc {SERVICE}; docker ps --all"
+        with contextlib.suppress(DemoError):
+            self.runner.run("evidence", [*self.settings.manager.ssh(), asked], 20)
 
     def end_children(self) -> None:
         for child in self.children.alive():

@@ -28,8 +28,9 @@ class Manager:
     key: Path
     known_hosts: Path
 
-    def command(self, local: Path) -> list[str]:
-        options = {
+    def ssh(self, *options: str) -> list[str]:
+        """The start of a command line; what is to be run there may follow."""
+        settings = {
             "BatchMode": "yes",
             "ConnectTimeout": "5",
             "ControlMaster": "no",
@@ -39,9 +40,8 @@ class Manager:
             "StrictHostKeyChecking": "accept-new",
             "UserKnownHostsFile": str(self.known_hosts),
         }
-        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        forward = f"{local}:/var/run/docker.sock"
-        return ["ssh", "-N", "-L", forward, "-i", str(self.key), *words, f"root@{self.address}"]
+        words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+        return ["ssh", "-i", str(self.key), *words, *options, f"root@{self.address}"]
 
 
 class Tunnel:
@@ -53,7 +53,9 @@ class Tunnel:
         self._folder = tempfile.TemporaryDirectory(prefix="swarmherd-demo-")
         self._socket = Path(self._folder.name) / "docker.sock"
         try:
-            self._process = children.start("tunnel", manager.command(self._socket), log, env)
+            self._process = children.start(
+                "tunnel", manager.ssh("-N", "-L", f"{self._socket}:/var/run/docker.sock"), log, env
+            )
         except OSError as error:
             self._folder.cleanup()
             raise TunnelError(f"ssh cannot be started: {error.strerror}") from error

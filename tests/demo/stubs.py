@@ -124,6 +124,9 @@ class Docker(BaseHTTPRequestHandler):
 
 
 def ssh(arguments: list[str]) -> int:
+    if "-L" not in arguments:
+        say("the evidence")
+        return 0
     local = arguments[arguments.index("-L") + 1].partition(":")[0]
     with ThreadingUnixStreamServer(local, Docker) as server:
         server.daemon_threads = True

@@ -155,7 +155,9 @@ def test_a_demo_without_scaling_waits_for_it_then_fails_and_says_why_and_reports
     assert status == 1
     assert "waiting for the scale-down" in said
     assert "the demo failed: no scale-up happened; no scale-down happened" in said
-    assert json.loads((rig.root / "build" / "demo" / "report.json").read_text())["requests_sent"] == 195
+    home = rig.root / "build" / "demo"
+    assert json.loads((home / "report.json").read_text())["requests_sent"] == 195
+    assert [path.read_text() for path in (home / "logs").glob("*-evidence.log")] == ["the evidence\n"]
     assert rig.journal()[-2:] == TAKEN_DOWN
 
 

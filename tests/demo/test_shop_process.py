@@ -99,6 +99,7 @@ def test_on_sigterm_it_says_503_to_the_balancer_serves_who_is_there_and_ends_wit
         shop.send_signal(signal.SIGTERM)
         while (health := answer(free_port, "/healthz"))[0] == 200:
             assert time.monotonic() < deadline, "the health answer did not turn to 503"
+        assert health[1] == "draining\n"  # and nothing that a balancer could take for the service's name
         assert health[2]["Connection"] == "close"
         assert [future.result()[0] for future in waiting] == [200] * 20
     assert answer(free_port, "/")[0] == 200  # the balancer may not have seen it yet
