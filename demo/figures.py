@@ -134,7 +134,7 @@ def matches(done: Sequence[Scaling], samples: Sequence[Record]) -> list[bool | N
     None when nobody looked in that time, because the next action followed at once.
     """
     starts = [s.started_at or s.decided_at for s in done]
-    ends = [*starts[1:], float("inf")]
+    ends = [*starts[1:], float("inf")][: len(starts)]
     verdicts: list[bool | None] = []
     for action, start, end in zip(done, starts, ends, strict=True):
         seen = [s for s in samples if start <= s["time"] < end]

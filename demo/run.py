@@ -96,8 +96,10 @@ def attempt(demo: Demo) -> tuple[int, str, Recording | None]:
         return 130, "interrupted: everything is taken down", None
     except DemoError as error:
         show_tail(demo, error)
+        demo.keep_evidence()
         return (2 if error.status == 2 and error.log is None else 1), f"the demo failed: {error}", None
     if found := shortcomings(recording):
+        demo.keep_evidence()
         return 1, f"the demo failed: {'; '.join(found)}", recording
     return 0, "the demo is over, and showed what it must", recording
 
@@ -110,6 +112,7 @@ def show_tail(demo: Demo, error: DemoError) -> None:
 
 def end(demo: Demo, keep: bool) -> int:
     """The last step. 1 when something could not be taken down."""
+    demo.screen.number = demo.screen.steps - 1  # the last step, however far the run got
     with demo.screen.step("nothing is taken down: KEEP=1" if keep else "everything taken down"):
         demo.stop_controller(CONTROLLER_STOP_SECONDS)
         try:

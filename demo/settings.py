@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.shape import Shape, TrafficError, chosen_shape, lab_network
+from demo.shape import Shape, TrafficError, allowed_target, chosen_shape, lab_network
 from demo.steps import DemoError
 from demo.tunnel import Manager
 
@@ -32,13 +32,17 @@ class Settings:
     shape: Shape
     shape_name: str
     subnet: str
+    target: str
+    """Where the shop is, as the balancer offers it."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
-        """Reads NODES, KEEP, SHAPE, SEED, STRETCH, LAB_SUBNET and DEMO_BEGAN. Raises DemoError, naming the variable."""
+        """Reads NODES, KEEP, LAB_SUBNET, DEMO_TARGET, DEMO_BEGAN and the shape's. Raises DemoError, naming one."""
         try:
             shape = chosen_shape(environment)
-            lab_network(environment)
+            subnet = environment.get("LAB_SUBNET") or "10.213.0"
+            target = environment.get("DEMO_TARGET") or f"http://{subnet}.11:{SHOP_PORT}"
+            allowed_target(target, lab_network(environment))
         except TrafficError as error:
             raise DemoError(str(error), status=2) from error
         seed = environment.get("SEED") or "1"
@@ -48,17 +52,14 @@ class Settings:
             keep=environment.get("KEEP", "") not in ("", "0", "no", "false"),
             shape=shape,
             shape_name=f"random, seed {seed}" if environment.get("SHAPE") == "random" else "day",
-            subnet=environment.get("LAB_SUBNET") or "10.213.0",
+            subnet=subnet,
+            target=target,
         )
 
     @property
     def manager(self) -> Manager:
         lab = ROOT / "build" / "lab"
         return Manager(f"{self.subnet}.11", lab / "id_ed25519", lab / "known_hosts")
-
-    @property
-    def target(self) -> str:
-        return f"http://{self.subnet}.11:{SHOP_PORT}"
 
 
 def nodes(text: str) -> int:

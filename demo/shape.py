@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LONGEST_SECONDS = 900.0
-PRIVATE_NETWORKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+PRIVATE_NETWORKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")))
 
 
 class TrafficError(Exception):

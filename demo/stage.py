@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from demo import report
 from demo.children import Children
 from demo.cluster import UNREADABLE, Watcher
 from demo.figures import Recording, is_over, scalings
-from demo.settings import HOME, INVENTORY, ROOT, SERVICE, Settings, tool
+from demo.settings import HOME, INVENTORY, SERVICE, Settings, tool
 from demo.steps import (
     DemoError,
     InterruptedDemoError,
@@ -34,9 +35,13 @@ from demo.tunnel import Tunnel
 from demo.view import LiveView, Scene, last_sentence
 
 CONTROLLER_STOP_SECONDS = 60.0
-SCALE_DOWN_SECONDS = 120.0
-"""How long after the traffic the scale-down may still take."""
+SCALE_DOWN_SECONDS, SCALE_DOWN_SHARE = 6.0, 0.75
+"""How long after the traffic the scale-down may still take: so much, and a share of the traffic's own time."""
 TRAFFIC_GRACE_SECONDS = 40.0
+
+
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""The lab is on this machine: a proxy from the environment knows nothing of it."""
 
 
 class Demo:
@@ -52,7 +57,6 @@ class Demo:
             "MOLECULE_GLOB": os.environ.get("MOLECULE_GLOB", "molecule/*/molecule.yml"),
             "NODES": str(settings.nodes),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
             "PYTHONUNBUFFERED": "1",
             "DEMO_TARGET": settings.target,
             "DEMO_TRAFFIC_LOG": str(HOME / "traffic.jsonl"),
@@ -62,6 +66,8 @@ class Demo:
         self.controller_began = 0.0
         self.setup_seconds = 0.0
         self.engine_version = ""
+        self.has_engine = False
+        self.provisioned = False
 
     # ------------------------------------------------------------ the steps
 
@@ -75,6 +81,7 @@ class Demo:
             self.playbook("provision", "playbooks/provision.yml", 420)
         with self.screen.step("playbooks/provision.yml again: nothing may change"):
             require_unchanged(self.playbook("provision-again", "playbooks/provision.yml", 240), self.runner.latest)
+        self.provisioned = True
         with self.screen.step("playbooks/demo.yml: the shop"):
             self.playbook("shop", "playbooks/demo.yml", 240)
             self.await_shop(60)
@@ -98,7 +105,11 @@ class Demo:
             if error.status == 2 and error.log is not None:
                 raise DemoError(tail(error.log), status=2) from error
             raise
+        self.use_engine(said)
+
+    def use_engine(self, said: str) -> None:
         self.runner.env["DOCKER_HOST"] = docker_host(said)
+        self.has_engine = True
 
     def playbook(self, name: str, path: str, deadline_seconds: float) -> str:
         return self.runner.run(name, [tool("ansible-playbook"), "-i", INVENTORY, path], deadline_seconds)
@@ -134,7 +145,9 @@ class Demo:
     def traffic(self) -> None:
         tunnel_log = self.runner.log_for("tunnel")
         watcher = Watcher(
-            lambda: Tunnel(self.settings.manager, self.children, tunnel_log, 10.0), SERVICE, HOME / "replicas.jsonl"
+            lambda: Tunnel(self.settings.manager, self.children, tunnel_log, self.runner.env),
+            SERVICE,
+            HOME / "replicas.jsonl",
         )
         try:
             with watcher, LiveView(self.screen.say) as view:
@@ -158,7 +171,7 @@ class Demo:
             stop(process, 5.0)
         if process.returncode:
             raise DemoError(f"the traffic ended with exit status {process.returncode}", log)
-        ends_at = time.monotonic() + SCALE_DOWN_SECONDS
+        ends_at = time.monotonic() + SCALE_DOWN_SECONDS + SCALE_DOWN_SHARE * self.settings.shape.seconds
         while not is_over(records(HOME / "replicas.jsonl")) and time.monotonic() < ends_at:
             self.show(watcher, view, "waiting for the scale-down")
 
@@ -193,6 +206,14 @@ class Demo:
 
     # ------------------------------------------------------------ the end
 
+    def keep_evidence(self) -> None:
+        """What the lab looks like when a run failed, before it is gone: a log for whoever looks for the reason."""
+        if not self.provisioned:
+            return
+        asked = f"docker node ls; docker service ls; docker service ps --no-trunc {SERVICE}; docker ps --all"
+        with contextlib.suppress(DemoError):
+            self.runner.run("evidence", [*self.settings.manager.ssh(), asked], 20)
+
     def end_children(self) -> None:
         for child in self.children.alive():
             if child.pid != os.getpid():
@@ -203,7 +224,7 @@ class Demo:
         when one of these failed; the others are done nevertheless."""
         self.end_children()
         commands = {"engine-down": [sys.executable, "molecule/engine.py", "down"]}
-        if "DOCKER_HOST" in self.runner.env:
+        if self.has_engine:
             commands = {"destroy": [tool("molecule"), "destroy"], **commands}
         failures = []
         for name, command in commands.items():
@@ -216,19 +237,19 @@ class Demo:
             raise failures[0]
 
     def find_engine(self) -> None:
-        """Sets DOCKER_HOST where an engine answers; what has no engine has no hosts to be destroyed."""
+        """Takes up the engine that a run left behind; what has no engine has no hosts to be destroyed."""
         try:
-            self.runner.env["DOCKER_HOST"] = docker_host(
-                self.runner.run("engine-env", [sys.executable, "molecule/engine.py", "env"], 60)
-            )
+            self.use_engine(self.runner.run("engine-env", [sys.executable, "molecule/engine.py", "env"], 60))
+        except InterruptedDemoError:
+            raise
         except DemoError:
-            self.runner.env.pop("DOCKER_HOST", None)
+            self.has_engine = False
 
 
 def answer(url: str) -> str:
     """The status code of one request, or what went wrong."""
     try:
-        with urllib.request.urlopen(url, timeout=3) as response:  # noqa: S310 - settings.py built it: http, the lab
+        with DIRECT.open(url, timeout=3) as response:
             return str(response.status)
     except urllib.error.HTTPError as error:
         return str(error.code)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import tempfile
@@ -13,6 +12,8 @@ from pathlib import Path
 
 from demo.children import Children
 from demo.steps import stop, tail
+
+OPEN_SECONDS = 10.0
 
 
 class TunnelError(Exception):
@@ -27,8 +28,9 @@ class Manager:
     key: Path
     known_hosts: Path
 
-    def command(self, local: Path) -> list[str]:
-        options = {
+    def ssh(self, *options: str) -> list[str]:
+        """The start of a command line; what is to be run there may follow."""
+        settings = {
             "BatchMode": "yes",
             "ConnectTimeout": "5",
             "ControlMaster": "no",
@@ -38,27 +40,28 @@ class Manager:
             "StrictHostKeyChecking": "accept-new",
             "UserKnownHostsFile": str(self.known_hosts),
         }
-        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        forward = f"{local}:/var/run/docker.sock"
-        return ["ssh", "-N", "-L", forward, "-i", str(self.key), *words, f"root@{self.address}"]
+        words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+        return ["ssh", "-i", str(self.key), *words, *options, f"root@{self.address}"]
 
 
 class Tunnel:
     """An open forward; `url` is for the Docker SDK."""
 
-    def __init__(self, manager: Manager, children: Children, log: Path, seconds: float) -> None:
-        """Raises TunnelError when the socket does not accept a connection within `seconds`."""
+    def __init__(self, manager: Manager, children: Children, log: Path, env: dict[str, str]) -> None:
+        """Raises TunnelError when the socket does not accept a connection in time."""
         # Linux limits a socket's path to 107 bytes, so it does not stand under the checkout.
         self._folder = tempfile.TemporaryDirectory(prefix="swarmherd-demo-")
         self._socket = Path(self._folder.name) / "docker.sock"
         try:
-            self._process = children.start("tunnel", manager.command(self._socket), log, dict(os.environ))
+            self._process = children.start(
+                "tunnel", manager.ssh("-N", "-L", f"{self._socket}:/var/run/docker.sock"), log, env
+            )
         except OSError as error:
             self._folder.cleanup()
             raise TunnelError(f"ssh cannot be started: {error.strerror}") from error
-        if not self._stands(seconds):
+        if not self._stands(OPEN_SECONDS):
             self.close()
-            raise TunnelError(f"no way to Docker on {manager.address}: {tail(log, 1) or 'ssh says nothing'}")
+            raise TunnelError(tail(log, 1) or f"ssh did not open the way within {OPEN_SECONDS:g} s")
 
     @property
     def url(self) -> str:

@@ -168,11 +168,18 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/":
             self.sell()
         elif path == "/healthz":
-            self.answer(503 if self.shop.draining else 200, f"{self.shop.settings.name}\n".encode())
+            self.tell_health()
         elif path == "/metrics":
             self.answer(200, generate_latest(REGISTRY), CONTENT_TYPE_LATEST)
         else:
             self.answer(404, b"not found\n")
+
+    def tell_health(self) -> None:
+        """While draining without the name: a balancer that looks for nothing else must understand as well."""
+        if self.shop.draining:
+            self.answer(503, b"draining\n")
+        else:
+            self.answer(200, f"{self.shop.settings.name}\n".encode())
 
     def sell(self) -> None:
         code = self.shop.serve()

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo's driver as a process: real children, real signals, real traffic to a real shop on loopback.
+
+Engine, lab and controller are stood for by stubs.py; with the real ones, `make demo` is the test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+from demo.children import Child, start_time
+
+STUBS = Path(__file__).parent / "stubs.py"
+
+
+class Rig:
+    """A checkout and a virtual environment of its own, in which only the demo is the real one."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.root, self.state, self.port = home / "root", home / "rig", port
+        self.programs = home / "venv" / "bin"
+        shutil.copytree(ROOT / "demo", self.root / "demo", ignore=shutil.ignore_patterns("__pycache__"))
+        for folder in (self.state, self.programs, self.root / "molecule"):
+            folder.mkdir(parents=True)
+        self.environment(home / "venv")
+        self.stub(self.root / "molecule" / "engine.py")
+        for name in ("molecule", "ansible-playbook", "swarmherd", "ssh"):
+            self.stub(self.programs / name)
+        self.started: list[subprocess.Popen[str]] = []
+
+    def environment(self, venv: Path) -> None:
+        """The packages of the environment that runs the tests, and programs of our own."""
+        (venv / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix) / 'bin'}\n")
+        packages = venv / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        packages.parent.mkdir(parents=True)
+        packages.symlink_to(sysconfig.get_path("purelib"))
+        (self.programs / "python").symlink_to(Path(sys.executable).resolve())
+
+    def stub(self, path: Path) -> None:
+        path.write_text(f"#!{self.programs / 'python'}\n{STUBS.read_text()}")
+        path.chmod(0o755)
+
+    def wish(self, name: str) -> None:
+        (self.state / name).touch()
+
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        env = {key: value for key, value in os.environ.items() if key not in ("NODES", "KEEP", "SHAPE", "SEED")}
+        env |= {"RIG": str(self.state), "STRETCH": "0.05", "LAB_SUBNET": "127.0.0"}
+        env |= {"DEMO_TARGET": f"http://127.0.0.1:{self.port}", **settings}
+        process = subprocess.Popen(
+            [str(self.programs / "python"), "demo/run.py", *arguments],
+            cwd=self.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str, **settings: str) -> tuple[int, str]:
+        """Exit status and output."""
+        process = self.start(*arguments, **settings)
+        said = process.communicate(timeout=90)[0]
+        return process.returncode, said
+
+    def journal(self) -> list[str]:
+        path = self.state / "journal"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def children(self) -> list[Child]:
+        """Every process that the demo noted and that still runs."""
+        path = self.root / "build" / "demo" / "pids"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [child for child in (Child(**json.loads(line)) for line in lines) if child.alive()]
+
+    def close(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        for child in self.children():
+            child.end(1.0)
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def rig(tmp_path: Path, free_port: int) -> Iterator[Rig]:
+    rig = Rig(tmp_path, free_port)
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def shop(free_port: int) -> Iterator[None]:
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(ROOT / "demo" / "shop" / "shop.py")],
+        env={**os.environ, "SHOP_PORT": str(free_port), "SHOP_CAPACITY": "500"}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    process.stderr.readline()
+    yield
+    process.kill()
+    process.wait()
+    process.stderr.close()
+
+
+TAKEN_DOWN = ["molecule destroy", "engine.py down"]
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_demo_runs_from_nothing_to_nothing_and_leaves_its_report(rig: Rig) -> None:
+    status, said = rig.run(NODES="4")
+    assert status == 0, said
+    assert [f"step {n}/9" in said for n in range(1, 11)] == [True] * 9 + [False]
+    assert "the demo is over, and showed what it must" in said
+    assert "replicas 3/3" in said
+    home = rig.root / "build" / "demo"
+    figures = json.loads((home / "report.json").read_text())
+    assert figures["requests_sent"] == 195
+    assert (figures["requests_failed"], figures["replicas_min"], figures["replicas_max"]) == (0, 1, 3)
+    assert (figures["scale_ups"], figures["scale_downs"], figures["engine_version"]) == (1, 1, "20.10.24")
+    assert 0.7 <= figures["decision_to_running_seconds"]["median"] <= 3
+    assert 0 < figures["setup_seconds"] < figures["total_seconds"] < 90
+    assert "the rig wants it" in (home / "report.html").read_text()
+    assert rig.journal()[-2:] == TAKEN_DOWN
+    assert rig.children() == []
+    assert [path.name.split("-", 1)[1] for path in sorted((home / "logs").iterdir())] == [
+        "engine.log", "hosts.log", "provision.log", "provision-again.log", "shop.log", "controller.log", "tunnel.log",
+        "traffic.log", "history.log", "destroy.log", "engine-down.log",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_demo_without_scaling_waits_for_it_then_fails_and_says_why_and_reports_nevertheless(rig: Rig) -> None:
+    rig.wish("no-scaling")
+    status, said = rig.run()
+    assert status == 1
+    assert "waiting for the scale-down" in said
+    assert "the demo failed: no scale-up happened; no scale-down happened" in said
+    home = rig.root / "build" / "demo"
+    assert json.loads((home / "report.json").read_text())["requests_sent"] == 195
+    assert [path.read_text() for path in (home / "logs").glob("*-evidence.log")] == ["the evidence\n"]
+    assert rig.journal()[-2:] == TAKEN_DOWN
+
+
+@pytest.mark.usefixtures("shop")
+def test_interrupted_under_traffic_nothing_is_kept_even_with_keep(rig: Rig) -> None:
+    process = rig.start(KEEP="1")
+    wait_for("the first line of the view", lambda: said_in(process, "replicas 1/1"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert rig.journal()[-2:] == TAKEN_DOWN
+    assert rig.children() == []
+    assert not (rig.root / "build" / "demo" / "report.json").exists()
+
+
+def said_in(process: subprocess.Popen[str], words: str) -> bool:
+    assert process.stdout is not None
+    return words in process.stdout.readline()
+
+
+def test_an_engine_that_cannot_be_had_is_told_in_its_own_sentence(rig: Rig) -> None:
+    rig.wish("engine-fails")
+    status, said = rig.run()
+    assert status == 2
+    assert "No Docker engine answers, and a private one can be started by root alone." in said
+    assert "Traceback" not in said
+    assert rig.journal() == ["engine.py up", "engine.py down"]  # without an engine there are no hosts
+
+
+def test_a_provisioning_that_changes_something_twice_fails_with_the_tail_of_its_log(rig: Rig) -> None:
+    rig.wish("not-idempotent")
+    status, said = rig.run()
+    assert status == 1
+    assert "provision.yml is not idempotent: its second run changed things (manager1 5, worker1 5)" in said
+    assert "the last lines of build/demo/logs/04-provision-again.log" in said
+    assert rig.journal()[-2:] == TAKEN_DOWN
+
+
+def test_keep_leaves_the_lab_standing_also_when_the_demo_fails(rig: Rig) -> None:
+    rig.wish("not-idempotent")
+    status, said = rig.run(KEEP="1")
+    assert status == 1
+    assert "make demo-down takes hosts and engine down" in said
+    assert not any("destroy" in line or "down" in line for line in rig.journal())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_in_the_middle_everything_is_taken_down(rig: Rig, number: signal.Signals) -> None:
+    rig.wish("create-hangs")
+    process = rig.start()
+    hanging = int(wait_for("the hosts' step", lambda: read(rig.state / "hanging")))
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert said.splitlines()[-1].endswith("interrupted: everything is taken down")
+    assert "Traceback" not in said
+    assert rig.journal()[-2:] == TAKEN_DOWN
+    assert rig.children() == []
+    wait_for("the grandchild's end", lambda: start_time(hanging) is None)
+
+
+def test_after_a_driver_that_was_killed_down_cleans_up_and_may_be_called_again(rig: Rig) -> None:
+    rig.wish("create-hangs")
+    process = rig.start()
+    hanging = int(wait_for("the hosts' step", lambda: read(rig.state / "hanging")))
+    process.kill()
+    process.wait()
+    assert [child.name for child in rig.children()] == ["hosts"]
+    for _ in range(2):
+        status, said = rig.run("down")
+        assert (status, said.splitlines()[-1].endswith("everything is taken down")) == (0, True), said
+        assert rig.children() == []
+    assert start_time(hanging) is None
+    assert rig.journal()[-3:] == ["engine.py env", *TAKEN_DOWN]
+
+
+def test_a_second_demo_is_refused_and_down_ends_the_first(rig: Rig) -> None:
+    rig.wish("create-hangs")
+    first = rig.start()
+    wait_for("the hosts' step", lambda: read(rig.state / "hanging"))
+    status, said = rig.run()
+    assert (status, said) == (
+        2,
+        f"a demo runs already (process {first.pid}): wait for it, or run make demo-down\n",
+    )
+    # Somebody must read the first one's exit status, or it stays a zombie; a zombie counts as ended.
+    status, _ = rig.run("down")
+    assert status == 0
+    assert first.wait(30) == 130
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"NODES": "zero"}, "NODES: 'zero' will not do; give a whole number from 1 to 50"),
+        ({"NODES": "0"}, "NODES: '0' will not do; give a whole number from 1 to 50"),
+        ({"SHAPE": "random", "SEED": "x"}, "SEED: 'x' is not a whole number"),
+        ({"DEMO_BEGAN": "noon"}, "DEMO_BEGAN: 'noon' is not a time; give seconds since 1970, or nothing"),
+    ],
+)
+def test_a_setting_that_will_not_do_is_named_before_anything_happens(
+    rig: Rig, settings: dict[str, str], sentence: str
+) -> None:
+    assert rig.run(**settings) == (2, f"{sentence}\n")
+    assert rig.journal() == []
+
+
+def test_help_says_what_can_be_set(rig: Rig) -> None:
+    status, said = rig.run("--help")
+    assert status == 0
+    for name in ("NODES", "KEEP", "SHAPE", "SEED", "STRETCH", "down"):
+        assert name in said
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
