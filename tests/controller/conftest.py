@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real servers on loopback that speak as Docker and Prometheus do, inventories that point to them, and a hypothesis that
-repeats itself."""
+"""Real servers on loopback that speak as Docker and Prometheus do, and inventories that point to them."""
 
 from __future__ import annotations
 
@@ -17,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import settings
 
+# The same cases in every run: a failure that comes and goes teaches nothing.
 settings.register_profile("swarmherd", derandomize=True, deadline=None, max_examples=150)
 settings.load_profile("swarmherd")
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 
 from demo.children import Child, start_time
+from tests.demo.conftest import ROOT
 
 STUBS = Path(__file__).parent / "stubs.py"
 

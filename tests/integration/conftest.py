@@ -22,19 +22,18 @@ LAB_SIZE = {"NODES": "3", "MANAGERS": "1", "SPARES": "2"}
 def engine() -> Iterator[str]:
     """DOCKER_HOST of the outer engine."""
     said = lab_commands.run("python", "molecule/engine.py", "up", timeout=600).stdout
-    os.environ["DOCKER_HOST"] = host = said.strip().split("=", 1)[1]
     try:
-        yield host
+        yield said.strip().split("=", 1)[1]
     finally:
         if not os.environ.get("LAB_KEEP"):
             lab_commands.run("python", "molecule/engine.py", "down", timeout=120)
-        del os.environ["DOCKER_HOST"]
 
 
 @pytest.fixture(scope="package")
 def lab(engine: str) -> Iterator[str]:
     """A provisioned lab of one manager, two workers and two spare hosts; the value says how provisioning went."""
-    os.environ.update(LAB_SIZE)
+    settings = {**LAB_SIZE, "DOCKER_HOST": engine}
+    os.environ.update(settings)
     try:
         lab_commands.playbook("molecule/default/create.yml", timeout=600)
         started = time.monotonic()
@@ -44,7 +43,7 @@ def lab(engine: str) -> Iterator[str]:
     finally:
         if not os.environ.get("LAB_KEEP"):
             lab_commands.playbook("molecule/default/destroy.yml", timeout=120)
-        for name in LAB_SIZE:
+        for name in settings:
             os.environ.pop(name, None)
 
 

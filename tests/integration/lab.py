@@ -33,7 +33,9 @@ def run(*command: str, timeout: float, check: bool = True, **environment: str) -
         command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
     )
     if check and done.returncode:
-        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-3000:]}")
+        raise AssertionError(
+            f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-3000:]}"
+        )
     return done
 
 
@@ -55,7 +57,9 @@ def ssh(host: str, *command: str, timeout: float = 60, check: bool = True) -> st
     lab = ROOT / "build" / "lab"
     options = ["-i", str(lab / "id_ed25519"), "-o", f"UserKnownHostsFile={lab / 'known_hosts'}", "-o", "BatchMode=yes"]
     address = f"root@{hosts[host]['ansible_host']}"
-    return run("ssh", *options, "-o", "LogLevel=ERROR", address, shlex.join(command), timeout=timeout, check=check).stdout
+    return run(
+        "ssh", *options, "-o", "LogLevel=ERROR", address, shlex.join(command), timeout=timeout, check=check
+    ).stdout
 
 
 def docker(*arguments: str, host: str = "manager1", check: bool = True) -> str:

@@ -4,41 +4,48 @@
 from __future__ import annotations
 
 import json
-import urllib.request
+
+import pytest
+import requests
 
 from . import lab as on
+
+pytestmark = pytest.mark.usefixtures("lab")
 
 PROMETHEUS = "http://10.213.0.11:9090"
 
 
 def targets() -> dict[str, list[str]]:
     """Health of Prometheus' targets, by job."""
-    with urllib.request.urlopen(f"{PROMETHEUS}/api/v1/targets", timeout=10) as answer:
-        found = json.load(answer)["data"]["activeTargets"]
+    found = requests.get(f"{PROMETHEUS}/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
     jobs: dict[str, list[str]] = {}
     for target in found:
         jobs.setdefault(target["labels"]["job"], []).append(target["health"])
     return jobs
 
 
-def test_three_hosts_form_a_swarm_with_the_inventory_s_roles_and_labels(lab: str) -> None:
+def test_three_hosts_form_a_swarm_with_the_inventory_s_roles_and_labels() -> None:
     rows = on.docker("node", "ls", "--format", "{{.Hostname}} {{.Status}} {{.ManagerStatus}}").splitlines()
     assert sorted(row.strip() for row in rows) == ["manager1 Ready Leader", "worker1 Ready", "worker2 Ready"]
-    labels = {name: json.loads(on.docker("node", "inspect", name))[0]["Spec"]["Labels"] for name in ("worker1", "worker2")}
+    labels = {
+        name: json.loads(on.docker("node", "inspect", name))[0]["Spec"]["Labels"] for name in ("worker1", "worker2")
+    }
     assert labels == {"worker1": {"zone": "a"}, "worker2": {"zone": "b"}}
 
 
-def test_provisioning_again_changes_nothing_anywhere(lab: str) -> None:
+def test_provisioning_again_changes_nothing_anywhere() -> None:
     assert set(on.changed(on.playbook("playbooks/provision.yml")).values()) == {0}
 
 
-def test_provisioning_in_check_mode_changes_nothing_either(lab: str) -> None:
+def test_provisioning_in_check_mode_changes_nothing_either() -> None:
     assert set(on.changed(on.playbook("playbooks/provision.yml", "--check", "--diff")).values()) == {0}
 
 
-def test_prometheus_scrapes_every_host_and_the_balancer_within_30_seconds(lab: str) -> None:
+def test_prometheus_scrapes_every_host_and_the_balancer_within_30_seconds() -> None:
     def all_up() -> bool:
         jobs = targets()
-        return len(jobs.get("node", [])) == 3 and "haproxy" in jobs and {h for job in jobs.values() for h in job} == {"up"}
+        return (
+            len(jobs.get("node", [])) == 3 and "haproxy" in jobs and {h for job in jobs.values() for h in job} == {"up"}
+        )
 
     on.wait_until(all_up, "all targets of Prometheus are up", 30)

@@ -7,10 +7,12 @@ import pytest
 
 from . import lab as on
 
+pytestmark = pytest.mark.usefixtures("lab")
+
 # In this order: the later ones find an engine on the spare hosts.
 ROLES = ["docker_engine", "node_exporter", "prometheus", "load_balancer"]
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_role_converges_changes_nothing_again_and_does_its_work(lab: str, role: str) -> None:
+def test_role_converges_changes_nothing_again_and_does_its_work(role: str) -> None:
     on.run("molecule", "test", "--scenario-name", role, "--destroy", "never", timeout=400)

@@ -9,6 +9,8 @@ import pytest
 
 from . import lab as on
 
+pytestmark = pytest.mark.usefixtures("lab")
+
 TARGETS = Path(__file__).parent / "targets"
 PLAY = """
 - name: Run the target {name}
@@ -22,7 +24,7 @@ PLAY = """
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in TARGETS.iterdir() if (path / "tasks").is_dir()))
-def test_target(lab: str, name: str, tmp_path: Path) -> None:
+def test_target(name: str, tmp_path: Path) -> None:
     play = tmp_path / f"{name}.yml"
     play.write_text(PLAY.format(name=name))
     on.playbook(str(play), ANSIBLE_ROLES_PATH=str(TARGETS))
