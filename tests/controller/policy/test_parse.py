@@ -51,6 +51,14 @@ def test_a_document_without_end_is_refused() -> None:
         parse_policy(endless, "f.yml")
 
 
+@pytest.mark.parametrize("value", [10**400, "x" * 4001])
+def test_what_has_no_end_has_a_bound(value: Any) -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse_policy({"queries": {"cpu": value}, "settle_seconds": value}, "f.yml")
+    assert len(caught.value.problems) == 2
+    assert len(str(caught.value)) < 400
+
+
 def test_an_empty_policy_observes_and_touches_nothing() -> None:
     policy = parse_policy({}, "f.yml")
     assert policy.mode is Mode.OBSERVE
