@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+<<<<<<< HEAD
 """Real servers on loopback that speak as Docker and Prometheus do, and inventories that point to them."""
 
 from __future__ import annotations
@@ -258,3 +259,11 @@ swarmherd_policy:
       scale: {{min: 1, max: 5, metrics: [{{query: 'sum(load)', target: 10}}]}}
 """)
     return folder
+=======
+"""What all tests of the controller share: `described`, beside this file, and a hypothesis that repeats itself."""
+
+from hypothesis import settings
+
+settings.register_profile("swarmherd", derandomize=True, deadline=None, max_examples=100)
+settings.load_profile("swarmherd")
+>>>>>>> pure

@@ -63,7 +63,8 @@ def pending(s: Situation) -> str | None:
         return crash_loop(s)
     if waiting:
         states = ", ".join(sorted({task.state.value for task in waiting}))
-        return f"{len(waiting)} of {count(len(s.tasks), 'task')} not running yet ({states})"
+        are = "is" if len(waiting) == 1 else "are"
+        return f"{len(waiting)} of its {count(len(s.tasks), 'task')} {are} not running yet ({states})"
     if len(s.tasks) != s.replicas and s.ago(s.service.updated_at) < s.policy.settle_seconds:
         return f"its last change is still under way: {count(len(s.tasks), 'task')} of {s.replicas}"
     return None

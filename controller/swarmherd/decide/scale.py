@@ -43,7 +43,7 @@ def _put_right(s: Situation) -> Decision:
     """S7: a count outside min and max goes to the nearer bound at once, even when blind, unless a veto holds it."""
     name, low = s.service.name, s.replicas < s.scale.min
     bound = s.scale.min if low else s.scale.max
-    why = f"{count(s.replicas, 'replica')} {'are fewer than min' if low else 'are more than max'} {bound}"
+    why = f"{s.replicas} is {'below min' if low else 'above max'} {bound}"
     then, bites = limited(s, bound, VETOES)
     reasons = (*((why,) if bites else ()), *bites[:-1], _verdict(s, then, bites[-1] if bites else why))
     return Decision(name, s.replicas, then, None, reasons, version=s.service.version)

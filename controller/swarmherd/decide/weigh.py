@@ -65,7 +65,7 @@ def _fallen_back(s: Situation, opinion: Opinion) -> Opinion:
     least = max(s.replicas, s.scale.fallback.replicas or 0)
     if opinion.then > least:
         return opinion
-    blind = max(s.memory.blind_cycles, 1)
+    blind = s.memory.blind_cycles + (1 if opinion.wish is None else 0)
     done = f"{count(least, 'replica')} by the fallback" if least > s.replicas else "the count is held by the fallback"
     wish = None if opinion.wish is None else max(opinion.wish, s.replicas)
     return replace(opinion, wish=wish, then=least, why=f"{opinion.why}; {done} after {count(blind, 'blind cycle')}")

@@ -14,11 +14,11 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`12 s`, `5 min`, `2 h`: whole units, the largest that fits twice or exactly."""
+    """`12 s`, `5 min`, `2 h`: whole units, small ones up to twice the next."""
     whole = round(seconds)
     if whole >= 7200 or whole == 3600:
         return f"{round(whole / 3600)} h"
-    if whole >= 120 or whole == 60:
+    if whole >= 120:
         return f"{round(whole / 60)} min"
     return f"{whole} s"
 
