@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-<<<<<<< HEAD
 """Real servers on loopback that speak as Docker and Prometheus do, and inventories that point to them."""
 
 from __future__ import annotations
@@ -15,6 +14,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import settings
+
+# The same cases in every run: a failure that comes and goes teaches nothing.
+settings.register_profile("swarmherd", derandomize=True, deadline=None, max_examples=150)
+settings.load_profile("swarmherd")
 
 Answer = tuple[int, str, bytes]
 
@@ -259,11 +263,3 @@ swarmherd_policy:
       scale: {{min: 1, max: 5, metrics: [{{query: 'sum(load)', target: 10}}]}}
 """)
     return folder
-=======
-"""What all tests of the controller share: `described`, beside this file, and a hypothesis that repeats itself."""
-
-from hypothesis import settings
-
-settings.register_profile("swarmherd", derandomize=True, deadline=None, max_examples=100)
-settings.load_profile("swarmherd")
->>>>>>> pure

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import swarmherd
-from conftest import Engine, Metrics, as_json
 from swarmherd.cli import app
 from typer.testing import CliRunner, Result
+
+from tests.controller.conftest import Engine, Metrics, as_json
 
 COMMANDS = ["validate", "plan", "run", "status", "history", "scale", "doctor", "schema", "explain"]
 

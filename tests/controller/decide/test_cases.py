@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from described import NOW, memory_of, view_of
 from swarmherd.decide import decide
 from swarmherd.model import Decision
 from swarmherd.policy import parse_policy
+
+from tests.controller.described import NOW, memory_of, view_of
 
 CASES = Path(__file__).parents[1] / "cases"
 

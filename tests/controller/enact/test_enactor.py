@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import Engine
 from swarmherd.model import Action, Decision, Outcome
 from swarmherd.service import Cluster, open_cluster
+
+from tests.controller.conftest import Engine
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -10,12 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Engine, Metrics, as_json
 from swarmherd.enact import RecordingEnactor
 from swarmherd.loop import Cycle, Steps, run_cycle
 from swarmherd.model import Outcome
 from swarmherd.policy import Mode
 from swarmherd.service import Cluster, clock, open_cluster
+
+from tests.controller.conftest import Engine, Metrics, as_json
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Engine, Metrics
 from swarmherd.service import Runner
+
+from tests.controller.conftest import Engine, Metrics
 
 PROGRAM = [sys.executable, "-c", "from swarmherd.cli import app; app()"]
 

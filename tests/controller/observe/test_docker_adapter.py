@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from conftest import Engine, as_json
 from swarmherd.model import NodeState, Role, TaskState, UpdateState
 from swarmherd.observe.connection import Connection
 from swarmherd.observe.docker import Docker
 from swarmherd.observe.errors import DockerError, NotManagerError, UnreachableError, UnusableAnswerError
 from swarmherd.observe.swarm_objects import moment, service
+
+from tests.controller.conftest import Engine, as_json
 
 
 def docker(*urls: str, seconds: float = 2) -> Docker:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import Answer, Metrics, as_json, vector
 from swarmherd.model import MetricQuery, MetricScope
 from swarmherd.observe.prometheus import MAX_BYTES, Prometheus
+
+from tests.controller.conftest import Answer, Metrics, as_json, vector
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 AT = NOW.timestamp()
