@@ -57,13 +57,19 @@ def test_validate_says_what_is_valid_and_connects_nothing(inventory: Path, engin
     assert (engine.asked, metrics.asked) == ([], [])
 
 
-def test_validate_names_file_and_key_of_each_mistake(inventory: Path) -> None:
-    edit(inventory, "min: 1, max: 5", "min: 9, max: 5")
-    edit(inventory, "  mode: enforce", "  mode: enforce\n  color: red")
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("min: 1, max: 5", "min: 9, max: 5", "swarmherd_policy.services.web.scale"),
+        ("  mode: enforce", "  mode: enforce\n  color: red", "swarmherd_policy.color"),
+        ("name: loop", "nome: loop", "swarmherd_cluster.nome"),
+        ("prometheus_url: ", "prometheus_url: gopher", "swarmherd_cluster.prometheus_url"),
+    ],
+)
+def test_validate_names_file_and_key_of_a_mistake(inventory: Path, old: str, new: str, key: str) -> None:
+    edit(inventory, old, new)
     output = call("-i", inventory, "validate", code=2).output
-    file = inventory / "group_vars" / "all" / "swarmherd.yml"
-    assert f"{file}: swarmherd_policy.services.web.scale" in output
-    assert f"{file}: swarmherd_policy.color" in output
+    assert f"{inventory / 'group_vars' / 'all' / 'swarmherd.yml'}: {key}" in output
 
 
 @pytest.mark.parametrize(
@@ -84,13 +90,13 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(words: list[str], said: str
 def test_plan_shows_now_then_reason_and_evidence_and_does_nothing(inventory: Path, engine: Engine) -> None:
     output = call("-i", inventory, "plan").stdout
     assert "2 -> 5" in output
-    assert "query:0: 50" in output
+    assert "query:0: 25 (" in output, "per replica"
     assert "1 action; mode enforce" in output
     (plan,) = call_json("-i", inventory, "plan")
     assert plan["cluster"] == "loop"
     (decision,) = plan["decisions"]
     assert (decision["now"], decision["then"], decision["direction"]) == (2, 5, "up")
-    assert decision["evidence"][0]["value"] == 50
+    assert decision["evidence"][0]["value"] == 25
     assert decision["evidence"][0]["source"] == "sum(load)"
     assert engine.replicas["web"] == 2
     assert call_json("-i", inventory, "history") == []
@@ -158,7 +164,7 @@ def test_scale_by_hand_is_journaled_and_verified(inventory: Path, engine: Engine
         (["web", "--reason", "x", "--", "-1"], "-1"),
         (["web", "3", "--reason", " "], "reason"),
         (["web", "3"], "--reason"),
-        (["web", "three", "--reason", "x"], "three"),
+        (["web", "three", "--reason", "x"], "not a valid integer"),
     ],
 )
 def test_scale_refuses_what_cannot_be(inventory: Path, engine: Engine, words: list[str], said: str) -> None:
@@ -179,7 +185,7 @@ def test_explain_gives_the_last_decisions_with_their_evidence(inventory: Path) -
     call("-i", inventory, "run", "--once", "--mode", "observe")
     assert "2 -> 5" in call("-i", inventory, "explain", "web").stdout
     (told,) = call_json("-i", inventory, "explain", "web")
-    assert told["evidence"][0]["value"] == 50
+    assert told["evidence"][0]["value"] == 25
 
 
 def test_the_schema_is_json_for_editors() -> None:
