@@ -164,7 +164,7 @@ def test_scale_by_hand_is_journaled_and_verified(inventory: Path, engine: Engine
         (["web", "--reason", "x", "--", "-1"], "-1"),
         (["web", "3", "--reason", " "], "reason"),
         (["web", "3"], "--reason"),
-        (["web", "three", "--reason", "x"], "not a valid integer"),
+        (["web", "three", "--reason", "x"], "Invalid value"),
     ],
 )
 def test_scale_refuses_what_cannot_be(inventory: Path, engine: Engine, words: list[str], said: str) -> None:
