@@ -75,7 +75,28 @@ def test_a_good_exit_without_the_replicas_is_given_up_with_what_the_tasks_say(
     result = cluster.playbooks().enact(to(4), NOW)
     assert result is not None
     assert result.outcome is Outcome.GIVEN_UP
-    assert result.detail == "0 of 4 replicas run (4 x rejected: No such image: shop:2: started)"
+    assert result.detail.startswith("0 of 4 replicas run (4 x rejected: No such image: shop:2: started); ")
+
+
+def test_a_scale_up_that_cannot_land_is_set_back_to_what_runs(
+    cluster: Cluster, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its pending tasks would keep every later decision away from the service."""
+    monkeypatch.setattr("swarmherd.enact.playbook.SETTLE_SECONDS", 1.0)
+    engine.room = 3
+    result = cluster.playbooks().enact(to(5), NOW)
+    assert result is not None
+    assert result.outcome is Outcome.GIVEN_UP
+    assert result.detail == "3 of 5 replicas run (2 x pending: no suitable node: started); set back to 3"
+    assert (engine.replicas["web"], result.version) == (3, 102)
+
+
+def test_a_scale_down_is_never_set_back(cluster: Cluster, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmherd.enact.playbook.SETTLE_SECONDS", 1.0)
+    engine.room = 0
+    result = cluster.playbooks().enact(to(1), NOW)
+    assert result is not None
+    assert (result.outcome, engine.replicas["web"]) == (Outcome.GIVEN_UP, 1)
 
 
 def test_a_failed_playbook_is_given_up_with_its_words(cluster: Cluster, collection: Path) -> None:
