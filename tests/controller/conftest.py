@@ -79,6 +79,8 @@ class Engine:
         self.version = 100
         self.task_state = "running"
         self.task_error = ""
+        self.room = 100
+        """Tasks of a service that find a node; the others stay pending."""
         self.control_available = True
         self.broken: dict[str, Answer] = {}
         """Answers that stand in for the right ones, by the path's end."""
@@ -147,14 +149,15 @@ class Engine:
         }
 
     def _task(self, service: str, slot: int) -> dict[str, Any]:
-        status = {"Timestamp": "2026-01-01T00:00:01.5Z", "State": self.task_state, "Message": "started"}
+        state, error = (self.task_state, self.task_error) if slot <= self.room else ("pending", "no suitable node")
+        status = {"Timestamp": "2026-01-01T00:00:01.5Z", "State": state, "Message": "started"}
         return {
             "ID": f"{service}-{slot}",
             "CreatedAt": "2026-01-01T00:00:00Z",
             "ServiceID": f"id-{service}",
             "Slot": slot,
             "NodeID": "node1",
-            "Status": status | ({"Err": self.task_error} if self.task_error else {}),
+            "Status": status | ({"Err": error} if error else {}),
             "DesiredState": "running",
         }
 

@@ -36,8 +36,8 @@ def run(
 @one_sentence
 def scale(
     context: typer.Context,
-    service: Annotated[str, typer.Argument(help="The service's name.")],
-    replicas: Annotated[int, typer.Argument(help="Replicas to have.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")],
+    replicas: Annotated[int, typer.Argument(metavar="N", help="Replicas to have.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the journal.")],
     as_json: AsJson = False,
 ) -> None:

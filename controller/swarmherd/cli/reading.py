@@ -104,7 +104,10 @@ def history(
 @app.command(epilog="Example: swarmherd -i inventories/lab explain shop_web")
 @one_sentence
 def explain(
-    context: typer.Context, service: Annotated[str, typer.Argument()], limit: Limit = 5, as_json: AsJson = False
+    context: typer.Context,
+    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    limit: Limit = 5,
+    as_json: AsJson = False,
 ) -> None:
     """Say why SERVICE has the replicas that it has: its last decisions with their evidence."""
     with open_cluster(single(context)) as cluster:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from swarmherd.cli.doctor import Check, State
 from swarmherd.cli.documents import Status
@@ -29,7 +29,7 @@ COLOURS = {
 
 
 def plan(mode: Mode, planned: Plan) -> RenderableType:
-    table = Table("service", "now -> then", "reason", "evidence", title=f"{planned.cluster}: what would be done now")
+    table = _table("service", "now -> then", "reason", "evidence", title=f"{planned.cluster}: what would be done now")
     for decision in planned.decisions:
         table.add_row(escape(decision.service), _change(decision), _reasons(decision), _evidence(decision.evidence))
     if not planned.decisions:
@@ -45,10 +45,10 @@ def status(one: Status) -> RenderableType:
         parts.append(f"{_time(one.cycle.at)}: {escape(one.cycle.sentence)}")
     if one.view is None:
         return Group(*parts, f"[red]{escape(one.problem)}[/red]")
-    nodes = Table("node", "role", "state", "availability", "engine")
+    nodes = _table("node", "role", "state", "availability", "engine")
     for node in sorted(one.view.nodes, key=lambda n: n.hostname):
         nodes.add_row(escape(node.hostname), _role(node), _state(node), node.availability.value, node.engine_version)
-    services = Table("service", "replicas", "last decision")
+    services = _table("service", "replicas", "last decision")
     for service in sorted(one.view.services, key=lambda s: s.name):
         last = one.decisions.get(service.name)
         said = f"{_time(last.at)}: {escape(last.decision.reasons[-1])}" if last and last.decision.reasons else ""
@@ -61,7 +61,7 @@ def status(one: Status) -> RenderableType:
 def history(entries: Sequence[Entry]) -> RenderableType:
     if not entries:
         return "the journal is empty"
-    table = Table("started", "service", "change", "outcome", "seconds", "detail", "reason")
+    table = _table("started", "service", "change", "outcome", "seconds", "detail", "reason")
     for one in entries:
         before, after = one.action.undo.get("swarmherd_replicas"), one.action.parameters.get("swarmherd_replicas")
         seconds = f"{(one.finished_at - one.started_at).total_seconds():.1f}" if one.finished_at else ""
@@ -73,7 +73,7 @@ def history(entries: Sequence[Entry]) -> RenderableType:
 
 
 def explained(service: str, found: Iterable[Recorded]) -> RenderableType:
-    table = Table("at", "now -> then", "reasons", "evidence", title=escape(service))
+    table = _table("at", "now -> then", "reasons", "evidence", title=escape(service))
     for one in found:
         decision = one.decision
         table.add_row(_time(one.at), _change(decision), _reasons(decision), _evidence(decision.evidence))
@@ -81,11 +81,16 @@ def explained(service: str, found: Iterable[Recorded]) -> RenderableType:
 
 
 def checks(found: Iterable[Check]) -> RenderableType:
-    table = Table("", "check", "seen", "remedy")
+    table = _table("", "check", "seen", "remedy")
     for check in found:
         state = f"[{COLOURS[check.state]}]{check.state.value}[/]"
         table.add_row(state, escape(check.name), escape(check.seen), escape(check.remedy))
     return table
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    """Words that are too long for their column go on in the next line: nothing is cut off."""
+    return Table(*(Column(column, overflow="fold") for column in columns), title=title)
 
 
 def _reasons(decision: Decision) -> str:

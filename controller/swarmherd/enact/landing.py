@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from swarmherd.model import ClusterView, TaskState
+from swarmherd.model import Action, ClusterView, TaskState
 
 SHOWN_MESSAGES = 3
 ENDED_BADLY = (TaskState.FAILED, TaskState.REJECTED, TaskState.ORPHANED)
@@ -15,6 +15,21 @@ def landed(view: ClusterView, service: str, replicas: int) -> bool:
     """`service` is wanted with `replicas`, and just as many tasks of it run."""
     found = view.service(service)
     return found is not None and found.replicas == replicas and len(view.running(service)) == replicas
+
+
+def attainable(view: ClusterView, action: Action) -> int | None:
+    """What to set a scale-up that does not land back to (S13): what runs of it, and never less than before.
+
+    None where nothing is to be set back: it was a scale-down, or somebody else wants another count by now. Left as
+    it is, its pending tasks would keep every later decision away from the service (S6).
+    """
+    wanted = int(action.parameters["swarmherd_replicas"])
+    before = int(action.undo.get("swarmherd_replicas", wanted))
+    service = view.service(action.service)
+    if service is None or service.replicas != wanted or wanted <= before:
+        return None
+    there = max(before, len(view.running(action.service)))
+    return there if there < wanted else None
 
 
 def shortfall(view: ClusterView, service: str, replicas: int) -> str:

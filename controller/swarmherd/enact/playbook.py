@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Protocol
 
 from swarmherd.enact.collection import Collection, CollectionError
-from swarmherd.enact.landing import landed, shortfall
-from swarmherd.enact.processes import owner
+from swarmherd.enact.landing import attainable, landed, shortfall
+from swarmherd.enact.processes import owner, undo_of
 from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
 from swarmherd.model import Action, ClusterView, Outcome, Result
 
@@ -71,12 +72,35 @@ class PlaybookEnactor:
         manager = self._around.manager()
         if manager is None:
             return self._result(action, started_at, Outcome.GIVEN_UP, "no manager answers; no playbook was run")
-        variables = {**action.parameters, "swarmherd_manager": manager}
+        run = self._run(playbook, {**action.parameters, "swarmherd_manager": manager}, action.id, watch)
+        judged = self._judged(action, started_at, run, watch)
+        if judged.outcome is Outcome.GIVEN_UP and watch.attainable is not None:
+            return self._set_back(action, judged, playbook, manager, watch)
+        return judged
+
+    def _run(self, playbook: Path, variables: Mapping[str, Any], action_id: str, watch: Watch) -> Run:
         seconds = self._around.deadline_seconds
-        with ThreadPoolExecutor(1, thread_name_prefix=f"playbook-{action.cluster}") as pool:
-            running = pool.submit(run_playbook, playbook, variables, action.id, seconds, self._around.setting)
-            run = watch.beside(running)
-        return self._judged(action, started_at, run, watch)
+        with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
+            running = pool.submit(run_playbook, playbook, variables, action_id, seconds, self._around.setting)
+            return watch.beside(running)
+
+    def _set_back(self, action: Action, judged: Result, playbook: Path, manager: str, short: Watch) -> Result:
+        """Scales to what can be had, by the same playbook. It stays given up; the detail says what was set."""
+        replicas = short.attainable
+        parameters = {
+            "swarmherd_service": action.service,
+            "swarmherd_replicas": replicas,
+            "swarmherd_expected_replicas": action.parameters["swarmherd_replicas"],
+            "swarmherd_expected_version": short.seen_version,
+            "swarmherd_reason": f"set back, because {judged.detail}",
+        }
+        watch = Watch(replace(action, parameters=parameters), self._around)
+        run = self._run(playbook, {**parameters, "swarmherd_manager": manager}, undo_of(action.id), watch)
+        watch.look()
+        done = watch.running_at is not None
+        came = f"set back to {replicas}" if done else f"setting it back to {replicas} failed: {run.problem}"
+        version = watch.version(run) or judged.version
+        return replace(judged, detail=f"{judged.detail}; {came}", finished_at=self._around.clock(), version=version)
 
     def _judged(self, action: Action, started_at: datetime, run: Run, watch: Watch) -> Result:
         """The outcome is what Docker shows; the run only explains it."""
@@ -139,8 +163,17 @@ class Watch:
         said = run.result_with("version")
         if said is not None and isinstance(said["version"], int):
             return said["version"]
-        service = self._view.service(self._action.service) if self._view and self.running_at else None
-        return service.version if service else None
+        return self.seen_version if self.running_at is not None else None
+
+    @property
+    def attainable(self) -> int | None:
+        """What to set the action back to, as last seen."""
+        return attainable(self._view, self._action) if self._view is not None else None
+
+    @property
+    def seen_version(self) -> int | None:
+        service = self._view.service(self._action.service) if self._view is not None else None
+        return service.version if service is not None else None
 
     def shortfall(self) -> str:
         if self._view is None:

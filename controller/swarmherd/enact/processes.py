@@ -30,6 +30,11 @@ def owner_lives(owner_name: str) -> bool:
     return int(pid) != os.getpid() and Path("/proc", pid).exists()
 
 
+def undo_of(action_id: str) -> str:
+    """The mark of the run that sets an action back."""
+    return f"{action_id}-back"
+
+
 def marked(action_id: str) -> list[int]:
     """The processes that carry the action's mark, as far as this user may see them."""
     mark = f"{MARK}={action_id}".encode()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from swarmherd.enact.landing import landed, shortfall
-from swarmherd.enact.processes import end_marked, owner_lives
+from swarmherd.enact.processes import end_marked, owner_lives, undo_of
 from swarmherd.model import Action, ClusterView, Outcome, Result
 
 ABANDONED_AFTER = timedelta(hours=1)
@@ -50,7 +50,8 @@ def recover(
     for entry in unfinished:
         if owner_lives(entry.owner) and clock() - entry.started_at < ABANDONED_AFTER:
             continue
-        end_marked(entry.action.id)
+        for mark in (entry.action.id, undo_of(entry.action.id)):
+            end_marked(mark)
         view = look(entry.action.service)
         if view is None:
             continue

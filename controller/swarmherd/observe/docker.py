@@ -49,7 +49,7 @@ class Engine:
     def __init__(self, connection: Connection, timeout_seconds: float) -> None:
         self.connection = connection
         self._timeout = timeout_seconds
-        self._tunnel: Tunnel | None = None
+        self.tunnel: Tunnel | None = None
         self._client: EngineClient | None = None
 
     def call(self, ask: Callable[[EngineClient], T]) -> T:
@@ -57,18 +57,19 @@ class Engine:
         try:
             return ask(self._connected())
         except Exception as error:
+            explained = self._explained(error)
             self.close()
-            raise self._explained(error) from error
+            raise explained from error
 
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
-        if self._tunnel is not None:
-            self._tunnel.close()
-        self._client = self._tunnel = None
+        if self.tunnel is not None:
+            self.tunnel.close()
+        self._client = self.tunnel = None
 
     def _connected(self) -> EngineClient:
-        if self._client is None or (self._tunnel is not None and not self._tunnel.alive):
+        if self._client is None or (self.tunnel is not None and not self.tunnel.alive):
             self.close()
             self._client = self._connect()
         return self._client
@@ -76,8 +77,8 @@ class Engine:
     def _connect(self) -> EngineClient:
         url = self.connection.url
         if self.connection.ssh is not None:
-            self._tunnel = Tunnel(self.connection.ssh, self._timeout)
-            url = self._tunnel.url
+            self.tunnel = Tunnel(self.connection.ssh, self._timeout)
+            url = self.tunnel.url
         client = EngineClient(
             base_url=url, version="auto", timeout=math.ceil(self._timeout), tls=_tls(self.connection.tls)
         )
@@ -95,17 +96,22 @@ class Engine:
         if isinstance(error, requests.Timeout):
             return UnreachableError(f"{where}: no answer within {self._timeout:g} s")
         if isinstance(error, requests.RequestException | DockerException | OSError):
-            return UnreachableError(f"{where}: {_short(error)}")
+            said = self.tunnel.last_words() if self.tunnel is not None else ""
+            return UnreachableError(f"{where}: {_short(error)}{f'; ssh says: {said}' if said else ''}")
         if isinstance(error, KeyError | TypeError | ValueError | AttributeError):
             return UnusableAnswerError(f"{where}: the answer is not Docker's: {type(error).__name__} {error}")
         raise error
 
 
 class Docker:
-    """The managers of one Swarm, asked in the inventory's order until one answers as an active manager."""
+    """The managers of one Swarm, asked in the inventory's order until one answers as an active manager.
+
+    The one that answered last is asked first: a dead one then costs one timeout, and not one per cycle.
+    """
 
     def __init__(self, managers: Sequence[Connection], timeout_seconds: float) -> None:
         self.engines = tuple(Engine(connection, timeout_seconds) for connection in managers)
+        self._answered: Engine | None = None
 
     def __enter__(self) -> Docker:
         return self
@@ -135,11 +141,14 @@ class Docker:
 
     def _first(self, ask: Callable[[Engine], T]) -> T:
         problems = []
-        for engine in self.engines:
+        for engine in sorted(self.engines, key=lambda one: one is not self._answered):
             try:
-                return ask(engine)
+                answer = ask(engine)
             except DockerError as error:
                 problems.append(error)
+            else:
+                self._answered = engine
+                return answer
         if len(problems) == 1:
             raise problems[0]
         raise UnreachableError("no manager answers: " + "; ".join(str(problem) for problem in problems))

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -57,6 +58,14 @@ class Tunnel:
     def alive(self) -> bool:
         return self._child.poll() is None
 
+    def last_words(self) -> str:
+        """The last line that ssh complained with: why the far side's socket cannot be opened, for one."""
+        try:
+            lines = self._errors.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
+
     def close(self) -> None:
         self._finish()
 
@@ -64,9 +73,9 @@ class Tunnel:
         assert self._child.stdout is not None  # noqa: S101  (it was started with a pipe)
         if _says(self._child.stdout, READY, time.monotonic() + seconds):
             return
-        self._child.poll()
-        said = self._errors.read_text(errors="replace").strip().splitlines()
-        raise UnreachableError(f"ssh to {ssh.host}: {said[-1] if said else f'no answer within {seconds:g} s'}")
+        with suppress(subprocess.TimeoutExpired):  # what it has to say, it says before it ends
+            self._child.wait(0.2)
+        raise UnreachableError(f"ssh to {ssh.host}: {self.last_words() or f'no answer within {seconds:g} s'}")
 
 
 def command(ssh: Ssh, local: Path, connect_seconds: float) -> list[str]:

@@ -119,6 +119,18 @@ def test_the_next_manager_is_asked_when_the_first_is_none(engine: Engine) -> Non
         assert one.manager() == "m2"
 
 
+def test_a_dead_manager_costs_its_timeout_once_and_not_in_each_cycle(engine: Engine) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        one = docker(f"tcp://127.0.0.1:{silent.getsockname()[1]}", engine.url, seconds=1)
+        assert one.read().manager == "m2"
+        started = time.monotonic()
+        assert one.read().manager == "m2"
+        assert time.monotonic() - started < 0.8
+        one.close()
+
+
 def test_playbooks_run_only_on_an_active_manager(engine: Engine) -> None:
     engine.control_available = False
     with docker(engine.url) as one, pytest.raises(UnreachableError, match="no manager"):

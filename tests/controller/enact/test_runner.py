@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real runs of ansible-playbook: how each way of ending is told, and that nothing of a run outlives its deadline."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from swarmherd.enact.processes import marked
+from swarmherd.enact.runner import KEEP_RUNS, Ending, Run, Setting, run_playbook, untemplated
+
+HEAD = "- hosts: all\n  connection: local\n  gather_facts: false\n  tasks:\n"
+PYTHON = "{{ ansible_playbook_python }}"
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    (tmp_path / "hosts").write_text(f"one ansible_python_interpreter='{PYTHON}'\n")
+    return Setting(tmp_path / "hosts", tmp_path / "runs")
+
+
+def run(setting: Setting, tasks: str, seconds: float = 60, action_id: str = "a1", **variables: object) -> Run:
+    playbook = setting.inventory.parent / "play.yml"
+    playbook.write_text(HEAD + tasks)
+    return run_playbook(playbook, variables, action_id, seconds, setting)
+
+
+def test_a_good_run_tells_its_last_result_and_leaves_no_secret(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "hunter2")
+    done = run(setting, "    - ansible.builtin.set_fact: {version: '{{ n }}'}\n", n=7)
+    assert done.ending is Ending.OK
+    assert done.problem == ""
+    assert done.hosts["one"]["ansible_facts"] == {"version": 7}
+    written = [f for f in setting.directory.rglob("*") if f.is_file()]
+    assert written, "the run's output is kept"
+    assert not [f for f in written if b"hunter2" in f.read_bytes()]
+
+
+def test_a_failed_task_is_one_sentence_that_names_the_host(setting: Setting) -> None:
+    done = run(setting, "    - ansible.builtin.fail: {msg: 'no room\n\n        for it'}\n")
+    assert done.ending is Ending.FAILED
+    assert done.problem == "one: no room for it"
+
+
+def test_a_conflict_is_found_in_the_result_of_the_task_that_failed(setting: Setting) -> None:
+    module = setting.inventory.parent / "library" / "conflicting.py"
+    module.parent.mkdir()
+    module.write_text(
+        "from ansible.module_utils.basic import AnsibleModule\n"
+        "AnsibleModule({}).fail_json(msg='changed', conflict=True, found={'replicas': 4, 'version': 8})\n"
+    )
+    done = run(setting, "    - conflicting:\n")
+    conflict = done.result_with("conflict")
+    assert done.ending is Ending.FAILED
+    assert conflict is not None
+    assert conflict["found"] == {"replicas": 4, "version": 8}
+
+
+def test_an_unreachable_host_is_a_failure(setting: Setting) -> None:
+    setting.inventory.write_text("one ansible_host=127.0.0.1 ansible_port=1\n")
+    playbook = setting.inventory.parent / "play.yml"
+    playbook.write_text(HEAD.replace("  connection: local\n", "") + "    - ansible.builtin.ping:\n")
+    done = run_playbook(playbook, {}, "a1", 60, setting)
+    assert done.ending is Ending.FAILED
+    assert done.problem.startswith("one: unreachable: ")
+
+
+def test_a_playbook_that_meets_no_host_has_done_nothing(setting: Setting) -> None:
+    playbook = setting.inventory.parent / "play.yml"
+    playbook.write_text(HEAD.replace("all", "nobody") + "    - ansible.builtin.ping:\n")
+    done = run_playbook(playbook, {}, "a1", 60, setting)
+    assert done.ending is Ending.FAILED
+    assert "no host" in done.problem
+
+
+def test_a_broken_playbook_says_what_ansible_said(setting: Setting) -> None:
+    done = run(setting, "    - ansible.builtin.no_such_module:\n")
+    assert done.ending is Ending.FAILED
+    assert "no_such_module" in done.problem
+
+
+def test_past_the_deadline_every_process_of_the_run_is_ended(setting: Setting) -> None:
+    started = time.monotonic()
+    done = run(setting, "    - ansible.builtin.command: sleep 300\n", seconds=4, action_id="hanging")
+    assert done.ending is Ending.DEADLINE
+    assert done.problem == "the playbook was ended at its deadline of 4 s"
+    assert time.monotonic() - started < 12
+    assert marked("hanging") == []
+
+
+def test_the_task_did_begin_before_it_was_ended(setting: Setting, tmp_path: Path) -> None:
+    """Else the test before proves nothing: what is ended must be the workers' children too."""
+    seen = tmp_path / "seen"
+    done = run(setting, f"    - ansible.builtin.shell: touch {seen}; sleep 300\n", seconds=6, action_id="begun")
+    assert done.ending is Ending.DEADLINE
+    assert seen.exists()
+    assert marked("begun") == []
+
+
+def test_old_runs_are_rotated_away(setting: Setting) -> None:
+    artifacts = setting.directory / "artifacts"
+    for number in range(KEEP_RUNS + 5):
+        (artifacts / f"old{number}").mkdir(parents=True)
+    run(setting, "    - ansible.builtin.ping:\n")
+    assert len(list(artifacts.iterdir())) <= KEEP_RUNS + 1
+
+
+def test_text_from_outside_is_no_template(setting: Setting, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    reason = "{{ lookup('pipe', 'touch " + str(trap) + "') }} {% raw %}"
+    done = run(setting, "    - ansible.builtin.debug: {msg: '{{ reason }}'}\n", reason=reason)
+    assert done.ending is Ending.OK
+    assert not trap.exists()
+    assert untemplated(reason).startswith("{ { lookup")
+    assert untemplated(3) == 3

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program as it is run: signals, several clusters, an inventory that changes, no drift."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from swarmherd.service import Runner
+
+from tests.controller.conftest import Engine, Metrics
+
+PROGRAM = [sys.executable, "-c", "from swarmherd.cli import app; app()"]
+
+
+@contextmanager
+def program(*words: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as stderr:
+        child = subprocess.Popen([*PROGRAM, *words], stderr=stderr, stdout=subprocess.DEVNULL)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+def until(what: str, true: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+def sentences(log: Path, cluster: str = "loop") -> list[str]:
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [line["event"] for line in lines if line.get("cluster") == cluster]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_program_after_the_cycle_in_hand(
+    inventory: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    log = tmp_path / "log"
+    with program("-i", str(inventory), "run", "--mode", "observe", "--interval", "60", log=log) as child:
+        until("the first cycle", lambda: sentences(log))
+        started = time.monotonic()
+        child.send_signal(number)
+        assert child.wait(10) == 0
+        assert time.monotonic() - started < 5
+    assert f"{number.name}: stopping" in log.read_text()
+
+
+def test_a_signal_in_mid_action_lets_it_end_and_closes_its_entry(
+    inventory: Path, collection: Path, engine: Engine, tmp_path: Path
+) -> None:
+    playbook = collection / "playbooks" / "enact" / "scale.yml"
+    pause = "  tasks:\n    - ansible.builtin.command: sleep 2\n"
+    playbook.write_text(playbook.read_text().replace("  tasks:\n", pause, 1))
+    log = tmp_path / "log"
+    with program("-i", str(inventory), "run", log=log) as child:
+        until("the action to begin", lambda: '"started' in log.read_text() or engine.asked.count("/info") >= 1)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == 0
+    assert engine.replicas["web"] == 5
+    assert sentences(log)[-1].startswith("web 2 -> 5 done")
+
+
+def test_clusters_run_side_by_side_and_one_that_fails_does_not_hold_the_other_up(
+    inventory: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(inventory, other)
+    policy = other / "group_vars" / "all" / "swarmherd.yml"
+    policy.write_text(policy.read_text().replace("name: loop", "name: other"))
+    hosts = other / "hosts.yml"
+    hosts.write_text(hosts.read_text().replace("tcp://127.0.0.1:", "tcp://127.0.0.1:1 #"))
+    hosts.write_text("all: {children: {managers: {hosts: {m1: {swarmherd_docker_host: 'tcp://127.0.0.1:1'}}}}}\n")
+    log = tmp_path / "log"
+    words = ["-i", str(inventory), "-i", str(other), "run", "--mode", "observe", "--interval", "0.5"]
+    with program(*words, log=log) as child:
+        until("three cycles of each", lambda: min(len(sentences(log)), len(sentences(log, "other"))) >= 3)
+        child.terminate()
+        child.wait(10)
+    assert sentences(log)[0].startswith("would scale web")
+    assert sentences(log, "other")[0].startswith("nothing decided: m1 (tcp://127.0.0.1:1)")
+
+
+def test_once_is_one_cycle_and_says_by_its_exit_code_whether_it_was_abandoned(
+    inventory: Path, engine: Engine, tmp_path: Path
+) -> None:
+    words = ["-i", str(inventory), "run", "--once", "--mode", "observe"]
+    with program(*words, log=tmp_path / "log") as child:
+        assert child.wait(30) == 0
+    engine.broken["/nodes"] = (500, "text/plain", b"no")
+    with program(*words, log=tmp_path / "log2") as child:
+        assert child.wait(30) == 1
+    assert len(sentences(tmp_path / "log")) == len(sentences(tmp_path / "log2")) == 1
+
+
+class _Never:
+    """An event that is never set, for a runner in the test's own thread."""
+
+    def is_set(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def runner(inventory: Path, collection: Path) -> Iterator[Runner]:  # noqa: ARG001  (the playbook must be there)
+    one = Runner(inventory, None, None, _Never())  # type: ignore[arg-type]  # only is_set is asked here
+    yield one
+    one.close()
+
+
+def test_a_kill_switch_in_the_inventory_holds_in_the_next_cycle(
+    runner: Runner, inventory: Path, engine: Engine
+) -> None:
+    file = inventory / "group_vars" / "all" / "swarmherd.yml"
+    file.write_text(file.read_text().replace("mode: enforce", "mode: observe"))
+    assert runner.once()
+    assert engine.replicas["web"] == 2
+
+
+def test_a_mistake_in_a_changed_inventory_stops_deciding_until_it_is_put_right(
+    runner: Runner, inventory: Path, engine: Engine, metrics: Metrics
+) -> None:
+    file = inventory / "group_vars" / "all" / "swarmherd.yml"
+    right = file.read_text()
+    file.write_text(right.replace("min: 1", "min: 9"))
+    assert not runner.once()
+    assert engine.replicas["web"] == 2
+    file.write_text(right)
+    os.utime(file)
+    metrics.value = "40"
+    assert runner.once()
+    assert engine.replicas["web"] == 4

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is stored comes back as it was, bounded, from real SQLite files; a file that will not do is one sentence."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from swarmherd.model import (
+    Action,
+    Decision,
+    Direction,
+    Evidence,
+    Memory,
+    Outcome,
+    Pause,
+    Reading,
+    Recommendation,
+    Result,
+    ServiceMemory,
+)
+from swarmherd.store import KEEP_CHANGES, KEEP_CYCLES, Store, StoreError, schema
+from swarmherd.store.database import MIGRATIONS, open_database
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+EVIDENCE = (
+    Evidence("cpu", Reading(91.5, NOW, "q"), "target 70", 4),
+    Evidence("memory", Reading(None, NOW, "r", "no series"), "up above 80", None),
+)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'deep' / 'state.db'}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    one = Store(url, "shop")
+    yield one
+    one.close()
+
+
+def action(number: int = 1, service: str = "web") -> Action:
+    parameters = {"swarmherd_replicas": 4}
+    return Action(f"a{number}", "scale", "shop", service, parameters, {"swarmherd_replicas": 2}, "because", EVIDENCE)
+
+
+def decision(then: int | None = 2, service: str = "web") -> Decision:
+    return Decision(service, 2, then, 4, ("one", "two"), EVIDENCE, blind=True, version=9)
+
+
+def test_an_action_is_in_the_journal_from_its_begin_to_its_end(store: Store) -> None:
+    store.begin(action(), NOW, NOW + timedelta(seconds=1), "host:1")
+    (entry,) = store.unfinished()
+    assert (entry.action, entry.outcome, entry.owner) == (action(), Outcome.STARTED, "host:1")
+    assert (entry.decided_at, entry.started_at, entry.finished_at) == (NOW, NOW + timedelta(seconds=1), None)
+    later = NOW + timedelta(seconds=9)
+    store.end(Result("a1", Outcome.DONE, "4 replicas run", NOW, later, later, 12))
+    assert store.unfinished() == ()
+    (entry,) = store.history(10)
+    assert (entry.outcome, entry.detail, entry.finished_at, entry.running_at) == (
+        Outcome.DONE,
+        "4 replicas run",
+        later,
+        later,
+    )
+
+
+def test_history_is_newest_first_by_service_and_limited(store: Store) -> None:
+    for number in range(5):
+        store.begin(action(number, "web" if number % 2 else "db"), NOW, NOW + timedelta(seconds=number), "host:1")
+    assert [e.action.id for e in store.history(3)] == ["a4", "a3", "a2"]
+    assert [e.action.id for e in store.history(9, "web")] == ["a3", "a1"]
+
+
+def test_a_memory_survives_a_restart_to_the_microsecond(store: Store, url: str) -> None:
+    zone = timezone(timedelta(hours=5))
+    web = ServiceMemory(
+        last_up_at=NOW.astimezone(zone),
+        last_version=2**40,
+        failures=2,
+        last_failure_at=NOW,
+        blind_cycles=3,
+        good_cycles=1,
+        recommendations=(Recommendation(NOW, 3), Recommendation(NOW + timedelta(seconds=15), 4)),
+    )
+    store.remember(Memory(), Memory({"web": web, "db": ServiceMemory()}))
+    store.pause(Pause("ana", "release", NOW, "web", Direction.DOWN))
+    store.close()
+    again = Store(url, "shop").memory()
+    assert again.services == {"web": web, "db": ServiceMemory()}
+    assert again.services["web"].last_up_at == NOW
+    assert again.pauses == (Pause("ana", "release", NOW, "web", Direction.DOWN),)
+
+
+def test_only_what_changed_is_written(store: Store) -> None:
+    """Another process may have remembered something about another service meanwhile."""
+    both = Memory({"web": ServiceMemory(failures=1), "db": ServiceMemory(failures=1)})
+    store.remember(Memory(), both)
+    store.remember(both, Memory({"web": ServiceMemory(failures=1), "db": ServiceMemory(failures=9)}))
+    store.remember(both, Memory({"web": ServiceMemory(failures=2), "db": ServiceMemory(failures=1)}))
+    assert {name: m.failures for name, m in store.memory().services.items()} == {"web": 2, "db": 9}
+    store.remember(both, Memory({"web": ServiceMemory(failures=1)}))
+    assert set(store.memory().services) == {"web"}
+
+
+def test_the_same_pause_twice_is_one(store: Store) -> None:
+    store.pause(Pause("ana", "release", NOW))
+    store.pause(Pause("bo", "night", NOW))
+    assert [p.who for p in store.memory().pauses] == ["bo"]
+
+
+def test_clusters_in_one_database_do_not_see_each_other(store: Store, url: str) -> None:
+    store.begin(action(), NOW, NOW, "host:1")
+    store.record((decision(),), "sentence", NOW)
+    store.remember(Memory(), Memory({"web": ServiceMemory(failures=1)}))
+    other = Store(url, "other")
+    assert (other.history(9), other.last_decisions(), other.last_cycle()) == ((), {}, None)
+    assert other.memory() == Memory({})
+
+
+def test_of_decisions_the_last_is_kept_and_those_that_changed_something(store: Store) -> None:
+    for number, then in enumerate((2, 3, 2, None, 5, 2, 2)):
+        store.record((decision(then),), f"cycle {number}", NOW + timedelta(seconds=number))
+    assert [r.decision.then for r in store.decisions_of("web", 99)] == [2, 5, 3]
+    last = store.last_decisions()["web"]
+    assert (last.decision, last.at) == (decision(2), NOW + timedelta(seconds=6))
+    cycle = store.last_cycle()
+    assert cycle is not None
+    assert (cycle.sentence, cycle.failed) == ("cycle 6", False)
+
+
+def test_what_is_kept_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (KEEP_CHANGES, KEEP_CYCLES) == (200, 1000)
+    monkeypatch.setattr("swarmherd.store.KEEP_CHANGES", 3)
+    monkeypatch.setattr("swarmherd.store.KEEP_CYCLES", 4)
+    monkeypatch.setattr("swarmherd.store.KEEP_ENTRIES", 2)
+    for number in range(10):
+        store.record((decision(number + 3),), f"{number}", NOW)
+        store.begin(action(number), NOW, NOW + timedelta(seconds=number), "host:1")
+    assert [r.decision.then for r in store.decisions_of("web", 99)] == [12, 11, 10]
+    assert [e.action.id for e in store.history(99)] == ["a9", "a8"]
+    with open_database(store._url).connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(schema.CYCLES)).scalar() == 4
+
+
+def test_the_migrations_make_what_the_tables_say(url: str, store: Store) -> None:  # noqa: ARG001  (it makes the file)
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with sa.create_engine(url).connect() as connection:
+        ours = compare_metadata(MigrationContext.configure(connection), schema.METADATA)
+    assert ours == []
+    assert list(MIGRATIONS.glob("versions/0*.py"))
+
+
+def test_status_reads_while_a_cycle_writes(store: Store, url: str) -> None:
+    store.record((decision(),), "before", NOW)
+    writer = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    cycle = Store(url, "shop").last_cycle()
+    assert cycle is not None
+    assert cycle.sentence == "before"
+    writer.close()
+
+
+def corrupt(file: Path) -> Any:
+    file.write_bytes(b"this is no database, whatever its name says" * 100)
+
+
+def newer(file: Path) -> Any:
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+
+
+def directory(file: Path) -> Any:
+    file.mkdir()
+
+
+def locked(file: Path) -> Any:
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (corrupt, "move the file away"),
+        (newer, "written by a newer swarmherd"),
+        (directory, "check that it exists"),
+        (locked, "another process holds it"),
+    ],
+)
+def test_a_file_that_will_not_do_is_one_sentence_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Any, words: str
+) -> None:
+    monkeypatch.setattr("swarmherd.store.database.LOCK_SECONDS", 0.2)
+    file = tmp_path / "state.db"
+    kept = spoil(file)
+    with pytest.raises(StoreError) as raised:
+        Store(f"sqlite:///{file}", "shop")
+    assert words in str(raised.value)
+    assert str(file) in str(raised.value)
+    assert "\n" not in str(raised.value)
+    del kept
+
+
+def test_a_place_that_cannot_be_made_is_one_sentence() -> None:
+    with pytest.raises(StoreError, match="state sqlite:////proc/nowhere"):
+        Store("sqlite:////proc/nowhere/state.db", "shop")
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    with pytest.raises(StoreError) as raised:
+        Store("postgresql+nodriver://me:hunter2@db/state", "shop")
+    assert "hunter2" not in str(raised.value)
