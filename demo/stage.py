@@ -61,7 +61,7 @@ class Demo:
             "DEMO_TARGET": settings.target,
             "DEMO_TRAFFIC_LOG": str(HOME / "traffic.jsonl"),
         }
-        self.runner = Runner(self.children, HOME / "logs", env, halt)
+        self.runner = Runner(self.children, HOME / "logs", env, halt, self.screen.beat)
         self.controller: tuple[subprocess.Popen[bytes], Path] | None = None
         self.controller_began = 0.0
         self.setup_seconds = 0.0
