@@ -90,7 +90,7 @@ def controller(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     say(json.dumps({"sentence": "nothing to do"}))
     for before, after in () if wish("no-scaling") else ((1, 3), (3, 1)):
-        time.sleep(2.5)
+        time.sleep(1.6)
         scale(before, after)
     while True:
         signal.pause()
