@@ -101,7 +101,7 @@ class Children:
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            process = subprocess.Popen(  # noqa: S603 - the commands are the driver's own, no shell is involved
+            process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True
             )
         self.note(name, process.pid)

@@ -54,7 +54,6 @@ class Demo:
         env = {
             **os.environ,
             "ANSIBLE_NOCOLOR": "1",
-            "MOLECULE_GLOB": os.environ.get("MOLECULE_GLOB", "molecule/*/molecule.yml"),
             "NODES": str(settings.nodes),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
@@ -76,7 +75,7 @@ class Demo:
         with self.screen.step("a Docker engine"):
             self.engine()
         with self.screen.step(f"the lab's hosts, {self.settings.nodes} of them"):
-            self.runner.run("hosts", [tool("molecule"), "create"], 420)
+            self.playbook("hosts", "molecule/default/create.yml", 420)
         with self.screen.step("playbooks/provision.yml: a Swarm, its metrics and its balancer"):
             self.playbook("provision", "playbooks/provision.yml", 420)
         with self.screen.step("playbooks/provision.yml again: nothing may change"):
@@ -225,7 +224,8 @@ class Demo:
         self.end_children()
         commands = {"engine-down": [sys.executable, "molecule/engine.py", "down"]}
         if self.has_engine:
-            commands = {"destroy": [tool("molecule"), "destroy"], **commands}
+            destroy = [tool("ansible-playbook"), "-i", INVENTORY, "molecule/default/destroy.yml"]
+            commands = {"destroy": destroy, **commands}
         failures = []
         for name, command in commands.items():
             try:

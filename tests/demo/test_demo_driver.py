@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 
 from demo.children import Child, start_time
+from tests.demo.conftest import ROOT
 
 STUBS = Path(__file__).parent / "stubs.py"
 
@@ -37,7 +37,7 @@ class Rig:
             folder.mkdir(parents=True)
         self.environment(home / "venv")
         self.stub(self.root / "molecule" / "engine.py")
-        for name in ("molecule", "ansible-playbook", "swarmherd", "ssh"):
+        for name in ("ansible-playbook", "swarmherd", "ssh"):
             self.stub(self.programs / name)
         self.started: list[subprocess.Popen[str]] = []
 
@@ -122,7 +122,7 @@ def shop(free_port: int) -> Iterator[None]:
     process.stderr.close()
 
 
-TAKEN_DOWN = ["molecule destroy", "engine.py down"]
+TAKEN_DOWN = ["ansible-playbook -i inventories/lab molecule/default/destroy.yml", "engine.py down"]
 
 
 @pytest.mark.usefixtures("shop")

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import ROOT
+
+from tests.demo.conftest import ROOT
 
 CAPACITY, QUEUE = 50, 30
 
