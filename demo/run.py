@@ -31,7 +31,7 @@ Runs the whole of Swarmherd once on real Docker engines and leaves build/demo/re
 settings, from the environment:
   NODES=3        hosts of the lab: one manager, the others workers
   KEEP=1         leave hosts and engine standing at the end
-  SHAPE=day      the traffic: day (quiet, rise, plateau, spike, fall) or random
+  SHAPE=…        the traffic: deterministic (the default: quiet, rise, plateau, spike, fall) or random
   SEED=1         of the random traffic: the same seed, the same traffic
   STRETCH=1      how long the traffic lasts; 1 is 150 seconds
 

@@ -51,7 +51,7 @@ class Settings:
             nodes=nodes(environment.get("NODES") or "3"),
             keep=environment.get("KEEP", "") not in ("", "0", "no", "false"),
             shape=shape,
-            shape_name=f"random, seed {seed}" if environment.get("SHAPE") == "random" else "day",
+            shape_name=f"random, seed {seed}" if environment.get("SHAPE") == "random" else "deterministic",
             subnet=subnet,
             target=target,
         )

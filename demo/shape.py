@@ -127,11 +127,11 @@ class Traffic:
 
 
 def chosen_shape(environment: Mapping[str, str]) -> Shape:
-    kind = environment.get("SHAPE") or "day"
-    if kind not in ("day", "random"):
-        raise TrafficError(f"SHAPE: {kind!r} is not known; give day or random")
+    kind = environment.get("SHAPE") or "deterministic"
+    if kind not in ("deterministic", "random"):
+        raise TrafficError(f"SHAPE: {kind!r} is not known; give deterministic or random")
     try:
-        shape = DAY if kind == "day" else walk(int(environment.get("SEED") or "1"))
+        shape = DAY if kind == "deterministic" else walk(int(environment.get("SEED") or "1"))
     except ValueError:
         raise TrafficError(f"SEED: {environment['SEED']!r} is not a whole number") from None
     return shape.stretched(stretch(environment.get("STRETCH") or "1", shape.seconds))
@@ -142,8 +142,8 @@ def stretch(text: str, seconds: float) -> float:
         factor = float(text)
     except ValueError:
         raise TrafficError(f"STRETCH: {text!r} is not a number; 1 is {seconds:g} seconds of traffic") from None
-    if not 0.05 <= factor <= LONGEST_SECONDS / seconds:
-        raise TrafficError(f"STRETCH: {text} is out of range; give 0.05 to {LONGEST_SECONDS / seconds:g}")
+    if not 0.02 <= factor <= LONGEST_SECONDS / seconds:
+        raise TrafficError(f"STRETCH: {text} is out of range; give 0.02 to {LONGEST_SECONDS / seconds:g}")
     return factor
 
 

@@ -35,7 +35,7 @@ from demo.tunnel import Tunnel
 from demo.view import LiveView, Scene, last_sentence
 
 CONTROLLER_STOP_SECONDS = 60.0
-SCALE_DOWN_SECONDS, SCALE_DOWN_SHARE = 6.0, 0.75
+SCALE_DOWN_SECONDS, SCALE_DOWN_SHARE = 3.0, 0.75
 """How long after the traffic the scale-down may still take: so much, and a share of the traffic's own time."""
 TRAFFIC_GRACE_SECONDS = 40.0
 
@@ -60,7 +60,7 @@ class Demo:
             "DEMO_TARGET": settings.target,
             "DEMO_TRAFFIC_LOG": str(HOME / "traffic.jsonl"),
         }
-        self.runner = Runner(self.children, HOME / "logs", env, halt)
+        self.runner = Runner(self.children, HOME / "logs", env, halt, self.screen.beat)
         self.controller: tuple[subprocess.Popen[bytes], Path] | None = None
         self.controller_began = 0.0
         self.setup_seconds = 0.0

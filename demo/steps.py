@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from demo.children import Children, identify
 
 TAIL_LINES = 30
+QUIET_BEAT_SECONDS = 20.0
+ERASE = "\r\x1b[K"
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 RECAP = re.compile(r"^(?P<host>\S+)\s+:\s+ok=\d+\s+changed=(?P<changed>\d+)\s+unreachable=(?P<unreachable>\d+)", re.M)
 
@@ -43,14 +46,32 @@ class Screen:
     steps: int = 9
     number: int = 0
     took: list[tuple[str, float]] = field(default_factory=list)
+    live: bool = field(default_factory=lambda: sys.stdout.isatty())
+    beat_at: float = 0.0
 
     def seconds(self) -> float:
         return time.time() - self.began
 
     def say(self, text: str) -> None:
+        self.write(f"{ERASE if self.live else ''}[{self.seconds():5.0f} s] {text}\n")
+
+    def beat(self, log: Path) -> None:
+        """While a command runs: what it said last, in place on a terminal, elsewhere a line now and then."""
+        now = time.monotonic()
+        if now < self.beat_at:
+            return
+        self.beat_at = now + (0.5 if self.live else QUIET_BEAT_SECONDS)
+        room = shutil.get_terminal_size().columns - 16
+        said = tail(log, 1).strip(" *")
+        if self.live:
+            self.write(f"{ERASE}[{self.seconds():5.0f} s]   … {said[: max(room, 0)]}")
+        elif said:
+            self.say(f"  … {said[:100]}")
+
+    def write(self, text: str) -> None:
         # A terminal or pipe that went away must not keep the lab from being taken down.
         with contextlib.suppress(OSError):
-            sys.stdout.write(f"[{self.seconds():5.0f} s] {text}\n")
+            sys.stdout.write(text)
             sys.stdout.flush()
 
     @contextmanager
@@ -58,6 +79,7 @@ class Screen:
         self.number += 1
         self.say(f"step {self.number}/{self.steps}: {what}")
         began = time.monotonic()
+        self.beat_at = began + (0.5 if self.live else QUIET_BEAT_SECONDS)
         yield
         self.took.append((what, round(time.monotonic() - began, 1)))
 
@@ -71,6 +93,8 @@ class Runner:
     env: dict[str, str]
     halt: threading.Event
     """Set when the demo is to end: every wait looks at it."""
+    beat: Callable[[Path], None] = lambda _log: None
+    """Called with its log, often, while a command runs."""
     count: int = 0
     latest: Path = Path()
     """The log of the command that was started last."""
@@ -99,6 +123,7 @@ class Runner:
             while process.poll() is None:
                 if time.monotonic() > deadline:
                     raise DemoError(f"{name} did not end within {deadline_seconds:g} s", log)
+                self.beat(log)
                 self.pause(0.1)
         finally:
             if process.poll() is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,12 @@ def render(scene: Scene, width: int) -> RenderableType:
     return Group(
         Panel(headline(scene), title="swarmherd demo", title_align="left", border_style="cyan"),
         node_table(scene),
-        Panel(chart(scene.traffic, columns), title=legend(), title_align="left", border_style="bright_black"),
+        Panel(
+            chart(scene.traffic, scene.replicas, columns),
+            title=legend(),
+            title_align="left",
+            border_style="bright_black",
+        ),
         Panel(Text(scene.sentence), title="the controller says", title_align="left", border_style="magenta"),
     )
 
@@ -116,8 +122,11 @@ def legend() -> Text:
     return told
 
 
-def chart(traffic: Sequence[Mapping[str, Any]], columns: int) -> Text:
-    """A column per second, the newest on the right: filled to what was served, shaded on to what was offered."""
+def chart(traffic: Sequence[Mapping[str, Any]], replicas: Sequence[Mapping[str, Any]], columns: int) -> Text:
+    """A column per second, the newest on the right: filled to what was served, shaded on to what was offered.
+
+    The last row is how many replicas ran then, in one digit.
+    """
     shown = traffic[-columns:]
     top = max([10.0, *(max(line["offered"], line["served"]) for line in shown)])
     drawn = Text()
@@ -126,8 +135,19 @@ def chart(traffic: Sequence[Mapping[str, Any]], columns: int) -> Text:
         for line in shown:
             mark, style = cell(line["served"] / top * CHART_ROWS - row, line["offered"] / top * CHART_ROWS - row)
             drawn.append(mark, style=style)
-        drawn.append("\n" if row else "")
+        drawn.append("\n")
+    drawn.append("  run ", style="dim")
+    drawn.append("".join(digit(replicas, line["time"]) for line in shown), style="cyan")
     return drawn
+
+
+def digit(replicas: Sequence[Mapping[str, Any]], at: float) -> str:
+    """The running count that was known at that time; + from ten on, ? when none was."""
+    place = bisect_right(replicas, at, key=lambda sample: sample["time"])
+    if not place:
+        return "?"
+    count = int(replicas[place - 1]["running"])
+    return str(count) if count < 10 else "+"
 
 
 def cell(served: float, offered: float) -> tuple[str, str]:

@@ -9,7 +9,7 @@ The work is waiting and costs hardly any processor time, so that many replicas f
     /metrics    for Prometheus
 
 Settings come from the environment: SHOP_NAME (shop_web), SHOP_PORT (8000), SHOP_CAPACITY (10 requests per
-second), SHOP_QUEUE (20 requests may wait), SHOP_DRAIN_SECONDS (8, below Swarm's stop grace of 10).
+second), SHOP_QUEUE (30 requests may wait: three seconds), SHOP_DRAIN_SECONDS (8, below Swarm's stop grace of 10).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Settings:
     port: int = 8000
     capacity: float = 10.0
     """Requests per second."""
-    queue: int = 20
+    queue: int = 30
     """Requests that may wait while one is served."""
     drain_seconds: float = 8.0
 

@@ -41,15 +41,15 @@ def engine(verb: str) -> int:
     return 0
 
 
-def molecule(verb: str) -> int:
-    if verb == "create" and wish("create-hangs"):
-        # A grandchild, as ansible's workers are.
-        with subprocess.Popen(["sleep", "600"]) as child:
-            (RIG / "hanging").write_text(str(child.pid))
-    return 0
+def create() -> None:
+    # A grandchild, as ansible's workers are.
+    with subprocess.Popen(["sleep", "600"]) as child:
+        (RIG / "hanging").write_text(str(child.pid))
 
 
 def playbook(path: str) -> int:
+    if path.endswith("create.yml") and wish("create-hangs"):
+        create()
     again = RIG / "provisioned"
     changed = 0 if again.exists() and not wish("not-idempotent") else 5
     if path.endswith("provision.yml"):
@@ -90,7 +90,7 @@ def controller(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     say(json.dumps({"sentence": "nothing to do"}))
     for before, after in () if wish("no-scaling") else ((1, 3), (3, 1)):
-        time.sleep(2.5)
+        time.sleep(1.6)
         scale(before, after)
     while True:
         signal.pause()
@@ -140,7 +140,7 @@ def main() -> int:
         journal.write(" ".join([name, *arguments]) + "\n")
     if name in ("ssh", "swarmherd"):
         return {"ssh": ssh, "swarmherd": controller}[name](arguments)
-    return {"engine.py": engine, "molecule": molecule, "ansible-playbook": playbook}[name](arguments[-1])
+    return {"engine.py": engine, "ansible-playbook": playbook}[name](arguments[-1])
 
 
 if __name__ == "__main__":

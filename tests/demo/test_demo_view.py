@@ -19,8 +19,8 @@ def task(where: str | None, state: str = "running") -> dict[str, Any]:
     return {"Status": {"State": state}} | ({"NodeID": where} if where else {})
 
 
-def second(offered: float, served: int, failed: int = 0, phase: str = "rise") -> dict[str, Any]:
-    return {"offered": offered, "served": served, "failed": failed, "phase": phase, "p95_ms": 150.0}
+def second(offered: float, served: int, failed: int = 0, at: float = 0.0) -> dict[str, Any]:
+    return {"time": at, "phase": "rise", "offered": offered, "served": served, "failed": failed, "p95_ms": 150.0}
 
 
 LOOK = Look(0.0, 3, 2, (NodeLine("manager1", "manager", "ready", 0), NodeLine("worker1", "worker", "down", 2)))
@@ -69,10 +69,12 @@ def test_a_sentence_with_brackets_is_shown_as_it_is() -> None:
 
 
 def test_the_chart_has_a_column_per_second_and_shades_what_was_not_served() -> None:
-    rows = chart((second(60, 60), second(60, 10), second(0, 0)), 80).plain.splitlines()
-    assert [row[6:] for row in rows] == ["█░ "] * 5 + ["██ "]
+    counts = [{"time": at, "running": running} for at, running in ((1.5, 1), (2.5, 12))]
+    lines = (second(60, 60, at=1), second(60, 10, at=2), second(0, 0, at=3))
+    rows = chart(lines, counts, 80).plain.splitlines()
+    assert [row[6:] for row in rows] == ["█░ "] * 5 + ["██ ", "?1+"]
     assert rows[0].startswith("   60")
-    assert len(chart([second(1, 1)] * 500, 80).plain.splitlines()[0]) == 86
+    assert len(chart([second(1, 1)] * 500, counts, 80).plain.splitlines()[0]) == 86
 
 
 @pytest.mark.parametrize(

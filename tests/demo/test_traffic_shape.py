@@ -101,11 +101,11 @@ def test_any_other_target_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"SHAPE": "triangle"}, "SHAPE: 'triangle' is not known; give day or random"),
+        ({"SHAPE": "triangle"}, "SHAPE: 'triangle' is not known; give deterministic or random"),
         ({"SHAPE": "random", "SEED": "1.5"}, "SEED: '1.5' is not a whole number"),
         ({"STRETCH": "long"}, "STRETCH: 'long' is not a number; 1 is 150 seconds of traffic"),
-        ({"STRETCH": "100"}, "STRETCH: 100 is out of range; give 0.05 to 6"),
-        ({"STRETCH": "nan"}, "STRETCH: nan is out of range; give 0.05 to 6"),
+        ({"STRETCH": "100"}, "STRETCH: 100 is out of range; give 0.02 to 6"),
+        ({"STRETCH": "nan"}, "STRETCH: nan is out of range; give 0.02 to 6"),
         (
             {"LAB_SUBNET": "8.8.8"},
             "LAB_SUBNET: '8.8.8' is not the first three numbers of a private network, as 10.213.0",
