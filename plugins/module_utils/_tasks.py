@@ -88,7 +88,7 @@ def is_current(task: Document, service: Document) -> bool:
 
 
 def _meaning(part: Any) -> Any:
-    return stripped(part) if isinstance(part, dict) else part or None
+    return (stripped(part) if isinstance(part, dict) else part) or None
 
 
 def replicas(service: Document) -> int | None:
