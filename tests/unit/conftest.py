@@ -18,7 +18,7 @@ Document = dict[str, Any]
 
 
 class Engine:
-    """Holds documents and hands them out. `before_write` runs just before a write is looked at: another writer's turn."""
+    """Holds documents and hands them out. `before_write` runs before a write is looked at: another writer's turn."""
 
     def __init__(self) -> None:
         self.services: list[Document] = []

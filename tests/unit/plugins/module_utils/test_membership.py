@@ -38,7 +38,7 @@ def test_a_host_outside_initialises_a_swarm():
 
 
 def test_a_host_outside_joins_where_managers_are_named():
-    assert steps_here(OUTSIDE, remote_addrs=["10.0.0.1"], join_token="t") == [("join", "")]
+    assert steps_here(OUTSIDE, remote_addrs=["10.0.0.1"], **{"join_token": "t"}) == [("join", "")]
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,7 @@ def listening():
 @pytest.fixture
 def refusing():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-    return address
+        return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 def test_one_manager_that_answers_is_enough(listening, refusing):
@@ -39,7 +38,7 @@ def test_an_address_or_interface_of_this_host_can_be_advertised(address):
 
 @pytest.mark.parametrize("address", ["192.0.2.77", "nosuchif0.invalid"])
 def test_an_address_of_another_host_cannot_be_advertised(address):
-    with pytest.raises(SwarmError, match="^advertise_addr: .*of this host"):
+    with pytest.raises(SwarmError, match=r"^advertise_addr: .*of this host"):
         _network.require_own_address(address)
 
 

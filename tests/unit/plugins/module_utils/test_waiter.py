@@ -85,7 +85,7 @@ def test_past_the_bound_the_failing_tasks_are_told(watched, make_task):
     failing = make_task(watched.service(""), 1, state="rejected", error="No such image")
     watched._tasks[:] = [failing]
     with pytest.raises(
-        SwarmError, match="waited 0 s for shop to converge: 0 of 1 tasks run; shop.1 .*No such image"
+        SwarmError, match=r"waited 0 s for shop to converge: 0 of 1 tasks run; shop.1 .*No such image"
     ) as it:
         waiter.wait_until_converged(watched, "shop", 0, wrote=True)
     assert it.value.facts["running"] == 0
@@ -95,7 +95,7 @@ def test_past_the_bound_the_failing_tasks_are_told(watched, make_task):
 
 def test_an_update_that_swarm_stopped_ends_the_wait_at_once(watched):
     watched.service("")["UpdateStatus"] = {"State": "rollback_completed", "Message": "rolled back"}
-    with pytest.raises(SwarmError, match="Swarm stopped the update of shop: .*rolled back"):
+    with pytest.raises(SwarmError, match=r"Swarm stopped the update of shop: .*rolled back"):
         waiter.wait_until_converged(watched, "shop", 60, wrote=True)
 
 

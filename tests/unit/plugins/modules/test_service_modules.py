@@ -6,6 +6,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.swarmherd.cluster.plugins.modules import cluster_info, node_labels, service, service_scale
 
+pytestmark = pytest.mark.usefixtures("shop")
+
 
 @pytest.fixture
 def shop(engine, make_service, make_task, make_node):
@@ -133,7 +135,7 @@ def test_a_global_service_is_refused_in_one_sentence(run_module, engine, make_se
     assert result["msg"] == "replicas: agent is global: it has no count of replicas"
 
 
-def test_a_service_that_is_not_there_is_told(run_module, shop):
+def test_a_service_that_is_not_there_is_told(run_module):
     assert "ghost not found" in run_module(service_scale.main, name="ghost", replicas=3)["msg"]
 
 
@@ -141,7 +143,7 @@ def test_a_negative_count_is_refused(run_module, shop):
     assert "less than none" in run_module(service_scale.main, name="shop", replicas=-1)["msg"]
 
 
-def test_a_partial_update_keeps_the_scale_and_everything_else(run_module, engine, shop):
+def test_a_partial_update_keeps_the_scale_and_everything_else(run_module, shop):
     shop["Spec"]["Labels"]["owner"] = "web"
     run_module(service_scale.main, name="shop", replicas=4)
     result = run_module(service.main, name="shop", labels={"tier": "front"})
@@ -151,7 +153,7 @@ def test_a_partial_update_keeps_the_scale_and_everything_else(run_module, engine
     assert shop["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["PASSWORD=geheim"]
 
 
-def test_no_environment_variables_value_is_in_a_result(run_module, shop, capsys):
+def test_no_environment_variables_value_is_in_a_result(run_module, shop):
     env = {"PASSWORD": "other-secret", "ONE": 1}
     result = run_module(service.main, name="shop", env=env, _ansible_diff=True, _ansible_verbosity=3)
     assert "secret" not in str(result)
@@ -173,16 +175,16 @@ def test_a_network_that_is_not_there_is_named(run_module, shop):
 
 
 def test_labels_of_a_node_are_written_with_its_version(run_module, engine, make_node):
-    engine.nodes.append(make_node("n1", labels={"a": "1"}))
-    result = run_module(node_labels.main, node="n1", labels={"b": True}, _ansible_diff=True)
+    engine.nodes.append(make_node("n2", labels={"a": "1"}))
+    result = run_module(node_labels.main, node="n2", labels={"b": True}, _ansible_diff=True)
     assert result["labels"] == {"before": {"a": "1"}, "after": {"a": "1", "b": "true"}}
     assert result["version"] == 8
     assert engine.writes == [{"Role": "worker", "Availability": "active", "Labels": {"a": "1", "b": "true"}}]
 
 
 def test_a_node_changed_since_is_a_conflict(run_module, engine, make_node):
-    engine.nodes.append(make_node("n1"))
-    result = run_module(node_labels.main, node="n1", labels={"b": 1}, expected_version=3)
+    engine.nodes.append(make_node("n2"))
+    result = run_module(node_labels.main, node="n2", labels={"b": 1}, expected_version=3)
     assert result["conflict"] is True
     assert result["found"] == {"labels": {}, "version": 7}
     assert engine.writes == []
