@@ -30,6 +30,7 @@ def steps_here(here, nodes=(), known=(), heartbeat=False, **params):
     return [(step.kind, step.node["ID"] if step.node else "") for step in steps]
 
 
+JOINING = {"remote_addrs": ["10.0.0.1"], "join_token": "t"}
 OUTSIDE = member(state="inactive", node_id="")
 
 
@@ -38,7 +39,7 @@ def test_a_host_outside_initialises_a_swarm():
 
 
 def test_a_host_outside_joins_where_managers_are_named():
-    assert steps_here(OUTSIDE, remote_addrs=["10.0.0.1"], **{"join_token": "t"}) == [("join", "")]
+    assert steps_here(OUTSIDE, **JOINING) == [("join", "")]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def other_writer(engine, shop, times=1, **labels):
     engine.before_write = write
 
 
-def test_scaling_tells_before_and_after_and_what_it_saw(run_module, shop):
+def test_scaling_tells_before_and_after_and_what_it_saw(run_module):
     result = run_module(service_scale.main, name="shop", replicas=3)
     assert result["changed"]
     assert result["service"] == "shop"
@@ -48,13 +48,13 @@ def test_scaling_tells_before_and_after_and_what_it_saw(run_module, shop):
     assert [task["name"] for task in result["tasks"]] == ["shop.1", "shop.2", "shop.3"]
 
 
-def test_scaling_to_what_is_there_writes_nothing(run_module, engine, shop):
+def test_scaling_to_what_is_there_writes_nothing(run_module, engine):
     result = run_module(service_scale.main, name="shop", replicas=2)
     assert not result["changed"]
     assert engine.writes == []
 
 
-def test_check_mode_tells_the_same_and_writes_nothing(run_module, engine, shop):
+def test_check_mode_tells_the_same_and_writes_nothing(run_module, engine):
     result = run_module(service_scale.main, name="shop", replicas=5, _ansible_check_mode=True, _ansible_diff=True)
     assert result["changed"]
     assert result["diff"] == {"before": {"replicas": 2}, "after": {"replicas": 5}}
@@ -70,7 +70,7 @@ def test_check_mode_tells_the_same_and_writes_nothing(run_module, engine, shop):
         ({"expected_replicas": 0}, "replicas 0 was expected and 2 found"),
     ],
 )
-def test_what_was_not_expected_is_a_conflict_and_nothing_is_written(expected, words, run_module, engine, shop):
+def test_what_was_not_expected_is_a_conflict_and_nothing_is_written(expected, words, run_module, engine):
     result = run_module(service_scale.main, name="shop", replicas=5, **expected)
     assert result["failed"]
     assert result["conflict"] is True
@@ -139,7 +139,7 @@ def test_a_service_that_is_not_there_is_told(run_module):
     assert "ghost not found" in run_module(service_scale.main, name="ghost", replicas=3)["msg"]
 
 
-def test_a_negative_count_is_refused(run_module, shop):
+def test_a_negative_count_is_refused(run_module):
     assert "less than none" in run_module(service_scale.main, name="shop", replicas=-1)["msg"]
 
 
@@ -153,7 +153,7 @@ def test_a_partial_update_keeps_the_scale_and_everything_else(run_module, shop):
     assert shop["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["PASSWORD=geheim"]
 
 
-def test_no_environment_variables_value_is_in_a_result(run_module, shop):
+def test_no_environment_variables_value_is_in_a_result(run_module):
     env = {"PASSWORD": "other-secret", "ONE": 1}
     result = run_module(service.main, name="shop", env=env, _ansible_diff=True, _ansible_verbosity=3)
     assert "secret" not in str(result)
@@ -162,14 +162,14 @@ def test_no_environment_variables_value_is_in_a_result(run_module, shop):
     assert result["tasks"][0]["name"] == "shop.1", "an environment variable 1 must not blank out every 1"
 
 
-def test_a_service_changed_since_is_a_conflict_for_the_service_module_as_well(run_module, engine, shop):
+def test_a_service_changed_since_is_a_conflict_for_the_service_module_as_well(run_module, engine):
     result = run_module(service.main, name="shop", image="shop:2", expected_version=3)
     assert result["conflict"] is True
     assert result["found"] == {"replicas": 2, "version": 10}
     assert engine.writes == []
 
 
-def test_a_network_that_is_not_there_is_named(run_module, shop):
+def test_a_network_that_is_not_there_is_named(run_module):
     result = run_module(service.main, name="shop", networks=["nowhere"])
     assert result["msg"] == "networks: no network of the Swarm is called nowhere; create it first"
 
@@ -190,7 +190,7 @@ def test_a_node_changed_since_is_a_conflict(run_module, engine, make_node):
     assert engine.writes == []
 
 
-def test_cluster_info_counts_what_runs_and_tells_no_environment(run_module, engine, shop):
+def test_cluster_info_counts_what_runs_and_tells_no_environment(run_module, engine):
     engine.get = (lambda get: lambda path: (200, SWARM) if path == "/swarm" else get(path))(engine.get)
     result = run_module(cluster_info.main, tasks=True)
     assert [(s["name"], s["replicas"], s["running"]) for s in result["services"]] == [("shop", 2, 2)]
