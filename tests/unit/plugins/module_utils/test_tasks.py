@@ -94,6 +94,24 @@ def test_a_task_without_a_node_says_why(nodes, make_service, make_task):
     assert "shop.1 is pending: no suitable node (2 nodes not available)" in seen.sentence
 
 
+def test_a_slot_that_waits_for_its_restart_is_told(nodes, make_service, make_task):
+    service = make_service(replicas=1)
+    listed = [
+        make_task(
+            service, 1, state="rejected", desired="shutdown", error="no image", created_at="2026-01-01T00:00:01Z"
+        ),
+        make_task(service, 1, state="ready", desired="ready", created_at="2026-01-01T00:00:02Z"),
+    ]
+    assert [failure["error"] for failure in tasks.progress(service, listed, nodes).failures] == ["no image"]
+
+
+@pytest.mark.parametrize(("state", "desired"), [("failed", "remove"), ("shutdown", "shutdown")])
+def test_a_slot_that_was_scaled_away_or_drained_has_not_failed(state, desired, nodes, make_service, make_task):
+    service = make_service(replicas=1)
+    listed = [make_task(service, 1), make_task(service, 2, state=state, desired=desired, error="exit 1")]
+    assert tasks.progress(service, listed, nodes).failures == ()
+
+
 def test_failures_of_a_slot_that_runs_again_are_history(nodes, make_service, make_task):
     service = make_service(replicas=1)
     listed = [make_task(service, 1, state="failed", desired="shutdown", error="exit 1"), make_task(service, 1)]
