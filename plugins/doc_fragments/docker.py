@@ -62,3 +62,23 @@ requirements:
   - Docker SDK for Python 5.0.3 or newer (Debian and Ubuntu package C(python3-docker))
   - Docker API 1.41 or newer (Docker Engine 20.10)
 """
+
+    # For plugins, which take the environment variables by themselves; goes with the fragment above.
+    ENVIRONMENT = r"""
+options:
+  docker_host:
+    env:
+      - name: DOCKER_HOST
+  api_version:
+    env:
+      - name: DOCKER_API_VERSION
+  timeout:
+    env:
+      - name: DOCKER_TIMEOUT
+  tls:
+    env:
+      - name: DOCKER_TLS
+  validate_certs:
+    env:
+      - name: DOCKER_TLS_VERIFY
+"""

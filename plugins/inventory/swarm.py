@@ -8,14 +8,15 @@ short_description: The nodes of a Docker Swarm as hosts
 version_added: 0.1.0
 description:
   - Asks a manager of a Swarm for its nodes, and makes a host of each.
-  - Groups are V(managers) and V(workers), V(label_KEY_VALUE) for each label, V(availability_ACTIVE), V(availability_PAUSE)
-    and V(availability_DRAIN), and V(state_READY), V(state_DOWN) and so on.
+  - Groups are V(managers) and V(workers), V(label_KEY_VALUE) for each label, V(availability_ACTIVE),
+    V(availability_PAUSE) and V(availability_DRAIN), and V(state_READY), V(state_DOWN) and so on.
   - An entry that is down while another node of the same hostname is up is what a host left behind, and no host.
   - The file's name ends with C(swarm.yml) or C(swarm.yaml).
 author:
   - Swarmherd contributors (@swarmherd)
 extends_documentation_fragment:
   - swarmherd.cluster.docker
+  - swarmherd.cluster.docker.environment
   - ansible.builtin.constructed
 options:
   plugin:

@@ -65,7 +65,12 @@ def connect(params: Mapping[str, Any]) -> Swarm:
     url = params["docker_host"]
     try:
         api = docker.APIClient(
-            base_url=url, version=params["api_version"], timeout=params["timeout"], tls=_tls(params) or False
+            base_url=url,
+            version=params["api_version"],
+            timeout=params["timeout"],
+            tls=_tls(params) or False,
+            # The ssh command knows the user's keys and configuration, and spares everybody paramiko.
+            use_ssh_client=url.startswith("ssh://"),
         )
     except (docker.errors.DockerException, requests.exceptions.RequestException, ValueError) as error:
         raise SwarmError(f"the Docker engine at {url} does not answer: {error}") from error

@@ -88,7 +88,7 @@ def is_current(task: Document, service: Document) -> bool:
 
 
 def _meaning(part: Any) -> Any:
-    return stripped(part) if isinstance(part, dict) else part or None
+    return (stripped(part) if isinstance(part, dict) else part) or None
 
 
 def replicas(service: Document) -> int | None:
@@ -184,11 +184,19 @@ def _failures(
 ) -> tuple[dict[str, Any], ...]:
     """For each place that does not run, its newest task that says why. Old failures of places that run are history."""
     healthy = {_place(task) for task in running}
-    wanted = {_place(task) for task in tasks if task["DesiredState"] == "running"} - healthy
-    newest: dict[str, Document] = {}
-    for task in tasks:
-        place = _place(task)
-        if place in wanted and (task["Status"].get("Err") or task["Status"]["State"] in BROKEN):
-            newest[place] = task
-    told: list[dict[str, Any]] = [_told(task, service, names) for _place_, task in sorted(newest.items())]
-    return tuple(told)
+    newest = {_place(task): task for task in tasks}
+    reasons = {_place(task): task for task in tasks if task["Status"].get("Err") or task["Status"]["State"] in BROKEN}
+    return tuple(
+        _told(reasons[place], service, names)
+        for place in sorted(reasons)
+        if place not in healthy and _is_meant_to_run(newest[place])
+    )
+
+
+def _is_meant_to_run(task: Document) -> bool:
+    """False for the last task of a place that was given up on purpose: scaled away, or on a drained node.
+
+    A task that failed is shut down as well, and the next one may be waiting for the restart delay.
+    """
+    desired = task["DesiredState"]
+    return desired != "remove" and (desired != "shutdown" or task["Status"]["State"] in BROKEN)

@@ -10,9 +10,8 @@ version_added: 0.1.0
 description:
   - Run on a host, initialises a Swarm there, lets the host join one as worker or manager, or lets it leave.
   - Run on a manager with O(node), looks after another node, as only managers can. It waits until the node is ready,
-    promotes
-    or demotes it, and removes entries that its host left behind when it was a member before; or it removes the node
-    from the list.
+    promotes or demotes it, and removes entries that its host left behind when it was a member before; or it removes
+    the node from the list.
   - Addresses are tried before Docker relies on them.
   - A demotion, departure or removal after which less than a majority of the managers would be reachable is refused.
 author:
@@ -30,7 +29,8 @@ attributes:
 options:
   state:
     description:
-      - With V(present) the host is a member. It joins where O(remote_addrs) are given, else a new Swarm is initialised.
+      - With V(present) the host is a member. It joins where O(remote_addrs) are given, else a new Swarm is
+        initialised.
       - With V(absent) it leaves. A manager is demoted before it leaves.
       - With V(absent) and O(node) the node is removed from the list, once it is seen down.
     type: str
@@ -45,8 +45,7 @@ options:
     description:
       - The role that the node has.
       - If not given, the host that initialises a Swarm is a manager, one that joins has the role of its token, and a
-        member keeps
-        the role that it has.
+        member keeps the role that it has.
       - A worker cannot promote itself. For that run the module on a manager, with O(node).
     type: str
     choices: [manager, worker]
@@ -85,8 +84,7 @@ options:
   remove_ghosts:
     description:
       - Remove entries that are down, have the same hostname as the node, and are older than it. Where the host was
-        reinstalled
-        or left and joined again, these are its former self.
+        reinstalled or left and joined again, these are its former self.
       - Happens only on a manager. Switch it off where several hosts share a hostname.
     type: bool
     default: true
@@ -147,7 +145,7 @@ actions:
   sample: [join the Swarm of 10.0.0.11]
 node:
   description: The node as it was seen last. Without O(node), on a worker, only its id, role, state and address are
-  known.
+    known.
   returned: success
   type: dict
   sample: {address: 10.0.0.21, id: txza4smsu8j9co8c42rr4idog, role: worker, state: active}
@@ -195,6 +193,12 @@ def settle_here(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[st
         return told(found, steps, here(swarm), role_after=params["role"], held=held, wanted=wanted)
     perform(swarm, steps, params)
     ready = wait_until_member(swarm, params)
+    if params["role"] not in (None, ready.role):
+        raise SwarmError(
+            f"this host has joined as {ready.role} and not as {params['role']}: the join token is of that role",
+            changed=True,
+            actions=[step.sentence for step in steps],
+        )
     if found.outside and ready.manager and params["remove_ghosts"]:
         ghosts = _membership.ghost_steps(swarm.nodes(), _nodes.find(swarm.nodes(), ready.node_id))
         perform(swarm, ghosts, params)
@@ -220,10 +224,7 @@ def wait_until_member(swarm: Swarm, params: Mapping[str, Any]) -> Membership:
             return seen, "it is a manager, and the managers do not see it ready"
         return seen, ""
 
-    seen = wait_for("this host to be a member", look, lambda s: not s[1], params["wait_timeout"], lambda s: s[1])[0]
-    if params["role"] not in (None, seen.role):
-        raise SwarmError(f"this host is a {seen.role} and not a {params['role']}: the join token given is of that role")
-    return seen
+    return wait_for("this host to be a member", look, lambda s: not s[1], params["wait_timeout"], lambda s: s[1])[0]
 
 
 def leave_here(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:

@@ -10,8 +10,7 @@ version_added: 0.1.0
 description:
   - Sets labels of a node of the Swarm, which placement constraints of services can refer to as C(node.labels.KEY).
   - Runs on any manager. Every write carries the version that was read; when somebody else wrote the node in the
-    meantime, the
-    module reads and decides again.
+    meantime, the module reads and decides again.
   - Mind that services whose constraints no longer match after a label changed lose their tasks on that node.
 author:
   - Swarmherd contributors (@swarmherd)

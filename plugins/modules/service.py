@@ -10,9 +10,8 @@ version_added: 0.1.0
 description:
   - Creates a service, or changes of an existing one what the task names. What is not named stays as it is, whoever
     set it.
-  - Of an option that is a list the whole list is set. Of a dictionary the keys that are named are set, a key with
-    the value
-    V(null) is removed, and all other keys stay.
+  - Of an option that is a list the whole list is set. Of a dictionary the keys that are named are set, a key with the
+    value V(null) is removed, and all other keys stay.
   - Compares by meaning with what Docker holds, defaults included, so that nothing restarts without need.
   - Waits until the service has converged, and says which tasks fail and why when it does not.
 author:
@@ -55,9 +54,8 @@ options:
   env:
     description:
       - Environment variables.
-      - Their values are kept out of logs and results. Docker itself shows them to everybody who may read the
-        service, so
-        secrets belong into Docker's secrets.
+      - Their values are kept out of logs and results. Docker itself shows them to everybody who may read the service,
+        so secrets belong into Docker's secrets.
     type: dict
   labels:
     description: Labels of the service. Writing them restarts nothing.
@@ -83,8 +81,8 @@ options:
   replicas:
     description:
       - How many tasks of a replicated service run.
-      - If not given, an existing service keeps the number it has, so that a deployment does not undo a scaling. A
-        new one gets 1.
+      - If not given, an existing service keeps the number it has, so that a deployment does not undo a scaling. A new
+        one gets 1.
     type: int
   networks:
     description: The names of all networks that the service is attached to. They must exist.
@@ -224,7 +222,8 @@ options:
     type: dict
     suboptions:
       test:
-        description: The command, as a list of words or as text for a shell. V(NONE) switches the image's own check off.
+        description: The command, as a list of words or as text for a shell. V(NONE) switches the image's own check
+          off.
         type: raw
       interval:
         description: The time between two checks, as V(10s).
@@ -245,8 +244,8 @@ options:
   expected_version:
     description:
       - The version index of the service that the change was decided on.
-      - When the service has another version, nothing is changed and the module fails with RV(ignore:conflict=true) and
-        RV(ignore:found), a dictionary with the C(replicas) and C(version) that were found.
+      - When the service has another version, nothing is changed and the module fails with RV(ignore:conflict=true)
+        and RV(ignore:found), a dictionary with the C(replicas) and C(version) that were found.
     type: int
   wait:
     description: Wait until every wanted task runs and no update is under way, also when nothing changed.

@@ -10,8 +10,7 @@ version_added: 0.1.0
 description:
   - Sets the replicas of a service in replicated mode and leaves everything else of it as it is.
   - Every write carries the version that was read. When somebody else wrote the service in the meantime, the module
-    reads
-    again and applies its own change, or fails with a conflict where the task says what it expects to find.
+    reads again and applies its own change, or fails with a conflict where the task says what it expects to find.
   - Waits until the replicas run, and says which tasks fail and why when they do not.
 author:
   - Swarmherd contributors (@swarmherd)
@@ -57,8 +56,7 @@ options:
     default: 120
 notes:
   - A conflict fails with the keys RV(ignore:conflict=true) and RV(ignore:found), a dictionary with the C(replicas)
-    and the
-    C(version) that the service was found with.
+    and the C(version) that the service was found with.
 seealso:
   - module: swarmherd.cluster.service
 """

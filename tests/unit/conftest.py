@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine's API on loopback, with as much of a Swarm as the modules' adapter needs to be tried against."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+Document = dict[str, Any]
+
+
+class Engine:
+    """Holds documents and hands them out. `before_write` runs before a write is looked at: another writer's turn."""
+
+    def __init__(self) -> None:
+        self.services: list[Document] = []
+        self.nodes: list[Document] = []
+        self.tasks: list[Document] = []
+        self.networks: list[Document] = []
+        self.writes: list[Document] = []
+        self.before_write: Callable[[], None] = lambda: None
+        self.after_write: Callable[[], None] = lambda: None
+        self.failure: tuple[int, str] | None = None
+        self.url = ""
+
+    def get(self, path: str) -> tuple[int, Any]:
+        if self.failure:
+            return self.failure[0], {"message": self.failure[1]}
+        if path == "/version":
+            return 200, {"ApiVersion": "1.41"}
+        lists = {"/nodes": self.nodes, "/tasks": self.tasks, "/services": self.services, "/networks": self.networks}
+        if path in lists:
+            return 200, lists[path]
+        return self._one(path)
+
+    def _one(self, path: str) -> tuple[int, Any]:
+        kind, name = path.strip("/").split("/")[:2]
+        for found in {"services": self.services, "nodes": self.nodes}.get(kind, []):
+            if found["ID"].startswith(name) or found["Spec"].get("Name") == name:
+                return 200, found
+        return 404, {"message": f"{kind} {name} not found"}
+
+    def write(self, path: str, version: int, spec: Document) -> tuple[int, Any]:
+        self.before_write()
+        status, found = self._one(path)
+        if status == 200 and found["Version"]["Index"] != version:
+            return 500, {"message": "rpc error: code = Unknown desc = update out of sequence"}
+        if status == 200:
+            found["Spec"], found["Version"] = spec, {"Index": version + 1}
+            self.writes.append(spec)
+            self.after_write()
+            return 200, {"Warnings": None}
+        return status, found
+
+
+class _Handler(BaseHTTPRequestHandler):
+    engine: Engine
+
+    def do_GET(self) -> None:
+        self._answer(*self.engine.get(self._path()))
+
+    def do_POST(self) -> None:
+        spec = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        version = int(parse_qs(urlsplit(self.path).query)["version"][0])
+        self._answer(*self.engine.write(self._path(), version, spec))
+
+    def _path(self) -> str:
+        return re.sub(r"^/v[0-9.]+", "", urlsplit(self.path).path)
+
+    def _answer(self, status: int, document: Any) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
+        """Keep the tests' output clean."""
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    held = Engine()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"engine": held}))
+    held.url = f"tcp://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield held
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def run_module(engine: Engine, capsys: pytest.CaptureFixture[str]) -> Callable[..., Document]:
+    """Run a module's `main` against the engine and give its result, as Ansible would read it."""
+
+    def run(main: Callable[[], None], **args: Any) -> Document:
+        with patch_module_args({"docker_host": engine.url, **args}), pytest.raises(SystemExit):
+            main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def make_node() -> Callable[..., Document]:
+    def make(name: str, **changes: Any) -> Document:
+        role = changes.get("role", "worker")
+        node = {
+            "ID": changes.get("id", f"id-{name}"),
+            "CreatedAt": changes.get("created_at", "2026-01-01T00:00:00Z"),
+            "Version": {"Index": 7},
+            "Spec": {
+                "Role": role,
+                "Availability": changes.get("availability", "active"),
+                "Labels": changes.get("labels", {}),
+            },
+            "Description": {"Hostname": name, "Resources": {"NanoCPUs": 2_000_000_000, "MemoryBytes": 1024}},
+            "Status": {"State": changes.get("state", "ready"), "Addr": changes.get("address", "10.0.0.1")},
+        }
+        if role == "manager":
+            node["ManagerStatus"] = {"Reachability": changes.get("reachability", "reachable"), "Addr": "10.0.0.1:2377"}
+        return node
+
+    return make
+
+
+@pytest.fixture
+def make_service() -> Callable[..., Document]:
+    def make(name: str = "shop", replicas: int | None = 2, **template: Any) -> Document:
+        return {
+            "ID": f"id-{name}",
+            "Version": {"Index": 10},
+            "CreatedAt": "2026-01-01T00:00:00Z",
+            "UpdatedAt": "2026-01-01T00:00:00Z",
+            "Spec": {
+                "Name": name,
+                "Labels": {},
+                "Mode": {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}},
+                "TaskTemplate": {"ContainerSpec": {"Image": "shop:1"}, "ForceUpdate": 0, **template},
+            },
+        }
+
+    return make
+
+
+@pytest.fixture
+def make_task() -> Callable[..., Document]:
+    def make(service: Document, slot: int, node: str = "id-n1", state: str = "running", **changes: Any) -> Document:
+        return {
+            "ID": changes.get("id", f"task-{slot}-{state}"),
+            "ServiceID": service["ID"],
+            "Slot": slot,
+            "NodeID": node,
+            "CreatedAt": changes.get("created_at", "2026-01-01T00:00:00Z"),
+            "DesiredState": changes.get("desired", "running"),
+            "Spec": changes.get("spec", json.loads(json.dumps(service["Spec"]["TaskTemplate"]))),
+            "Status": {"State": state, "Timestamp": "2026-01-01T00:00:01Z", "Err": changes.get("error", "")},
+        }
+
+    return make

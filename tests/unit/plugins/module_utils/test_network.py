@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses, tried on loopback."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from ansible_collections.swarmherd.cluster.plugins.module_utils import _network
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
+
+
+@pytest.fixture
+def listening():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def refusing():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_one_manager_that_answers_is_enough(listening, refusing):
+    _network.require_reachable([refusing, listening])
+
+
+def test_managers_that_do_not_answer_are_told_one_by_one(refusing):
+    with pytest.raises(SwarmError, match=r"no manager can be reached: 127\.0\.0\.1 port \d+: .*refused"):
+        _network.require_reachable([refusing])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:2377", "lo"])
+def test_an_address_or_interface_of_this_host_can_be_advertised(address):
+    _network.require_own_address(address)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.77", "nosuchif0.invalid"])
+def test_an_address_of_another_host_cannot_be_advertised(address):
+    with pytest.raises(SwarmError, match=r"^advertise_addr: .*of this host"):
+        _network.require_own_address(address)
+
+
+def test_names_are_resolved_beside_themselves():
+    assert {"localhost", "127.0.0.1"} <= _network.resolved(["localhost:2377"])

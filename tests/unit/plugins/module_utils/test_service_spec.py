@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From parameters and what Docker holds to what is written."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible_collections.swarmherd.cluster.plugins.module_utils import _service_spec as service_spec
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
+
+SECOND = 10**9
+
+HELD = {
+    "Name": "shop",
+    "Labels": {"owner": "web", "swarmherd.scale.max": "9"},
+    "Mode": {"Replicated": {"Replicas": 4}},
+    "TaskTemplate": {
+        "ContainerSpec": {
+            "Image": "shop:1@sha256:abc",
+            "Args": ["serve"],
+            "Env": ["B=2", "A=1"],
+            "Secrets": [{"SecretName": "key"}],
+            "Mounts": [{"Type": "volume", "Source": "data", "Target": "/data", "VolumeOptions": {"NoCopy": True}}],
+            "DNSConfig": {},
+        },
+        "Resources": {"Limits": {"NanoCPUs": 5 * 10**8, "MemoryBytes": 64 << 20, "Pids": 50}, "Reservations": {}},
+        "Placement": {"Constraints": ["node.role==worker"], "Platforms": [{"OS": "linux"}], "MaxReplicas": 3},
+        "Networks": [{"Target": "n1", "Aliases": ["web"]}],
+        "RestartPolicy": {"Condition": "any", "Delay": 5 * SECOND, "MaxAttempts": 0},
+        "ForceUpdate": 2,
+        "Runtime": "container",
+    },
+    "UpdateConfig": {"Parallelism": 2, "Order": "start-first", "FailureAction": "pause", "MaxFailureRatio": 0},
+    "EndpointSpec": {"Mode": "vip", "Ports": [{"TargetPort": 80, "PublishedPort": 8080, "Protocol": "tcp"}]},
+}
+
+SAME = [
+    {"image": "shop:1"},
+    {"image": "shop:1@sha256:abc"},
+    {"args": ["serve"]},
+    {"env": {"A": 1, "B": "2"}},
+    {"env": {"GONE": None}},
+    {"labels": {"owner": "web"}},
+    {"labels": {"gone": None}},
+    {"container_labels": {}},
+    {"command": []},
+    {"user": ""},
+    {"hosts": {}},
+    {"replicas": 4},
+    {"mode": "replicated"},
+    {"limits": {"cpus": 0.5, "memory": "64M"}},
+    {"limits": {"cpus": 0.5, "memory": None}},
+    {"reservations": {"cpus": 0, "memory": "0"}},
+    {"constraints": ["node.role == worker"]},
+    {"networks": ["n1"]},
+    {"restart_policy": {"condition": "any", "delay": "5s", "window": "0"}},
+    {"update_config": {"parallelism": 2, "monitor": "5s", "order": "start-first"}},
+    {"rollback_config": {"parallelism": 1, "order": "stop-first", "failure_action": "pause"}},
+    {"endpoint_mode": "vip"},
+    {"publish": [{"target_port": 80, "published_port": 8080, "protocol": "tcp", "mode": "ingress"}]},
+    {"mounts": [{"type": "volume", "source": "data", "target": "/data", "readonly": False}]},
+    {"stop_grace_period": "10s"},
+    {"placement_preferences": []},
+    {"force_update": False},
+]
+
+
+@pytest.mark.parametrize("params", SAME, ids=lambda params: "-".join(params))
+def test_what_means_the_same_as_docker_holds_changes_nothing(params):
+    assert service_spec.desired_spec(HELD, {"name": "shop", **params}) == HELD
+
+
+DIFFERENT = [
+    ({"image": "shop:2"}, "Image", "shop:2"),
+    ({"image": "shop:1@sha256:def"}, "Image", "shop:1@sha256:def"),
+    ({"args": []}, "Args", None),
+    ({"env": {"A": 2, "B": None, "C": "x=y"}}, "Env", ["A=2", "C=x=y"]),
+    ({"user": "1000"}, "User", "1000"),
+    ({"hosts": {"db": "10.0.0.9"}}, "Hosts", ["10.0.0.9 db"]),
+    ({"stop_grace_period": "1m"}, "StopGracePeriod", 60 * SECOND),
+    ({"healthcheck": {"test": "true", "retries": 2}}, "Healthcheck", {"Test": ["CMD-SHELL", "true"], "Retries": 2}),
+    ({"healthcheck": {"test": ["curl", "-f"]}}, "Healthcheck", {"Test": ["CMD", "curl", "-f"]}),
+    ({"healthcheck": {"test": "none"}}, "Healthcheck", {"Test": ["NONE"]}),
+]
+
+
+@pytest.mark.parametrize(
+    ("params", "key", "value"), DIFFERENT, ids=[f"{i}-{case[1]}" for i, case in enumerate(DIFFERENT)]
+)
+def test_a_changed_option_changes_its_own_field_and_no_other(params, key, value):
+    expected = copy.deepcopy(HELD)
+    container = expected["TaskTemplate"]["ContainerSpec"]
+    container.pop(key, None)
+    if value is not None:
+        container[key] = value
+    assert service_spec.desired_spec(HELD, {"name": "shop", **params}) == expected
+
+
+def at(spec, *path):
+    return service_spec.value_at(spec, path)
+
+
+def changed(**params):
+    return service_spec.desired_spec(HELD, {"name": "shop", **params})
+
+
+def test_the_held_spec_itself_is_never_touched():
+    before = copy.deepcopy(HELD)
+    changed(image="shop:3", labels={"new": 1}, limits={"cpus": 2}, constraints=[], replicas=1, force_update=True)
+    assert before == HELD
+
+
+def test_a_limit_leaves_the_limits_that_the_task_does_not_name():
+    limits = at(changed(limits={"memory": "128M", "cpus": 0}), "TaskTemplate", "Resources", "Limits")
+    assert limits == {"MemoryBytes": 128 << 20, "Pids": 50}
+
+
+def test_constraints_are_set_as_a_whole_and_the_rest_of_the_placement_stays():
+    placement = at(changed(constraints=["node.labels.disk == ssd"]), "TaskTemplate", "Placement")
+    assert placement == {
+        "Constraints": ["node.labels.disk == ssd"],
+        "Platforms": [{"OS": "linux"}],
+        "MaxReplicas": 3,
+    }
+
+
+def test_no_constraints_at_all_takes_the_key_away():
+    assert "Constraints" not in at(changed(constraints=[]), "TaskTemplate", "Placement")
+
+
+def test_a_network_that_stays_keeps_its_aliases():
+    networks = at(changed(networks=["n1", "n2"]), "TaskTemplate", "Networks")
+    assert networks == [{"Target": "n1", "Aliases": ["web"]}, {"Target": "n2"}]
+
+
+def test_a_mount_that_stays_keeps_the_options_that_the_task_does_not_name():
+    mounts = at(
+        changed(mounts=[{"type": "volume", "source": "data", "target": "/data", "readonly": True}]),
+        *("TaskTemplate", "ContainerSpec", "Mounts"),
+    )
+    assert mounts == [
+        {"Type": "volume", "Source": "data", "Target": "/data", "VolumeOptions": {"NoCopy": True}, "ReadOnly": True}
+    ]
+
+
+def test_a_new_update_config_starts_from_dockers_defaults_and_not_from_zero():
+    rollback = changed(rollback_config={"order": "start-first"})["RollbackConfig"]
+    assert (rollback["Parallelism"], rollback["Order"], rollback["Monitor"]) == (1, "start-first", 5 * SECOND)
+
+
+def test_a_forced_update_counts_up():
+    assert at(changed(force_update=True), "TaskTemplate", "ForceUpdate") == 3
+
+
+def test_a_new_service_has_one_replica_and_what_is_named():
+    spec = service_spec.desired_spec(None, {"name": "shop", "image": "shop:1", "labels": {"a": 1}})
+    assert spec == {
+        "Name": "shop",
+        "Labels": {"a": "1"},
+        "Mode": {"Replicated": {"Replicas": 1}},
+        "TaskTemplate": {"ContainerSpec": {"Image": "shop:1"}},
+    }
+
+
+def test_a_new_global_service_has_no_count():
+    spec = service_spec.desired_spec(None, {"name": "agent", "image": "agent", "mode": "global"})
+    assert spec["Mode"] == {"Global": {}}
+
+
+@pytest.mark.parametrize(
+    ("held", "params", "message"),
+    [
+        (None, {}, "needs an image"),
+        (HELD, {"mode": "global"}, "cannot make it global"),
+        ({**HELD, "Mode": {"Global": {}}}, {"replicas": 2}, "it has no count of replicas"),
+        ({**HELD, "Mode": {"ReplicatedJob": {}}}, {"replicas": 2}, "replicated-job"),
+        (HELD, {"constraints": ["node.role"]}, "compares nothing"),
+        (HELD, {"endpoint_mode": "dnsrr"}, "mode host"),
+        (HELD, {"mounts": [{"type": "bind", "target": "/x"}]}, "needs a source"),
+        (HELD, {"limits": {"memory": "lots"}}, "limits.memory"),
+        (HELD, {"update_config": {"delay": "soon"}}, "update_config.delay"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(held, params, message):
+    with pytest.raises(SwarmError, match=message):
+        service_spec.desired_spec(held, {"name": "shop", **params})
+
+
+def test_changes_name_the_options_that_differ():
+    after = changed(image="shop:2", replicas=5, labels={"owner": None}, env={"A": 1})
+    assert service_spec.changes(HELD, after) == ["labels", "image", "replicas"]
+
+
+def test_the_diff_shows_only_what_changes_and_networks_by_name():
+    told = service_spec.diff(HELD, changed(networks=["n2"], replicas=5), {"n1": "front", "n2": "back"})
+    assert told == {
+        "before": {"networks": ["front"], "replicas": 4},
+        "after": {"networks": ["back"], "replicas": 5},
+    }
+
+
+def test_the_diff_never_shows_an_environment_variables_value():
+    told = service_spec.diff(HELD, changed(env={"A": "secret", "NEW": "secret2"}), {})
+    assert told == {
+        "before": {"env": {"B": "(hidden)", "A": "(hidden)"}},
+        "after": {"env": {"B": "(hidden)", "A": "(hidden, changed)", "NEW": "(hidden)"}},
+    }
+
+
+def test_nothing_changed_is_an_empty_diff():
+    assert service_spec.diff(HELD, changed(), {}) == {"before": {}, "after": {}}

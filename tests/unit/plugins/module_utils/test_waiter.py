@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting: its bound, what it says, and when it stops early."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.swarmherd.cluster.plugins.module_utils import _waiter as waiter
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
+
+
+class Hours:
+    """A clock that only moves when somebody sleeps."""
+
+    def __init__(self):
+        self.time = 0.0
+        self.clock = waiter.Clock(now=lambda: self.time, sleep=self.sleep)
+
+    def sleep(self, seconds):
+        assert seconds > 0
+        self.time += seconds
+
+
+def test_what_is_good_at_once_is_returned_without_sleeping():
+    hours = Hours()
+    assert waiter.wait_for("it", lambda: 5, lambda seen: seen == 5, 10, clock=hours.clock) == 5
+    assert hours.time == 0
+
+
+def test_it_looks_again_until_it_is_good():
+    hours, answers = Hours(), iter([1, 2, 3])
+    assert waiter.wait_for("it", lambda: next(answers), lambda seen: seen == 3, 10, clock=hours.clock) == 3
+    assert 0 < hours.time < 10
+
+
+def test_past_the_bound_it_says_what_it_waited_for_and_what_it_saw():
+    hours = Hours()
+    with pytest.raises(waiter.TimedOutError, match=r"^waited 10 s for the moon: it is cheese$") as caught:
+        waiter.wait_for("the moon", lambda: "cheese", lambda _: False, 10, lambda s: f"it is {s}", clock=hours.clock)
+    assert hours.time == 10
+    assert caught.value.last == "cheese"
+
+
+def test_with_a_bound_of_nothing_it_looks_once():
+    looks = []
+    with pytest.raises(waiter.TimedOutError):
+        waiter.wait_for("it", lambda: looks.append(1), lambda _: False, 0, clock=Hours().clock)
+    assert looks == [1]
+
+
+def test_several_good_looks_must_follow_each_other():
+    hours, answers = Hours(), iter([True, False, True, True, True, False])
+    looks = []
+
+    def look():
+        looks.append(next(answers))
+        return looks[-1]
+
+    waiter.wait_for("it", look, bool, 60, looks=3, clock=hours.clock)
+    assert looks == [True, False, True, True, True]
+
+
+class Watched:
+    """A Swarm of one service, whose documents are given."""
+
+    def __init__(self, service, tasks, nodes):
+        self._service, self._tasks, self._nodes = service, tasks, nodes
+
+    def service(self, _name):
+        return self._service
+
+    def tasks_of(self, _service):
+        return self._tasks
+
+    def nodes(self):
+        return self._nodes
+
+
+@pytest.fixture
+def watched(make_service, make_task, make_node):
+    service = make_service(replicas=1)
+    return Watched(service, [make_task(service, 1)], [make_node("n1")])
+
+
+def test_past_the_bound_the_failing_tasks_are_told(watched, make_task):
+    failing = make_task(watched.service(""), 1, state="rejected", error="No such image")
+    watched._tasks[:] = [failing]
+    with pytest.raises(
+        SwarmError, match=r"waited 0 s for shop to converge: 0 of 1 tasks run; shop.1 .*No such image"
+    ) as it:
+        waiter.wait_until_converged(watched, "shop", 0, wrote=True)
+    assert it.value.facts["running"] == 0
+    assert it.value.facts["failures"][0]["error"] == "No such image"
+    assert it.value.facts["version"] == 10
+
+
+def test_an_update_that_swarm_stopped_ends_the_wait_at_once(watched):
+    watched.service("")["UpdateStatus"] = {"State": "rollback_completed", "Message": "rolled back"}
+    with pytest.raises(SwarmError, match=r"Swarm stopped the update of shop: .*rolled back"):
+        waiter.wait_until_converged(watched, "shop", 60, wrote=True)
+
+
+def test_an_update_that_swarm_stopped_long_ago_is_history_while_all_runs(watched):
+    watched.service("")["UpdateStatus"] = {"State": "rollback_completed", "Message": "rolled back"}
+    _service, seen = waiter.wait_until_converged(watched, "shop", 60, wrote=False)
+    assert seen.converged
