@@ -6,6 +6,7 @@ Times are seconds since 1970 in samples and ISO 8601 in the controller's history
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from itertools import pairwise
 from typing import Any
 
 Record = Mapping[str, Any]
+PREAMBLE = re.compile(r"^scale \S+ from \d+ to \d+, because ")
+"""How a reason may begin with what the other columns say already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def scaling(entry: Record) -> Scaling:
         service=entry["service"],
         before=int(parameters["swarmherd_expected_replicas"]),
         after=int(parameters["swarmherd_replicas"]),
-        reason=entry["reason"],
+        reason=PREAMBLE.sub("", entry["reason"]),
         outcome=entry["outcome"],
         decided_at=instant(entry["decided_at"]) or 0.0,
         started_at=instant(entry.get("started_at")),

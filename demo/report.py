@@ -77,7 +77,7 @@ def tiles(recording: Recording) -> str:
 
 
 def seconds(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.1f} s"
+    return "not known" if value is None else f"{value:.1f}\u00a0s"
 
 
 # ---------------------------------------------------------------- the pictures

@@ -119,6 +119,11 @@ def test_the_history_is_read_oldest_first_and_other_kinds_are_passed_over() -> N
     assert scalings([entry(1, 1, 2, took=None)])[0].seconds is None
 
 
+def test_a_reason_does_not_say_again_what_the_counts_say() -> None:
+    told = scalings([entry(1, 1, 2, reason="scale shop_web from 1 to 2, because cpu 90 is over 70, because of load")])
+    assert told[0].reason == "cpu 90 is over 70, because of load"
+
+
 def test_times_with_z_and_with_an_offset_mean_the_same() -> None:
     times = {"decided_at": "2026-11-21T22:00:00Z", "running_at": "2026-11-21T23:00:02.5+01:00"}
     told = scalings([entry(0, 1, 2) | times])
