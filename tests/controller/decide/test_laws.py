@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from described import NOW, memory_of, view_of
+from tests.controller.described import NOW, memory_of, view_of
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.decide import decide, remember, remember_result

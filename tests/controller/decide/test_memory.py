@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from described import NOW, ago, memory_of, view_of
+from tests.controller.described import NOW, ago, memory_of, view_of
 from swarmherd.decide import decide, remember, remember_result
 from swarmherd.model import Action, Memory, Outcome, Recommendation, Result, ServiceMemory
 from swarmherd.policy import parse_policy

@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from described import NOW, view_of
+from tests.controller.described import NOW, view_of
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.decide import decide

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from described import view_of
+from tests.controller.described import view_of
 from swarmherd.model import ClusterView, Decision, Direction, Memory, Reading, ServiceMemory
 
 VIEW: ClusterView = view_of(

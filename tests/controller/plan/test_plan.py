@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from described import NOW, ago, memory_of, view_of
+from tests.controller.described import NOW, ago, memory_of, view_of
 from swarmherd.decide import decide
 from swarmherd.model import Decision, Evidence, Memory, Reading
 from swarmherd.plan import manual_scale, plan

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from described import ago
+from tests.controller.described import ago
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.model import Service

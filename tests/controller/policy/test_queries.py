@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from described import view_of
+from tests.controller.described import view_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from swarmherd.model import MetricQuery, MetricScope, Service
