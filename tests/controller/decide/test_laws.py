@@ -7,7 +7,6 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from tests.controller.described import NOW, memory_of, view_of
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.decide import decide, remember, remember_result
@@ -27,6 +26,8 @@ from swarmherd.model import (
 )
 from swarmherd.plan import plan
 from swarmherd.policy import Policy, parse_policy, queries, scale_policies
+
+from tests.controller.described import NOW, memory_of, view_of
 
 NAMES = ("shop_api", "shop_db", "shop_web")
 LOADS = st.sampled_from([None, 0.0, 0.1, 20.3, 29.9, 70.0, 76.1, 90.7, 300.0, 1e300, float("nan"), float("inf"), -1.0])

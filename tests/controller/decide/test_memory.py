@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.controller.described import NOW, ago, memory_of, view_of
 from swarmherd.decide import decide, remember, remember_result
 from swarmherd.model import Action, Memory, Outcome, Recommendation, Result, ServiceMemory
 from swarmherd.policy import parse_policy
+
+from tests.controller.described import NOW, ago, memory_of, view_of
 
 POLICY = parse_policy(
     {

@@ -6,13 +6,14 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from tests.controller.described import NOW, view_of
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.decide import decide
 from swarmherd.decide.words import LONGEST_MESSAGE, duration, number, one_line
 from swarmherd.model import Memory
 from swarmherd.policy import parse_policy
+
+from tests.controller.described import NOW, view_of
 
 
 @pytest.mark.parametrize(

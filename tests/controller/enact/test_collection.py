@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the controller were installed, and not run from a checkout."""
     monkeypatch.delenv("SWARMHERD_COLLECTION", raising=False)
     monkeypatch.setattr(room, "__file__", str(tmp_path / "site" / "swarmherd" / "enact" / "collection.py"))
+    # The tests of the plugins put this checkout on the path.
+    monkeypatch.setattr(sys, "path", [])
 
 
 def test_an_installed_collection_is_used_where_it_lies(elsewhere: None, tmp_path: Path) -> None:  # noqa: ARG001  (it sets the scene)

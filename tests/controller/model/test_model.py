@@ -6,8 +6,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from tests.controller.described import view_of
 from swarmherd.model import ClusterView, Decision, Direction, Memory, Reading, ServiceMemory
+
+from tests.controller.described import view_of
 
 VIEW: ClusterView = view_of(
     {

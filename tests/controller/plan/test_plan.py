@@ -10,11 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.controller.described import NOW, ago, memory_of, view_of
 from swarmherd.decide import decide
 from swarmherd.model import Decision, Evidence, Memory, Reading
 from swarmherd.plan import manual_scale, plan
 from swarmherd.policy import Mode, parse_policy
+
+from tests.controller.described import NOW, ago, memory_of, view_of
 
 POLICY = parse_policy({}, "f.yml")
 VIEW = view_of({"services": {name: {"replicas": 3, "version": 7} for name in "abcd"}})

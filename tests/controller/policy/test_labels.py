@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.controller.described import ago
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.model import Service
 from swarmherd.policy import ScalePolicy, parse_policy, scale_policies
 from swarmherd.policy.metrics import CpuMetric, MemoryMetric, PercentRule, QueryMetric, RequestsMetric, RequestsRule
+
+from tests.controller.described import ago
 
 CPU_70 = CpuMetric(cpu=PercentRule(target=70))
 

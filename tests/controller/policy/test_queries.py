@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.controller.described import view_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from swarmherd.model import MetricQuery, MetricScope, Service
 from swarmherd.policy import parse_policy, queries
 from swarmherd.policy.queries import escaped, fill, promql_duration
+
+from tests.controller.described import view_of
 
 TASK = "container_label_com_docker_swarm_task_id"
 
