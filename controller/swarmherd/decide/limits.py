@@ -79,10 +79,12 @@ def bounds(s: Situation, then: int) -> tuple[int, str]:
 
 
 VETOES: tuple[Limit, ...] = (paused_direction, crash_loops)
-LIMITS: tuple[Limit, ...] = (stabilization, *VETOES, cooldown, step, bounds)
+UNWISHED: tuple[Limit, ...] = (*VETOES, cooldown, step, bounds)
+"""For a count that no metric wished, as a fallback's: earlier wishes do not stand against it."""
+WISHED: tuple[Limit, ...] = (stabilization, *UNWISHED)
 
 
-def limited(s: Situation, then: int, limits: tuple[Limit, ...] = LIMITS) -> tuple[int, tuple[str, ...]]:
+def limited(s: Situation, then: int, limits: tuple[Limit, ...]) -> tuple[int, tuple[str, ...]]:
     """`then` after each of `limits` in order, with the sentences of those that bit."""
     said: list[str] = []
     for limit in limits:
