@@ -67,8 +67,10 @@ def _refusal(service: Service, policy: Policy, memory: Memory, now: datetime, ac
 def _backing_off(service: Service, policy: Policy, memory: Memory, now: datetime) -> str | None:
     """S13: wait twice as long after each failure in a row, and give up after so many, until the service is changed."""
     past = memory.of(service.name)
-    if past.last_failure_at is None or past.failures == 0 or service.updated_at > past.last_failure_at:
+    if past.last_failure_at is None or past.failures == 0:
         return None
+    if service.version != past.last_version and service.updated_at > past.last_failure_at:
+        return None  # changed since, and not by us: that may have been the cure
     if past.failures >= policy.give_up_after:
         return f"{past.failures} actions failed in a row: given up until the service is changed"
     wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0 ** (past.failures - 1))

@@ -8,7 +8,7 @@ ever moves a count further than it was, nor to the other side of what there is n
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from swarmherd.decide.objections import crash_loop
 from swarmherd.decide.situation import Situation
@@ -39,9 +39,8 @@ def cooldown(s: Situation, then: int) -> tuple[int, str]:
     """S5: up waits after an up; down waits after either."""
     up = then > s.replicas
     period = s.scale.cooldown.up if up else s.scale.cooldown.down
-    moves: list[tuple[str, datetime | None]] = [("up", s.memory.last_up_at)]
-    moves += [] if up else [("down", s.memory.last_down_at)]
-    recent = min((s.ago(at), word) for word, at in moves if at is not None) if any(at for _, at in moves) else None
+    moves = (("up", s.memory.last_up_at), ("down", None if up else s.memory.last_down_at))
+    recent = min(((s.ago(at), word) for word, at in moves if at is not None), default=None)
     if recent is None or recent[0] >= period:
         return then, ""
     return s.replicas, f"it was scaled {recent[1]} {duration(recent[0])} ago (cooldown {duration(period)})"
@@ -79,10 +78,12 @@ def bounds(s: Situation, then: int) -> tuple[int, str]:
 
 
 VETOES: tuple[Limit, ...] = (paused_direction, crash_loops)
-LIMITS: tuple[Limit, ...] = (stabilization, *VETOES, cooldown, step, bounds)
+UNWISHED: tuple[Limit, ...] = (*VETOES, cooldown, step, bounds)
+"""For a count that no metric wished, as a fallback's: earlier wishes do not stand against it."""
+WISHED: tuple[Limit, ...] = (stabilization, *UNWISHED)
 
 
-def limited(s: Situation, then: int, limits: tuple[Limit, ...] = LIMITS) -> tuple[int, tuple[str, ...]]:
+def limited(s: Situation, then: int, limits: tuple[Limit, ...]) -> tuple[int, tuple[str, ...]]:
     """`then` after each of `limits` in order, with the sentences of those that bit."""
     said: list[str] = []
     for limit in limits:

@@ -8,9 +8,7 @@ could serve, so the way down needs a stated capacity: `needed = ceil(requests / 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from swarmherd.decide.judge import Wish, needed, unknown
+from swarmherd.decide.judge import Wish, needed
 from swarmherd.decide.measure import whole
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.words import count, number
@@ -25,29 +23,30 @@ _AIM = "requests answered"
 def wish_of_rates(s: Situation, rates: Rates) -> Wish:
     """What request and response rates ask for; unknown unless both are known, and something runs or may be woken."""
     requests, responses = whole(s, REQUESTS), whole(s, RESPONSES)
+    found = _judged(s, rates, requests, responses)
+    replicas, why = found if isinstance(found, tuple) else (None, found)
+    evidence = (Evidence(REQUESTS, requests, _AIM, replicas), Evidence(RESPONSES, responses, _AIM, replicas))
+    return Wish(replicas, why, evidence, unknown=replicas is None)
+
+
+def _judged(s: Situation, rates: Rates, requests: Reading, responses: Reading) -> tuple[int, str] | str:
+    """Replicas and why; or, in words alone, why that is unknown."""
     if requests.value is None:
-        return unknown(REQUESTS, _AIM, requests)
+        return f"{REQUESTS} is unknown: {requests.problem}"
     coming = max(0.0, requests.value)
     if s.replicas == 0:  # nothing runs, so nothing answers: the responses need not be known
-        return _said(_from_zero(coming, rates), requests, responses)
+        return _from_zero(coming, rates)
     if responses.value is None:
-        return unknown(RESPONSES, _AIM, responses)
+        return f"{RESPONSES} is unknown: {responses.problem}"
     if not s.running:
-        return unknown(REQUESTS, _AIM, Reading(None, s.now, "", "no replica runs on a node that is up"))
+        return "rates are unknown: no replica runs on a node that is up"
     served = max(0.0, responses.value)
     if coming <= served * (1 + s.scale.tolerance) + _IDLE:
-        return _said(_keeping_up(s, coming, rates), requests, responses)
+        return _keeping_up(s, coming, rates)
     each = _served_by_each(served / len(s.running), rates)
     if each is None:
-        problem = "nothing is answered, so what a replica serves is unknown"
-        return unknown(RESPONSES, _AIM, replace(responses, value=None, problem=problem))
-    return _said(_outpaced(s, coming, served, each), requests, responses)
-
-
-def _said(found: tuple[int, str], requests: Reading, responses: Reading) -> Wish:
-    replicas, why = found
-    evidence = (Evidence(REQUESTS, requests, _AIM, replicas), Evidence(RESPONSES, responses, _AIM, replicas))
-    return Wish(replicas, why, evidence)
+        return "rates are unknown: nothing is answered, so what a replica serves is unknown"
+    return _outpaced(s, coming, served, each)
 
 
 def _from_zero(coming: float, rates: Rates) -> tuple[int, str]:

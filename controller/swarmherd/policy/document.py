@@ -101,7 +101,10 @@ class Step(Part):
         if isinstance(data, Mapping | cls):
             return data
         parts = data if isinstance(data, list) else [data]
-        return {"percent" if is_percentage(part) else "count": _bare(part) for part in parts}
+        keys = {"percent" if is_percentage(part) else "count": _bare(part) for part in parts}
+        if len(keys) < len(parts):
+            raise wrong("the same kind of step stands twice", "write one count and one percentage: [4, 100%]")
+        return keys
 
     @model_validator(mode="after")
     def _says_something(self) -> Step:

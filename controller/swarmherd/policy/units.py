@@ -164,8 +164,12 @@ _ABOVE_ZERO = {"type": "number", "exclusiveMinimum": 0}
 _SHORT_OF_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 
 
+_TEMPLATE_TEXT = {"type": "string", "pattern": r"\{\{.*\}\}"}
+"""What Ansible fills in before we read it; an editor cannot know with what."""
+
+
 def _schema(*shapes: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": list(shapes)})
+    return WithJsonSchema({"anyOf": [*shapes, _TEMPLATE_TEXT]})
 
 
 def _integer(least: int) -> dict[str, Any]:

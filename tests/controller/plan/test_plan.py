@@ -127,6 +127,12 @@ def test_a_change_of_the_service_ends_the_waiting() -> None:
     assert len(plan([decision("a", 4)], changed, POLICY, memory, NOW, counter()).actions) == 1
 
 
+def test_our_own_write_is_no_such_change_even_by_a_clock_ahead_of_ours() -> None:
+    memory = memory_of({"a": {"failures": 1, "last_failure": 5, "version": 7}})
+    written = replace(VIEW, services=tuple(replace(s, updated_at=ago(2)) for s in VIEW.services))
+    assert plan([decision("a", 4)], written, POLICY, memory, NOW, counter()).actions == ()
+
+
 def test_the_mode_makes_no_difference_to_a_plan() -> None:
     def of(mode: Mode) -> Any:
         document = {"mode": mode.value, "services": {"a": {"scale": {"min": 5, "max": 9}}}}
