@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from swarmherd.model import ClusterView, NodeState, Pause, Sample, Service, ServiceMemory, Task, TaskState
-from swarmherd.policy import Policy, ScalePolicy
+from swarmherd.model import ClusterView, Memory, NodeState, Pause, Sample, Service, ServiceMemory, Task, TaskState
+from swarmherd.policy import Policy, ScalePolicies, ScalePolicy
 
 FAILED = frozenset({TaskState.FAILED, TaskState.REJECTED})
 
@@ -70,8 +70,33 @@ class Index:
         wanted = self.wanted.get(service, ())
         return tuple(t for t in wanted if t.state is TaskState.RUNNING and t.node_id in self.nodes_up)
 
-    def failed_since(self, service: str, since: datetime) -> tuple[Task, ...]:
-        return tuple(task for task in self.failed.get(service, ()) if task.state_at > since)
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Everything that one call of `decide` decides by."""
+
+    view: ClusterView
+    policy: Policy
+    memory: Memory
+    now: datetime
+    policies: ScalePolicies
+    index: Index
+
+    def situation(self, service: Service, replicas: int, scale: ScalePolicy) -> Situation:
+        name, since = service.name, self.now - timedelta(seconds=self.policy.crash_loop.within)
+        return Situation(
+            service=service,
+            replicas=replicas,
+            scale=scale,
+            policy=self.policy,
+            memory=self.memory.of(name),
+            pauses=tuple(pause for pause in self.memory.pauses if pause.service in ("", name)),
+            tasks=self.index.wanted.get(name, ()),
+            running=self.index.running(name),
+            failures=tuple(task for task in self.index.failed.get(name, ()) if task.state_at > since),
+            samples=self.view.samples,
+            now=self.now,
+        )
 
 
 def _by_service(tasks: Iterable[Task]) -> Mapping[str, tuple[Task, ...]]:

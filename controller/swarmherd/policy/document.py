@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, ValidationInfo, model_validator
@@ -26,6 +27,16 @@ class Part(BaseModel):
         if isinstance(data, Mapping) and info.context is not None:
             info.context[id(data)] = cls
         return data
+
+
+@dataclass(frozen=True)
+class AlsoShort:
+    """The schema of a short form, beside the schema of what it stands at."""
+
+    shape: dict[str, Any]
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(core), self.shape]}
 
 
 def _both(data: Any) -> Any:
@@ -71,14 +82,18 @@ class Steps(BothWays):
     """Replicas that crossing a threshold adds or takes."""
 
     up: PositiveCount = 1
+    """Replicas added above the upper threshold."""
     down: PositiveCount = 1
+    """Replicas taken below the lower threshold."""
 
 
 class Step(Part):
     """The most that one action may change: a count, a percentage of the replicas, or the larger of both."""
 
     count: Count | None = None
+    """So many replicas."""
     percent: Number | None = None
+    """So many percent of the replicas there are, rounded up."""
 
     @model_validator(mode="before")
     @classmethod
@@ -120,7 +135,9 @@ class StepLimits(BothWays):
     """The most that one action may change, per direction; the cooldown is the period."""
 
     up: Step = Step(count=4, percent=100.0)
+    """By default the larger of 4 and as many again."""
     down: Step = Step(percent=100.0)
+    """By default as many as there are."""
 
 
 def _fallback(data: Any) -> Any:

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Discriminator, GetJsonSchemaHandler, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, GetJsonSchemaHandler, Tag, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from swarmherd.policy.document import Part, Steps
-from swarmherd.policy.units import Number, Percent, Positive, resembling, shown, wrong
+from swarmherd.policy.document import AlsoShort, Part, Steps
+from swarmherd.policy.units import Number, Percent, Positive, PositivePercent, resembling, shown, wrong
 
 LONGEST_QUERY = 4000
 
@@ -82,23 +82,20 @@ class _Short(Rule):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         long = handler(core)
-        target = handler.resolve_ref_schema(long)["properties"]["target"]["anyOf"][0]
-        return {"anyOf": [target, long]}
+        target_or_nothing = handler.resolve_ref_schema(long)["properties"]["target"]["anyOf"]
+        return {"anyOf": [*target_or_nothing, long]}
 
 
 class PercentRule(_Short):
     """In percent: of the limit, else of the reservation, else (CPU alone) of one core."""
 
-    target: Percent | None = None
-    up: Percent | None = None
+    target: PositivePercent | None = None
+    """Aim at this percentage, on average over the replicas."""
+    up: PositivePercent | None = None
+    """Above this percentage, a step up."""
     down: Percent | None = None
+    """Below this percentage, a step down."""
     default: ClassVar[Mapping[str, float] | None] = {"up": 80, "down": 30}
-
-    @model_validator(mode="after")
-    def _above_zero(self) -> PercentRule:
-        if self.target == 0 or self.up == 0:
-            raise wrong("0 cannot be aimed at", "write a percentage above 0")
-        return self
 
 
 class RequestsRule(_Short):
@@ -117,13 +114,18 @@ def _promql(value: object) -> str:
     return value.strip()
 
 
-PromQL = Annotated[str, BeforeValidator(_promql)]
+PromQL = Annotated[
+    str,
+    BeforeValidator(_promql),
+    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": LONGEST_QUERY}),
+]
 
 
 class CpuMetric(Part):
     """CPU use, one sample per task."""
 
     cpu: PercentRule
+    """Percent of the limit, else of the reservation, else of one core. `{up: 80, down: 30}` if left empty."""
 
     @property
     def rule(self) -> Rule:
@@ -134,6 +136,7 @@ class MemoryMetric(Part):
     """Memory in use (the working set), one sample per task."""
 
     memory: PercentRule
+    """Percent of the limit, else of the reservation; unknown without either. `{up: 80, down: 30}` if left empty."""
 
     @property
     def rule(self) -> Rule:
@@ -144,6 +147,7 @@ class RequestsMetric(Part):
     """Requests per second that reach the service, shared by its running replicas."""
 
     requests_per_replica: RequestsRule
+    """Requests per second and replica. `{up: 3, down: 1}` if left empty."""
 
     @property
     def rule(self) -> Rule:
@@ -178,11 +182,16 @@ class Rates(Part):
     def _short(cls, data: Any) -> Any:
         return {} if data is None else data
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(core), {"type": "null"}]}
+
 
 class RatesMetric(Part):
     """Scaling on request and response rates."""
 
     rates: Rates
+    """The rates, and what a replica serves; all have defaults."""
 
 
 KINDS: Mapping[str, type[Part]] = {
@@ -228,6 +237,7 @@ AnyMetric = Annotated[
     | Annotated[RatesMetric, Tag("<rates>")],
     Discriminator(_kind),
     BeforeValidator(_one_form),
+    AlsoShort({"enum": ["cpu", "memory", "requests_per_replica", "rates"]}),
 ]
 
 

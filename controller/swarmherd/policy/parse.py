@@ -53,8 +53,13 @@ def path(key: str, steps: tuple[str | int, ...]) -> str:
         if isinstance(step, int):
             key += f"[{step}]"
         elif not step.startswith("<"):  # the tag of a metric's form, not a key
-            key += f".{step}"
+            key += f".{_printable(step)}"
     return key
+
+
+def _printable(step: str) -> str:
+    """A key as it may stand in a one-line error, whatever it is made of."""
+    return step if step.isprintable() and len(step) <= 80 else repr(step[:80])
 
 
 def _plain(value: object, file: str, key: str, depth: int) -> Any:
@@ -62,7 +67,10 @@ def _plain(value: object, file: str, key: str, depth: int) -> Any:
     if depth == 0:
         raise PolicyError([Problem(file, key, "it is nested too deep", "see docs/policy.md for what stands here")])
     if isinstance(value, Mapping):
-        return {_key(name, file, key): _plain(v, file, f"{key}.{name}", depth - 1) for name, v in value.items()}
+        return {
+            _key(name, file, key): _plain(v, file, f"{key}.{_printable(str(name))}", depth - 1)
+            for name, v in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_plain(item, file, f"{key}[{index}]", depth - 1) for index, item in enumerate(value)]
     if isinstance(value, str):

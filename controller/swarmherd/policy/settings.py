@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, model_validator
 
 from swarmherd.policy.document import Part
-from swarmherd.policy.units import PositiveSeconds, shown, wrong
+from swarmherd.policy.units import PositiveSeconds, shown, text_like, wrong
 
 STALE_SCRAPES = 3
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
@@ -38,7 +38,9 @@ def _database(value: object) -> str:
     return value
 
 
-Name = Annotated[str, BeforeValidator(_name)]
+Name = Annotated[str, BeforeValidator(_name), text_like(_NAME)]
+Url = Annotated[str, BeforeValidator(_url), text_like(_URL)]
+Database = Annotated[str, BeforeValidator(_database), text_like(_DATABASE)]
 
 
 class ClusterSettings(Part):
@@ -48,7 +50,7 @@ class ClusterSettings(Part):
     """The cluster's name, in every decision and log line."""
     region: str = ""
     """Where it stands, for people."""
-    prometheus_url: Annotated[str, BeforeValidator(_url)] | None = None
+    prometheus_url: Url | None = None
     """Prometheus's address; without one every metric is unknown."""
     prometheus_timeout_seconds: PositiveSeconds = 3.0
     """For one query; shorter than the interval."""
@@ -60,9 +62,9 @@ class ClusterSettings(Part):
     """Deadline of one playbook; past it its process group is ended."""
     interval_seconds: PositiveSeconds = 15.0
     """From the start of one cycle to the start of the next."""
-    balancer_url: Annotated[str, BeforeValidator(_url)] | None = None
+    balancer_url: Url | None = None
     """Where the load balancer's own metrics or page answer; `swarmherd doctor` looks there."""
-    state_url: Annotated[str, BeforeValidator(_database)] | None = None
+    state_url: Database | None = None
     """Where the controller keeps its state, as SQLAlchemy writes it; by default a SQLite file of its own."""
 
     @property

@@ -37,6 +37,8 @@ def shown(value: object) -> str:
         return "a list"
     if value is None:
         return "nothing"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "this number"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
@@ -85,6 +87,13 @@ def is_percentage(value: object) -> TypeGuard[str]:
 
 def _percent(value: object) -> float:
     return _number(value.strip()[:-1] if is_percentage(value) else value)
+
+
+def _positive_percent(value: object) -> float:
+    percent = _percent(value)
+    if percent == 0:
+        raise wrong("0 cannot be aimed at", "write a percentage above 0")
+    return percent
 
 
 def _ratio(value: object) -> float:
@@ -148,27 +157,33 @@ def _switch(value: object) -> bool:
 
 _NUMERIC_TEXT = {"type": "string", "pattern": r"^\d+(\.\d+)?$"}
 _PERCENT_TEXT = {"type": "string", "pattern": r"^\d+(\.\d+)?%?$"}
-_DURATION_TEXT = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d)?)+$"}
+_RATIO_TEXT = {"type": "string", "pattern": r"^(0(\.\d+)?|\d{1,2}(\.\d+)?%)$"}
+_DURATION_TEXT = {"type": "string", "pattern": r"^(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d))+)$"}
+_FROM_ZERO = {"type": "number", "minimum": 0}
+_ABOVE_ZERO = {"type": "number", "exclusiveMinimum": 0}
+_SHORT_OF_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 
 
 def _schema(*shapes: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": list(shapes)})
 
 
-Number = Annotated[float, BeforeValidator(_number), _schema({"type": "number", "minimum": 0}, _NUMERIC_TEXT)]
-Positive = Annotated[
-    float, BeforeValidator(_positive), _schema({"type": "number", "exclusiveMinimum": 0}, _NUMERIC_TEXT)
-]
-Percent = Annotated[float, BeforeValidator(_percent), _schema({"type": "number", "minimum": 0}, _PERCENT_TEXT)]
-Ratio = Annotated[
-    float, BeforeValidator(_ratio), _schema({"type": "number", "minimum": 0, "exclusiveMaximum": 1}, _PERCENT_TEXT)
-]
-Count = Annotated[int, BeforeValidator(_count), _schema({"type": "integer", "minimum": 0}, _NUMERIC_TEXT)]
-PositiveCount = Annotated[
-    int, BeforeValidator(_positive_count), _schema({"type": "integer", "minimum": 1}, _NUMERIC_TEXT)
-]
-Seconds = Annotated[float, BeforeValidator(_seconds), _schema({"type": "number", "minimum": 0}, _DURATION_TEXT)]
-PositiveSeconds = Annotated[
-    float, BeforeValidator(_positive_seconds), _schema({"type": "number", "exclusiveMinimum": 0}, _DURATION_TEXT)
-]
+def _integer(least: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": LARGEST_COUNT}
+
+
+def text_like(pattern: re.Pattern[str]) -> WithJsonSchema:
+    """The schema of text that `pattern` matches as a whole."""
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern.pattern})$"})
+
+
+Number = Annotated[float, BeforeValidator(_number), _schema(_FROM_ZERO, _NUMERIC_TEXT)]
+Positive = Annotated[float, BeforeValidator(_positive), _schema(_ABOVE_ZERO, _NUMERIC_TEXT)]
+Percent = Annotated[float, BeforeValidator(_percent), _schema(_FROM_ZERO, _PERCENT_TEXT)]
+PositivePercent = Annotated[float, BeforeValidator(_positive_percent), _schema(_ABOVE_ZERO, _PERCENT_TEXT)]
+Ratio = Annotated[float, BeforeValidator(_ratio), _schema(_SHORT_OF_ONE, _RATIO_TEXT)]
+Count = Annotated[int, BeforeValidator(_count), _schema(_integer(0), _NUMERIC_TEXT)]
+PositiveCount = Annotated[int, BeforeValidator(_positive_count), _schema(_integer(1), _NUMERIC_TEXT)]
+Seconds = Annotated[float, BeforeValidator(_seconds), _schema(_FROM_ZERO, _DURATION_TEXT)]
+PositiveSeconds = Annotated[float, BeforeValidator(_positive_seconds), _schema(_ABOVE_ZERO, _DURATION_TEXT)]
 Switch = Annotated[bool, BeforeValidator(_switch), _schema({"type": "boolean"}, {"enum": sorted(_SWITCH)})]

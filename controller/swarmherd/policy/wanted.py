@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
 from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
@@ -37,6 +39,15 @@ def _as_list(data: Any) -> Any:
     return [data] if isinstance(data, Mapping | str) else data
 
 
+class _OneOrMore:
+    """The schema of a list that may be written as its single item."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        several = handler(core)
+        return {"anyOf": [{**several, "minItems": 1}, several["items"]]}
+
+
+Metrics = Annotated[tuple[AnyMetric, ...], AfterValidator(_each_once), BeforeValidator(_as_list), _OneOrMore()]
 _THRESHOLDS = PercentRule(up=80.0, down=30.0)
 DEFAULT_METRICS: tuple[Metric, ...] = (CpuMetric(cpu=_THRESHOLDS), MemoryMetric(memory=_THRESHOLDS))
 
@@ -50,7 +61,7 @@ class ScaleKeys(Part):
     """The fewest replicas."""
     max: PositiveCount | None = None
     """The most replicas. It must stand somewhere: here, in the defaults, or in a label."""
-    metrics: Annotated[tuple[AnyMetric, ...], AfterValidator(_each_once), BeforeValidator(_as_list)] = DEFAULT_METRICS
+    metrics: Metrics = DEFAULT_METRICS
     """What it is scaled on; the largest wish wins."""
     tolerance: Ratio = 0.1
     """How far a value may be off its target without anything being done, as a part of the target."""
@@ -117,7 +128,7 @@ class Policy(Part):
     """`observe` decides and tells; `enforce` acts."""
     enabled: Switch = True
     """False leaves everything alone."""
-    services: dict[Name, ServicePolicy] = Field(default_factory=dict)
+    services: dict[Name, ServicePolicy] = Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
     """By service name."""
     defaults: ServicePolicy = ServicePolicy()
     """What holds for every service that does not say otherwise."""

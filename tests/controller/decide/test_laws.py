@@ -72,7 +72,9 @@ def services(draw: st.DrawFn) -> dict[str, Any]:
     tasks |= {} if calm else {"running@n2": draw(st.integers(0, 2)), "pending": draw(st.integers(0, 1))}
     found = {"replicas": sum(tasks.values()), "tasks": tasks, **(CALM if calm else draw(TROUBLED))}
     for metric in ("cpu", "memory"):
-        found[metric] = draw(st.one_of(LOADS.filter(lambda load: load is not None), st.lists(LOADS, min_size=3, max_size=8)))
+        found[metric] = draw(
+            st.one_of(LOADS.filter(lambda load: load is not None), st.lists(LOADS, min_size=3, max_size=8))
+        )
     for metric in ("requests_per_replica", "query:0", "rates:requests", "rates:responses"):
         load = draw(LOADS)
         found[metric] = {"unknown": "no series"} if load is None else load

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is kept for later cycles, and what is not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from described import NOW, ago, memory_of, view_of
+from swarmherd.decide import decide, remember, remember_result
+from swarmherd.model import Action, Memory, Outcome, Recommendation, Result, ServiceMemory
+from swarmherd.policy import parse_policy
+
+POLICY = parse_policy(
+    {
+        "services": {
+            "shop_api": {
+                "scale": {
+                    "max": 9,
+                    "metrics": [{"cpu": 70}, {"requests_per_replica": 50}],
+                    "stabilization": {"down": 300},
+                    "fallback": {"after": 3, "until": 2},
+                }
+            }
+        }
+    },
+    "f.yml",
+)
+SOUND = {"cpu": 70, "requests_per_replica": 150}
+PARTLY = {"cpu": 70}
+BLIND: dict[str, Any] = {}
+
+
+def after(memory: dict[str, Any], readings: dict[str, Any], **service: Any) -> ServiceMemory:
+    view = view_of({"services": {"shop_api": {"replicas": 3, **readings, **service}}})
+    before = memory_of({"shop_api": memory})
+    return remember(before, decide(view, POLICY, before, NOW), POLICY, NOW).of("shop_api")
+
+
+def test_the_first_wish_is_kept_beside_the_count_that_was_found() -> None:
+    found = after({}, {"cpu": 20, "requests_per_replica": 20})
+    assert found.recommendations == (Recommendation(NOW, 3), Recommendation(NOW, 1))
+
+
+def test_wishes_older_than_the_window_are_forgotten() -> None:
+    found = after({"wishes": {300: 9, 299: 8, -5: 7}}, SOUND)
+    assert found.recommendations == (Recommendation(ago(299), 8), Recommendation(NOW, 3))
+
+
+def test_a_blind_cycle_keeps_the_count_as_its_wish() -> None:
+    found = after({"wishes": {100: 1}}, BLIND)
+    assert found.recommendations == (Recommendation(ago(100), 1), Recommendation(NOW, 3))
+
+
+@pytest.mark.parametrize(
+    ("before", "readings", "blind_and_good"),
+    [
+        ((0, 0), BLIND, (1, 0)),
+        ((2, 0), BLIND, (3, 0)),
+        ((7, 1), BLIND, (8, 0)),
+        ((2, 0), PARTLY, (0, 0)),
+        ((3, 1), PARTLY, (3, 0)),
+        ((2, 0), SOUND, (0, 1)),
+        ((3, 0), SOUND, (3, 1)),
+        ((3, 1), SOUND, (0, 2)),
+        ((0, 2), SOUND, (0, 2)),
+    ],
+)
+def test_blind_and_good_cycles_are_counted(
+    before: tuple[int, int], readings: dict[str, Any], blind_and_good: tuple[int, int]
+) -> None:
+    found = after({"blind_cycles": before[0], "good_cycles": before[1]}, readings)
+    assert (found.blind_cycles, found.good_cycles) == blind_and_good
+
+
+@pytest.mark.parametrize("service", [{"update_state": "updating"}, {"replicas": 12}, {"replicas": None}])
+def test_nothing_is_learned_where_the_metrics_were_not_asked(service: dict[str, Any]) -> None:
+    memory = {"last_up": 5, "blind_cycles": 2, "wishes": {9000: 4}}
+    assert after(memory, BLIND, **service) == memory_of({"shop_api": memory}).of("shop_api")
+
+
+def test_what_is_no_longer_decided_about_is_forgotten_and_pauses_are_kept() -> None:
+    before = memory_of({"gone": {"last_up": 5}}, [{"who": "ada", "why": "rest"}])
+    found = remember(before, (), POLICY, NOW)
+    assert found.services == {}
+    assert found.pauses == before.pauses
+
+
+def test_windows_may_stand_in_the_defaults() -> None:
+    policy = parse_policy({"defaults": {"scale": {"stabilization": 10}}}, "f.yml")
+    labels = {"swarmherd.scale.max": 9, "swarmherd.scale.cpu": 70}
+    view = view_of({"services": {"a": {"replicas": 3, "cpu": 70, "labels": labels}}})
+    before = memory_of({"a": {"wishes": {9: 1, 11: 2}}})
+    found = remember(before, decide(view, policy, before, NOW), policy, NOW)
+    assert [r.replicas for r in found.of("a").recommendations] == [1, 3]
+
+
+def test_two_cycles_of_low_readings_scale_down_after_the_window() -> None:
+    """Memory and decisions together, cycle by cycle: nothing before 300 s have passed, then at once."""
+    memory, changed = Memory(), None
+    for cycle in range(30):
+        now = NOW + timedelta(seconds=15 * cycle)
+        view = view_of({"services": {"shop_api": {"replicas": 3, "cpu": 20, "requests_per_replica": 20}}})
+        [decision] = decide(view, POLICY, memory, now)
+        memory = remember(memory, (decision,), POLICY, now)
+        if decision.then != 3:
+            changed = 15 * cycle
+            break
+    assert changed == 300
+
+
+def action(then: int, before: int = 3) -> Action:
+    parameters = {"swarmherd_replicas": then, "swarmherd_expected_replicas": before}
+    return Action("id", "scale", "shop", "a", parameters, {}, "")
+
+
+def result(outcome: Outcome, version: int | None = 8) -> Result:
+    return Result("id", outcome, "", ago(9), ago(2), None, version)
+
+
+BEFORE = {"a": {"version": 7, "failures": 2, "last_failure": 500}, "b": {"version": 1}}
+
+
+def learned(then: int, outcome: Outcome, version: int | None = 8) -> ServiceMemory:
+    found = remember_result(memory_of(BEFORE), action(then), result(outcome, version))
+    assert found.of("b") == memory_of(BEFORE).of("b")
+    return found.of("a")
+
+
+def test_a_cooldown_begins_when_the_action_ended() -> None:
+    assert learned(5, Outcome.DONE) == ServiceMemory(last_up_at=ago(2), last_version=8)
+    assert learned(1, Outcome.DONE) == ServiceMemory(last_down_at=ago(2), last_version=8)
+    assert learned(3, Outcome.DONE) == ServiceMemory(last_version=8)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.GIVEN_UP, Outcome.UNDONE])
+def test_failures_are_counted_and_a_write_is_a_write_all_the_same(outcome: Outcome) -> None:
+    assert learned(5, outcome) == ServiceMemory(last_up_at=ago(2), last_version=8, failures=3, last_failure_at=ago(2))
+    assert learned(5, outcome, version=None) == ServiceMemory(last_version=7, failures=3, last_failure_at=ago(2))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CONFLICT, Outcome.STARTED])
+def test_a_conflict_teaches_nothing(outcome: Outcome) -> None:
+    assert learned(5, outcome) == memory_of(BEFORE).of("a")
