@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # The same cases in every run: a failure that comes and goes teaches nothing.
@@ -214,6 +215,13 @@ def private_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     state = tmp_path / "state"
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
     return state
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """What a command line sets up for its logs, on a standard error that goes with its test, goes with it too."""
+    yield
+    structlog.reset_defaults()
 
 
 SCALE = """

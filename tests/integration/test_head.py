@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller on a real Swarm, with a real Prometheus: what it decides is what its playbook does and Docker shows."""
+"""The controller on a real Swarm with a real Prometheus: what it decides, its playbook does and Docker shows."""
 
 from __future__ import annotations
 
@@ -161,7 +161,8 @@ def test_a_controller_killed_in_mid_action_closes_its_entry_when_it_starts_again
     assert {entry["outcome"] for entry in history(cluster)} <= {"done", "given_up", "undone", "conflict"}
 
 
-def test_sigterm_ends_a_controller_within_15_seconds_with_status_0(service: str, inventory: Inventory) -> None:
+@pytest.mark.usefixtures("service")
+def test_sigterm_ends_a_controller_within_15_seconds_with_status_0(inventory: Inventory) -> None:
     command = [SWARMHERD, "-i", str(inventory(wants(20))), "run", "--interval", "4"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as controller:
         assert controller.stdout is not None
@@ -187,6 +188,7 @@ def test_an_action_decided_on_an_older_version_is_refused_as_a_conflict(service:
     assert on.inspect(service)["Spec"]["Mode"]["Replicated"]["Replicas"] == 2
 
 
-def test_doctor_finds_the_lab_in_order(service: str, inventory: Inventory) -> None:
+@pytest.mark.usefixtures("service")
+def test_doctor_finds_the_lab_in_order(inventory: Inventory) -> None:
     checks = json.loads(swarmherd(inventory(wants(20)), "doctor", "--json").stdout)
     assert "fail" not in json.dumps(checks)

@@ -10,22 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from swarmherd.decide.memory import watched
 from swarmherd.decide.objections import crash_loop
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.words import duration, one_line
-from swarmherd.model import Direction, Recommendation
+from swarmherd.model import Direction
 
 Limit = Callable[[Situation, int], tuple[int, str]]
 """(situation, count so far) -> (count let through, why it is another one; empty where it is the same)."""
 
 
 def stabilization(s: Situation, then: int) -> tuple[int, str]:
-    """S5: down no further than the highest wish of the window, up no further than the lowest.
-
-    At the first sight of a service its present count stands for the wishes that were not seen.
-    """
-    window = s.scale.stabilization.up if then > s.replicas else s.scale.stabilization.down
-    earlier = s.memory.recommendations or (Recommendation(s.now, s.replicas),)
+    """S5: down no further than the highest wish of the window, up no further than the lowest."""
+    windows = s.scale.stabilization
+    window = windows.up if then > s.replicas else windows.down
+    earlier = watched(s.memory.recommendations, s.replicas, s.now, max(windows.up, windows.down))
     since = s.now - timedelta(seconds=window)
     seen = [r.replicas for r in earlier if since < r.at <= s.now]
     if then > s.replicas:

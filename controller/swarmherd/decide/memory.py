@@ -11,6 +11,22 @@ from swarmherd.policy import Policy, ScaleKeys
 from swarmherd.policy.merge import merged
 
 
+UNWATCHED_SECONDS = 60.0
+"""Longer than the pause between two cycles; a longer one is an absence."""
+
+
+def watched(
+    earlier: tuple[Recommendation, ...], replicas: int, now: datetime, window_seconds: float
+) -> tuple[Recommendation, ...]:
+    """The wishes to judge by. At the first sight of a service, and after an absence that outlasted the window, its
+    present count stands for the wishes that were not seen: a controller that comes back does not shrink at once (S5).
+    """
+    absence = timedelta(seconds=max(window_seconds, UNWATCHED_SECONDS))
+    if any(now - absence < wish.at <= now for wish in earlier):
+        return earlier
+    return (Recommendation(now, replicas),)
+
+
 def remember(memory: Memory, decisions: tuple[Decision, ...], policy: Policy, now: datetime) -> Memory:
     """The memory after a cycle's decisions. Of services that are no longer decided about nothing is kept."""
     services = {d.service: _after(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
@@ -34,9 +50,9 @@ def _recommended(
 ) -> ServiceMemory:
     """The wish is kept; when blind, the count as it was, since nobody knows that less would do."""
     wish = replicas if decision.wish is None else decision.wish
-    window = timedelta(seconds=max(keys.stabilization.up, keys.stabilization.down))
-    earlier = memory.recommendations or (Recommendation(now, replicas),)
-    kept = tuple(r for r in earlier if now - window < r.at <= now)
+    window = max(keys.stabilization.up, keys.stabilization.down)
+    earlier = watched(memory.recommendations, replicas, now, window)
+    kept = tuple(r for r in earlier if now - timedelta(seconds=window) < r.at <= now)
     return replace(memory, recommendations=(*kept, Recommendation(now, wish)))
 
 
