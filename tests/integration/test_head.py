@@ -84,7 +84,7 @@ def test_a_demand_of_38_becomes_four_replicas_by_the_playbook_and_the_journal_sa
     assert on.running(service) == 4
     (entry,) = history(cluster)
     assert (entry["kind"], entry["outcome"], entry["parameters"]["swarmherd_replicas"]) == ("scale", "done", 4)
-    assert "38" in entry["evidence"][0]["reading"]["source"]
+    assert entry["evidence"][0]["source"] == "vector(38)"
 
 
 def test_a_cycle_after_the_action_does_nothing_more(service: str, inventory: Inventory) -> None:
