@@ -20,9 +20,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _AGGREGATIONS = frozenset(
-    ("sum", "min", "max", "avg", "group", "stddev", "stdvar", "count", "count_values")
-    + ("bottomk", "topk", "quantile", "limitk", "limit_ratio")
-)
+    ["sum", "min", "max", "avg", "group", "stddev", "stdvar", "count", "count_values"]
+) | frozenset(["bottomk", "topk", "quantile", "limitk", "limit_ratio"])
 _LABELS_FOLLOW = frozenset(["by", "without", "on", "ignoring", "group_left", "group_right"])
 _WORDS = frozenset(["and", "or", "unless", "bool", "offset", "inf", "nan", "atan2"])
 _ON_PURPOSE = ("[", "@", "offset")
