@@ -28,7 +28,7 @@ from swarmherd.loop import Steps, run_cycle
 from swarmherd.model import ClusterView
 from swarmherd.observe import Observer
 from swarmherd.observe.docker import Docker
-from swarmherd.observe.errors import ObserveError
+from swarmherd.observe.errors import InventoryError, ObserveError
 from swarmherd.observe.inventory import Inventory, fingerprint, read_inventory
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.policy import ClusterSettings, Mode, Policy, parse_cluster, parse_policy
@@ -103,7 +103,7 @@ class Cluster:
         return None
 
     def recover(self) -> None:
-        """Brings to an end what an earlier controller left in mid-action (S15)."""
+        """Brings to an end what an earlier controller, or a cycle that broke off, left in mid-action (S15)."""
         for action, result in recover(self.store.unfinished(), self.look, self.store.end, clock):
             before = self.store.memory()
             self.store.remember(before, remember_result(before, action, result))
@@ -158,13 +158,12 @@ class Runner:
         self._interval = interval_seconds
         self._stopping = stopping
         self._fingerprint = fingerprint(path)
-        self._cluster: Cluster | None = open_cluster(path, mode)
-        self._enactor = self._cluster.enactor()
-        self._recovered = False
+        self.cluster: Cluster | None = open_cluster(path, mode)
+        self._enactor = self.cluster.enactor()
 
     @property
     def name(self) -> str:
-        return self._cluster.settings.name if self._cluster else str(self._path)
+        return self.cluster.settings.name if self.cluster else str(self._path)
 
     def run(self) -> bool:
         """Cycles at fixed times from the first, until stopping; a cycle that takes longer skips its successors.
@@ -174,7 +173,7 @@ class Runner:
         started, good = monotonic(), True
         while not self._stopping.is_set():
             good = self.once()
-            interval = self._interval or (self._cluster.settings.interval_seconds if self._cluster else 15.0)
+            interval = self._interval or (self.cluster.settings.interval_seconds if self.cluster else 15.0)
             late = (monotonic() - started) % interval
             self._stopping.wait(interval - late)
         return good
@@ -185,21 +184,20 @@ class Runner:
         return done is not None and not done.failed
 
     def close(self) -> None:
-        if self._cluster is not None:
-            self._cluster.close()
+        if self.cluster is not None:
+            self.cluster.close()
 
     def _steps(self) -> Steps:
-        if (now := fingerprint(self._path)) != self._fingerprint or self._cluster is None:
+        if (now := fingerprint(self._path)) != self._fingerprint or self.cluster is None:
             self.close()
-            self._cluster = None
-            self._cluster = open_cluster(self._path, self._mode)
-            self._enactor = self._cluster.enactor()
+            self.cluster = None
+            self.cluster = open_cluster(self._path, self._mode)
+            self._enactor = self.cluster.enactor()
             self._fingerprint = now
             log.info("the inventory changed and was read again", cluster=self.name)
-        if not self._recovered and self._cluster.policy.mode is Mode.ENFORCE:
-            self._cluster.recover()
-            self._recovered = True
-        return self._cluster.steps(self._enactor, self._stopping.is_set)
+        if self.cluster.policy.mode is Mode.ENFORCE:
+            self.cluster.recover()
+        return self.cluster.steps(self._enactor, self._stopping.is_set)
 
 
 def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | None, once: bool) -> bool:
@@ -250,6 +248,8 @@ def opened(
     try:
         for path in paths:
             runners += [Runner(path, mode, interval_seconds, stopping)]
+            if len({runner.name for runner in runners}) < len(runners):
+                raise InventoryError(f"{path}: the cluster {runners[-1].name} is given twice; one controller is enough")
         yield runners
     finally:
         for runner in runners:

@@ -169,6 +169,7 @@ class Metrics:
     def __init__(self) -> None:
         self.value = "50"
         self.up_age_seconds = 1.0
+        self.version = ""
         self.answer: Callable[[dict[str, str]], Answer] = self.series
         self.asked: list[dict[str, str]] = []
         self._loopback = Loopback(self._answer)
@@ -183,6 +184,9 @@ class Metrics:
     def _answer(self, path: str, parameters: dict[str, str]) -> Answer:
         self.asked.append(parameters)
         at = float(parameters.get("time", time.time()))
+        if path == "/api/v1/status/buildinfo":
+            known = as_json({"status": "success", "data": {"version": self.version}})
+            return known if self.version else as_json({}, 404)
         if path == "/api/v1/query" and parameters.get("query") == "max(timestamp(up))":
             return vector([({}, str(at - self.up_age_seconds))], at)
         if parameters.get("query") == "time()":

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -206,7 +207,7 @@ def _prometheus(cluster: Cluster) -> Iterator[Check]:
         remedy = "set swarmherd_cluster.prometheus_url; without it every metric is unknown"
         yield Check("prometheus", State.WARN, "no address is set", remedy)
         return
-    url = str(cluster.settings.prometheus_url)
+    url = _without_password(str(cluster.settings.prometheus_url))
     fresh = prometheus.fresh(clock())
     if fresh.value is None:
         yield Check("prometheus", State.FAIL, f"{url}: {fresh.problem}", "start it, let it scrape, check the address")
@@ -226,11 +227,17 @@ def _prometheus(cluster: Cluster) -> Iterator[Check]:
 def _balancer(url: str | None, seconds: float) -> Check:
     if not url:
         return Check("balancer", State.OK, "none is given (swarmherd_cluster.balancer_url)")
-    ask: Callable[..., requests.Response] = requests.get
+    shown = _without_password(url)
     try:
-        answer = ask(url, timeout=seconds, stream=True)
+        answer = requests.get(url, timeout=seconds, stream=True)
         answer.close()
     except requests.RequestException as error:
-        return Check("balancer", State.FAIL, f"{url}: {type(error).__name__}", "start it; playbooks/provision.yml does")
+        remedy = "start it; playbooks/provision.yml does"
+        return Check("balancer", State.FAIL, f"{shown}: {type(error).__name__}", remedy)
     state = State.FAIL if answer.status_code >= requests.codes.internal_server_error else State.OK
-    return Check("balancer", state, f"{url}: HTTP {answer.status_code}", "" if state is State.OK else "see its log")
+    return Check("balancer", state, f"{shown}: HTTP {answer.status_code}", "" if state is State.OK else "see its log")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

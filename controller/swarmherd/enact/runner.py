@@ -87,7 +87,8 @@ def run_playbook(
             rotate_artifacts=KEEP_RUNS,
             timeout=int(deadline_seconds) + RUNNER_GRACE_SECONDS,
             event_handler=watch,
-            cancel_callback=lambda: False,  # without one the runner takes over our signals
+            # Without one the runner takes over our signals. It also ends what began only at the deadline itself.
+            cancel_callback=lambda: late.is_set() and end_marked(action_id),
         )
     except Exception as error:  # noqa: BLE001  (the runner raises pexpect's, OS's and its own; each is a failed run)
         return Run(Ending.DEADLINE if late.is_set() else Ending.FAILED, watch.hosts, f"ansible-runner: {error}")

@@ -4,9 +4,9 @@
 How staleness is seen. The answer of an instant query carries the time of its evaluation, not of its samples, so:
 
 - Each query is evaluated at a time that we give, with `lookback_delta` of three scrape intervals: Prometheus 2.43 and
-  later then ignore older samples. Older servers ignore the parameter and look back five minutes. There a target that
-  is gone still ends its series at once (Prometheus writes a staleness marker); only exporters that set their own
-  timestamps slip through, and a query over a window (`rate(x[1m])`, `last_over_time(x[45s])`) closes that gap.
+  later then ignore older samples. Older servers ignore the parameter and look back five minutes; for them the query
+  itself is limited (`promql.only_fresh`), since a target that sets its own timestamps, as cAdvisor does, leaves
+  series behind without the staleness marker that Prometheus writes for others.
 - A Prometheus that scrapes nothing any more (restarted, out of disk, its clock off) is found by the age of the newest
   `up`, asked once per cycle. Without a fresh `up` nothing that it says is believed.
 - An answer that carries another time than the one asked for, as a cache in between may give it, is stale too.
@@ -29,8 +29,11 @@ from urllib3.util.retry import Retry
 
 from swarmherd.model import MetricQuery, MetricScope, Reading, Sample
 from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers
+from swarmherd.observe.promql import only_fresh
 
 STALE_INTERVALS = 3
+LOOKBACK_VERSION = (2, 43)
+"""The first that takes `lookback_delta` with a query."""
 MAX_BYTES = 4 * 1024 * 1024
 FRESHNESS = "max(timestamp(up))"
 NO_ANSWER = (ValueError, KeyError, TypeError, IndexError)
@@ -71,6 +74,7 @@ class Prometheus:
         session.max_seconds = timeout_seconds
         # No retries: the next cycle is the retry. `read=False` lets a timeout be told from a refusal.
         retry = Retry(0, read=False)
+        self._session, self._url, self._version = session, url.rstrip("/"), (0, 0)
         self._client = PrometheusConnect(url.rstrip("/"), session=session, retry=retry, timeout=timeout_seconds)
 
     def close(self) -> None:
@@ -94,6 +98,17 @@ class Prometheus:
             return Reading(None, now, FRESHNESS, f"stale: Prometheus' newest scrape is {age:.0f} s old")
         return Reading(age, now, FRESHNESS)
 
+    def version(self) -> tuple[int, int]:
+        """The server's version, asked once; (0, 0) while it does not say."""
+        if self._version == (0, 0):
+            try:
+                answer = self._session.get(f"{self._url}/api/v1/status/buildinfo", timeout=self._timeout)
+                parts = str(answer.json()["data"]["version"]).split(".")
+                self._version = (int(parts[0]), int(parts[1]))
+            except (UnusableAnswer, requests.RequestException, *NO_ANSWER):
+                return (0, 0)
+        return self._version
+
     def server_time(self) -> datetime | None:
         """The server's own clock, or None when it does not say."""
         try:
@@ -107,6 +122,8 @@ class Prometheus:
         deadline = time.monotonic() + 3 * self._timeout
         asked = tuple(queries)
         problem = self.fresh(now).problem if asked else ""
+        if asked and not problem:
+            self.version()
         samples = {}
         for query in asked:
             if not problem and time.monotonic() > deadline:
@@ -129,10 +146,16 @@ class Prometheus:
             "lookback_delta": f"{math.ceil(self._stale_seconds)}s",
         }
         try:
-            answer = self._client.custom_query(promql, params=parameters)
+            answer = self._client.custom_query(self._limited(promql, now), params=parameters)
         except (requests.RequestException, PrometheusApiClientException, *NO_ANSWER) as error:
             raise UnusableAnswer(self._explained(error)) from error
         return _series(answer, now.timestamp(), self._stale_seconds)
+
+    def _limited(self, promql: str, now: datetime) -> str:
+        """A server that does not say its version is taken to be a newer one."""
+        if (0, 0) < self._version < LOOKBACK_VERSION:
+            return only_fresh(promql, now.timestamp() - self._stale_seconds)
+        return promql
 
     def _explained(self, error: Exception) -> str:
         if isinstance(error, AnswerTooLarge):

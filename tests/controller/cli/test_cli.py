@@ -234,6 +234,12 @@ def test_the_doctor_finds_what_is_wrong(inventory: Path, engine: Engine, metrics
     assert all(c["remedy"] for c in call_json("-i", inventory, "doctor", code=1) if c["state"] == "fail")
 
 
+def test_the_doctor_shows_no_password(inventory: Path, metrics: Metrics, collection: Path) -> None:  # noqa: ARG001  (the playbook must be there)
+    edit(inventory, metrics.url, metrics.url.replace("http://", "http://me:hunter2@"))
+    assert metrics.url in states(inventory, 0)["prometheus"][1]
+    assert "hunter2" not in call("-i", inventory, "doctor").output
+
+
 def test_the_doctor_says_that_an_engine_is_away(inventory: Path, engine: Engine) -> None:
     engine.close()
     found = states(inventory, 1)

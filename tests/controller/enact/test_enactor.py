@@ -167,6 +167,18 @@ def test_an_action_cut_short_is_closed_by_what_docker_shows(
     assert cluster.store.unfinished() == ()
 
 
+def test_a_playbook_that_outlived_its_controller_is_ended_before_anything_is_decided(cluster: Cluster) -> None:
+    import os
+    import subprocess
+
+    begin_elsewhere(cluster, 4)
+    environment = {**os.environ, "SWARMHERD_ACTION": "to-4"}
+    with subprocess.Popen(["sleep", "300"], env=environment, start_new_session=True) as orphan:
+        cluster.recover()
+        assert orphan.wait(5) == -9
+    assert cluster.store.unfinished() == ()
+
+
 def test_an_action_that_another_process_is_at_is_left_to_it(cluster: Cluster) -> None:
     import os
     import socket

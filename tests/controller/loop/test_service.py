@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from swarmherd.model import Outcome
 from swarmherd.service import Runner
+from swarmherd.store import StoreError
 
 from tests.controller.conftest import Engine, Metrics
 
@@ -106,6 +108,13 @@ def test_once_is_one_cycle_and_says_by_its_exit_code_whether_it_was_abandoned(
     assert len(sentences(tmp_path / "log")) == len(sentences(tmp_path / "log2")) == 1
 
 
+def test_the_same_cluster_twice_is_refused(inventory: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with program("-i", str(inventory), "-i", str(inventory), "run", "--once", "--mode", "observe", log=log) as child:
+        assert child.wait(30) == 2
+    assert f"{inventory}: the cluster loop is given twice" in log.read_text()
+
+
 class _Never:
     """An event that is never set, for a runner in the test's own thread."""
 
@@ -118,6 +127,22 @@ def runner(inventory: Path, collection: Path) -> Iterator[Runner]:  # noqa: ARG0
     one = Runner(inventory, None, None, _Never())  # type: ignore[arg-type]  # only is_set is asked here
     yield one
     one.close()
+
+
+def test_an_entry_left_open_by_a_cycle_that_broke_off_is_closed_in_the_next(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("state: database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("swarmherd.store.Store.end", full)
+        assert not runner.once()
+    assert engine.replicas["web"] == 5
+    store = runner.cluster.store
+    assert [entry.outcome for entry in store.history(9)] == [Outcome.STARTED]
+    assert runner.once()
+    assert [entry.outcome for entry in store.history(9)] == [Outcome.DONE]
 
 
 def test_a_kill_switch_in_the_inventory_holds_in_the_next_cycle(

@@ -143,6 +143,25 @@ def test_a_query_per_task_without_its_label_is_unknown_as_a_whole(prometheus: Pr
     assert sample.whole.problem == "a series carries no label task"
 
 
+@pytest.mark.parametrize(
+    ("version", "asked"),
+    [
+        ("2.42.0+ds", f"(load and timestamp(load) >= {AT - 45:.3f})"),
+        ("2.43.0", "load"),
+        ("3.1.0-rc.1", "load"),
+        ("", "load"),
+    ],
+)
+def test_an_old_server_is_asked_for_fresh_samples_in_the_query_itself(
+    prometheus: Prometheus, metrics: Metrics, version: str, asked: str
+) -> None:
+    metrics.version = version
+    sample = prometheus.sample([MetricQuery("web", "q", "load", MetricScope.SERVICE)], NOW)["web", "q"]
+    assert metrics.asked[-1]["query"] == asked
+    assert sample.whole is not None
+    assert (sample.whole.value, sample.whole.source) == (50, "load")
+
+
 def test_a_prometheus_that_hangs_costs_a_cycle_no_more_than_three_timeouts(
     prometheus: Prometheus, metrics: Metrics
 ) -> None:
