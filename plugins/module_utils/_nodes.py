@@ -38,18 +38,23 @@ def find(nodes: Sequence[Document], name: str) -> Document:
 
     Raises NotFoundError, or SwarmError where the name means several nodes.
     """
-    exact = [node for node in nodes if node["ID"] == name]
-    named = exact or [node for node in nodes if hostname(node) == name]
-    living = [node for node in named if not is_down(node)]
-    if len(named) > 1 and len(living) == 1:
-        named = living
-    if not named:
+    found = named(nodes, name)
+    living = [node for node in found if not is_down(node)]
+    if len(found) > 1 and len(living) == 1:
+        found = living
+    if not found:
         known = ", ".join(sorted({hostname(node) for node in nodes}))
         raise NotFoundError(f"the Swarm has no node {name}; it has {known}")
-    if len(named) > 1:
-        ids = ", ".join(sorted(node["ID"] for node in named))
+    if len(found) > 1:
+        ids = ", ".join(sorted(node["ID"] for node in found))
         raise SwarmError(f"several nodes are called {name}; give the id of one: {ids}")
-    return named[0]
+    return found[0]
+
+
+def named(nodes: Sequence[Document], name: str) -> list[Document]:
+    """The node with that id, or all of that hostname, the one that joined last at the end."""
+    exact = [node for node in nodes if node["ID"] == name]
+    return exact or sorted((node for node in nodes if hostname(node) == name), key=lambda node: node["CreatedAt"])
 
 
 def ghosts(nodes: Sequence[Document], node: Document) -> list[Document]:

@@ -157,7 +157,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.swarmherd.cluster.plugins.module_utils import _membership, _nodes
 from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
 from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import retried
-from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import NotFoundError, SwarmError
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
 from ansible_collections.swarmherd.cluster.plugins.module_utils._membership import Membership, Step
 from ansible_collections.swarmherd.cluster.plugins.module_utils._network import (
     require_own_address,
@@ -266,18 +266,18 @@ def here(swarm: Swarm) -> dict[str, Any]:
 
 def settle_other(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     name = params["node"]
-    if check:
-        try:
-            node = _nodes.find(swarm.nodes(), name)
-        except NotFoundError:
+    if not check:
+        node = wait_until_ready(swarm, name, params["wait_timeout"])
+    else:
+        found = _nodes.named(swarm.nodes(), name)
+        if not found:
             return {
                 "changed": True,
                 "actions": [f"wait for {name} to join"],
                 "node": {},
                 "diff": diff("none", "member"),
             }
-    else:
-        node = wait_until_ready(swarm, name, params["wait_timeout"])
+        node = found[-1]
     nodes = swarm.nodes()
     steps = _membership.role_steps(nodes, node, params["role"], params["force"])
     if params["remove_ghosts"]:
@@ -290,35 +290,46 @@ def settle_other(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[s
 
 
 def wait_until_ready(swarm: Swarm, name: str, timeout_seconds: float) -> Document:
-    def look() -> Document | None:
-        return next((n for n in swarm.nodes() if name in (n["ID"], _nodes.hostname(n)) and _nodes.is_up(n)), None)
+    """Wait until one node of that name is ready. What its host left behind may say the same for a while."""
 
-    wait_for(
-        f"{name} to be ready", look, bool, timeout_seconds, lambda _seen: "the managers list no such node as ready"
-    )
-    return _nodes.find(swarm.nodes(), name)
+    def look() -> list[Document]:
+        return [node for node in _nodes.named(swarm.nodes(), name) if not _nodes.is_down(node)]
+
+    def tell(living: list[Document]) -> str:
+        listed = ", ".join(f"{node['ID']} is {node['Status']['State']}" for node in living)
+        return f"of the entries that are not down {listed}" if living else "the managers list no such node that is up"
+
+    def good(living: list[Document]) -> bool:
+        return len(living) == 1 and _nodes.is_up(living[0])
+
+    return wait_for(f"one node {name} to be ready", look, good, timeout_seconds, tell)[0]
 
 
 def remove_other(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
-    try:
-        node = _nodes.find(swarm.nodes(), params["node"])
-    except NotFoundError:
+    """Remove every entry of that name: a host that joined several times has several."""
+    found = _nodes.named(swarm.nodes(), params["node"])
+    if not found:
         return result([], {}, "none", "none")
     if not params["force"] and not check:
-        node = wait_until_down(swarm, node, params["wait_timeout"])
-    steps = _membership.removal_steps(swarm.nodes(), node, params["force"])
+        found = wait_until_down(swarm, params["node"], params["wait_timeout"])
+    nodes = swarm.nodes()
+    steps = [step for node in found for step in _membership.removal_steps(nodes, node, params["force"])]
     if not check:
         perform(swarm, steps, params)
-    return result(steps, _nodes.told(node), _nodes.role(node), "none")
+    return result(steps, _nodes.told(found[-1]), _nodes.role(found[-1]), "none")
 
 
-def wait_until_down(swarm: Swarm, node: Document, timeout_seconds: float) -> Document:
+def wait_until_down(swarm: Swarm, name: str, timeout_seconds: float) -> list[Document]:
+    def tell(found: list[Document]) -> str:
+        states = " and ".join(node["Status"]["State"] for node in found if not _nodes.is_down(node))
+        return f"it is {states}; let it leave first with state absent on it, or use force"
+
     return wait_for(
-        f"{_nodes.hostname(node)} to be seen down",
-        lambda: _nodes.find(swarm.nodes(), node["ID"]),
-        _nodes.is_down,
+        f"{name} to be seen down",
+        lambda: _nodes.named(swarm.nodes(), name),
+        lambda found: all(_nodes.is_down(node) for node in found),
         timeout_seconds,
-        lambda seen: f"it is {seen['Status']['State']}; let it leave first with state absent on it, or use force",
+        tell,
     )
 
 
