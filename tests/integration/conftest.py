@@ -6,45 +6,26 @@ LAB_KEEP=1 leaves it standing, and uses the one that stands, for work on a singl
 
 from __future__ import annotations
 
-import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from . import lab as lab_commands
 
-LAB_SIZE = {"NODES": "3", "MANAGERS": "1", "SPARES": "2"}
-
 
 @pytest.fixture(scope="package")
 def engine() -> Iterator[str]:
     """DOCKER_HOST of the outer engine."""
-    said = lab_commands.run("python", "molecule/engine.py", "up", timeout=600).stdout
-    try:
-        yield said.strip().split("=", 1)[1]
-    finally:
-        if not os.environ.get("LAB_KEEP"):
-            lab_commands.run("python", "molecule/engine.py", "down", timeout=120)
+    with lab_commands.engine() as host:
+        yield host
 
 
 @pytest.fixture(scope="package")
-def lab(engine: str) -> Iterator[str]:
-    """A provisioned lab of one manager, two workers and two spare hosts; the value says how provisioning went."""
-    settings = {**LAB_SIZE, "DOCKER_HOST": engine}
-    os.environ.update(settings)
-    try:
-        lab_commands.playbook("molecule/default/create.yml", timeout=600)
-        started = time.monotonic()
-        said = lab_commands.playbook("playbooks/provision.yml", timeout=300)
-        print(f"provisioned in {time.monotonic() - started:.0f} s")  # noqa: T201 shown with -s
-        yield said
-    finally:
-        if not os.environ.get("LAB_KEEP"):
-            lab_commands.playbook("molecule/default/destroy.yml", timeout=120)
-        for name in settings:
-            os.environ.pop(name, None)
+def lab(engine: str) -> Iterator[None]:
+    """A provisioned lab of one manager, two workers and two spare hosts outside the Swarm."""
+    with lab_commands.standing_lab(engine, NODES="3", MANAGERS="1", SPARES="2"):
+        yield
 
 
 @pytest.fixture(autouse=True)

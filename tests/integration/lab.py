@@ -9,7 +9,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,40 @@ def run(*command: str, timeout: float, check: bool = True, **environment: str) -
             f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-3000:]}"
         )
     return done
+
+
+@contextmanager
+def engine() -> Iterator[str]:
+    """DOCKER_HOST of the outer engine: the one that answers, else a private one that ends with this."""
+    said = run("python", "molecule/engine.py", "up", timeout=600).stdout
+    try:
+        yield said.strip().split("=", 1)[1]
+    finally:
+        if not os.environ.get("LAB_KEEP"):
+            run("python", "molecule/engine.py", "down", timeout=120)
+
+
+@contextmanager
+def standing_lab(docker_host: str | None = None, **size: str) -> Iterator[None]:
+    """A provisioned lab of that size, on the engine at `docker_host` or on one of its own.
+
+    LAB_KEEP=1 leaves it standing and uses the one that stands.
+    """
+    if docker_host is None:
+        with engine() as found, standing_lab(found, **size):
+            yield
+        return
+    before = dict(os.environ)
+    os.environ.update(size, DOCKER_HOST=docker_host)
+    try:
+        playbook("molecule/default/create.yml", timeout=600)
+        playbook("playbooks/provision.yml", timeout=300)
+        yield
+    finally:
+        if not os.environ.get("LAB_KEEP"):
+            playbook("molecule/default/destroy.yml", timeout=120)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def playbook(path: str, *arguments: str, timeout: float = 240, **environment: str) -> str:

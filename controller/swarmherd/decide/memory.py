@@ -10,7 +10,6 @@ from swarmherd.model import Action, Decision, Memory, Outcome, Recommendation, R
 from swarmherd.policy import Policy, ScaleKeys
 from swarmherd.policy.merge import merged
 
-
 UNWATCHED_SECONDS = 60.0
 """Longer than the pause between two cycles; a longer one is an absence."""
 
