@@ -18,6 +18,8 @@ from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
 from swarmherd.model import Action, ClusterView, Outcome, Result
 
 LOOK_SECONDS = 0.5
+WAIT_RATIO = 0.75
+"""Of the deadline: how long the playbook itself waits for the replicas, so that it can still say what is missing."""
 SETTLE_SECONDS = 10.0
 """After the playbook, which has waited itself, Docker is looked at for at least this long."""
 
@@ -80,8 +82,10 @@ class PlaybookEnactor:
 
     def _run(self, playbook: Path, variables: Mapping[str, Any], action_id: str, watch: Watch) -> Run:
         seconds = self._around.deadline_seconds
+        wait = max(1, int(seconds * WAIT_RATIO))
         with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
-            running = pool.submit(run_playbook, playbook, variables, action_id, seconds, self._around.setting)
+            told = {**variables, "swarmherd_wait_timeout": wait}
+            running = pool.submit(run_playbook, playbook, told, action_id, seconds, self._around.setting)
             return watch.beside(running)
 
     def _set_back(self, action: Action, judged: Result, playbook: Path, manager: str, short: Watch) -> Result:

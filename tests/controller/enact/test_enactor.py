@@ -131,6 +131,13 @@ def test_another_writer_is_a_conflict(cluster: Cluster, collection: Path) -> Non
     assert result.detail == "another writer was quicker: found 4 replicas at version 8"
 
 
+def test_the_playbook_gives_up_waiting_before_it_is_ended(cluster: Cluster, collection: Path, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    write_playbook(collection, f"    - ansible.builtin.shell: echo {{{{ swarmherd_wait_timeout }}}} > {seen}\n")
+    cluster.playbooks().enact(to(2), NOW)
+    assert 0 < int(seen.read_text()) < cluster.settings.playbook_timeout_seconds
+
+
 def test_without_a_manager_no_playbook_is_run(cluster: Cluster, engine: Engine) -> None:
     engine.control_available = False
     result = cluster.playbooks().enact(to(4), NOW)
