@@ -45,5 +45,6 @@ def refuse_unexpected(
         conflict=True,
         found=found,
         service=name,
+        replicas={"before": found["replicas"], "after": found["replicas"]},
         version=found["version"],
     )

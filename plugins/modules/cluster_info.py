@@ -99,7 +99,7 @@ nodes:
       state: ready
       version: 27
 services:
-  description: The services. RV(services[].replicas) is null for those that have no count.
+  description: The services. C(replicas) is null for those that have no count.
   returned: with O(services=true)
   type: list
   elements: dict

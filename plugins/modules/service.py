@@ -248,7 +248,7 @@ options:
         and RV(ignore:found), a dictionary with the C(replicas) and C(version) that were found.
     type: int
   wait:
-    description: Wait until every wanted task runs and no update is under way, also when nothing changed.
+    description: Wait until every wanted task runs and no update is under way, also when nothing changed. Jobs are not waited for.
     type: bool
     default: true
   wait_timeout:
@@ -341,7 +341,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts impor
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
 from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
 from ansible_collections.swarmherd.cluster.plugins.module_utils._service_spec import changes, desired_spec, diff
-from ansible_collections.swarmherd.cluster.plugins.module_utils._tasks import replicas
+from ansible_collections.swarmherd.cluster.plugins.module_utils._tasks import mode_name, replicas
 from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import (
     look_at,
     wait_for,
@@ -453,7 +453,8 @@ def expect(found: Document | None, params: Mapping[str, Any]) -> None:
 def watch(swarm: Swarm, written: Written, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """What is seen of the service, after waiting for it where that was asked for."""
     service_id = written.service["ID"]
-    if check or not params["wait"]:
+    ends = mode_name({"Spec": written.spec}).endswith("job")
+    if check or not params["wait"] or ends:
         service, seen = look_at(swarm, service_id)
     else:
         wrote = written.before is None or written.spec != written.before["Spec"]

@@ -75,6 +75,7 @@ def test_what_was_not_expected_is_a_conflict_and_nothing_is_written(expected, wo
     assert result["failed"]
     assert result["conflict"] is True
     assert result["found"] == {"replicas": 2, "version": 10}
+    assert result["replicas"] == {"before": 2, "after": 2}
     assert words in result["msg"]
     assert engine.writes == []
 
