@@ -248,7 +248,9 @@ options:
         and RV(ignore:found), a dictionary with the C(replicas) and C(version) that were found.
     type: int
   wait:
-    description: Wait until every wanted task runs and no update is under way, also when nothing changed. Jobs are not waited for.
+    description:
+      - Wait until every wanted task runs and no update is under way, also when nothing changed.
+      - Jobs are not waited for.
     type: bool
     default: true
   wait_timeout:
