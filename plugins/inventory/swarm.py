@@ -32,14 +32,10 @@ options:
 """
 
 EXAMPLES = r"""
-# production.swarm.yml: through the SSH service of a manager
+# production.swarm.yml: through a manager's SSH service, or its engine's own port with TLS (tcp://10.0.0.11:2376)
 plugin: swarmherd.cluster.swarm
 docker_host: ssh://root@10.0.0.11
-
-# with groups and variables of one's own
-plugin: swarmherd.cluster.swarm
-docker_host: tcp://10.0.0.11:2376
-validate_certs: true
+# groups and variables of one's own
 compose:
   ansible_user: "'admin'"
 groups:
