@@ -24,7 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "build" / "engine"
 SOCKET, PID, LOG, STATE = HOME / "docker.sock", HOME / "docker.pid", HOME / "dockerd.log", HOME / "state.json"
-BRIDGE, BRIDGE_ADDRESS = "swarmherd0", "10.212.0.1/24"
+BRIDGE, BRIDGE_ADDRESS, BRIDGE_NETWORK = "swarmherd0", "10.212.0.1/24", "10.212.0.0/24"
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 START_SECONDS, STOP_SECONDS = 60, 60
 SOCKET_PATH_LIMIT = 107  # of Linux, for the path of a Unix socket
 
@@ -73,13 +74,14 @@ def install() -> None:
         raise EngineError(f"Installing docker.io failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def firewall_chains() -> list[str]:
-    """Docker's chains in this machine's firewall, as `table chain`."""
-    found = []
-    for table in ("filter", "nat"):
-        listed = run("iptables", "-t", table, "-S").stdout.splitlines()
-        found += [f"{table} {line.split()[1]}" for line in listed if line.startswith("-N DOCKER")]
-    return found
+def firewall() -> dict[str, list[str]]:
+    """This machine's rules, policies and chains by table, as iptables writes them."""
+    return {table: run("iptables", "-t", table, "-S").stdout.splitlines() for table in ("filter", "nat")}
+
+
+def forwarding() -> str:
+    """Whether this machine hands packets on: Docker switches it on."""
+    return FORWARDING.read_text().strip()
 
 
 def start() -> None:
@@ -94,7 +96,7 @@ def start() -> None:
     if not shutil.which("dockerd") or not shutil.which("iptables"):
         install()
     HOME.mkdir(parents=True, exist_ok=True)
-    STATE.write_text(json.dumps({"chains_before": firewall_chains()}))
+    STATE.write_text(json.dumps({"firewall": firewall(), "forwarding": forwarding()}))
     run("ip", "link", "add", BRIDGE, "type", "bridge")
     run("ip", "addr", "replace", BRIDGE_ADDRESS, "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
@@ -124,22 +126,25 @@ def down() -> None:
         if private_pid():
             raise EngineError(f"The private dockerd (pid {pid}) did not stop within {STOP_SECONDS} s; its log: {LOG}")
     if STATE.exists():
-        remove_firewall_chains(set(json.loads(STATE.read_text())["chains_before"]))
+        before = json.loads(STATE.read_text())
+        restore_firewall(before["firewall"])
         run("ip", "link", "del", BRIDGE)
+        FORWARDING.write_text(before["forwarding"] + "\n")
         STATE.unlink()
 
 
-def remove_firewall_chains(before: set[str]) -> None:
-    """Take away the chains, and the rules that name them, which were not there before our engine."""
-    ours = [chain for chain in firewall_chains() if chain not in before]
-    for table in {chain.split()[0] for chain in ours}:
-        names = {chain.split()[1] for chain in ours if chain.split()[0] == table}
-        for rule in run("iptables", "-t", table, "-S").stdout.splitlines():
-            words = rule.split()
-            if words[0] == "-A" and (words[1] in names or names & set(words) or BRIDGE in words or "br-" in rule):
+def restore_firewall(before: dict[str, list[str]]) -> None:
+    """Take away what Docker added since: its rules, then its chains; and set back the policies that it changed."""
+    for table, lines in firewall().items():
+        added = [line.split() for line in lines if line not in before[table]]
+        for words in added:
+            if words[0] == "-A" and any(mark in " ".join(words) for mark in ("DOCKER", BRIDGE, "br-", BRIDGE_NETWORK)):
                 run("iptables", "-t", table, "-D", *words[1:])
-        for name in names:
-            run("iptables", "-t", table, "-X", name)
+        for words in added:
+            if words[0] == "-N" and words[1].startswith("DOCKER"):
+                run("iptables", "-t", table, "-X", words[1])
+        for policy in (line.split() for line in before[table] if line.startswith("-P FORWARD")):
+            run("iptables", "-t", table, *policy)
 
 
 def main(arguments: list[str]) -> int:
