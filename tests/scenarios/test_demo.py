@@ -34,7 +34,7 @@ def nothing_left_behind() -> Iterator[None]:
 def left_behind() -> list[str]:
     """What of the demo is there still: its processes, and on an engine that answers what bears the lab's label."""
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, timeout=20, check=True)
-    ours = (f"{on.ROOT}/build/engine", f"{on.BIN}/swarmherd", "demo/traffic.py", "demo.run")
+    ours = (f"{on.ROOT}/build/engine", f"{on.BIN}/swarmherd", "-m locust -f demo/traffic.py", "-m demo.run")
     found = [line for line in listed.stdout.splitlines() if any(part in line for part in ours)]
     if on.run("python", "molecule/engine.py", "env", timeout=30, check=False).returncode == 0:
         for what in ("ps --all", "network ls"):
