@@ -3,8 +3,6 @@
 SHELL := /bin/sh
 READY := .venv/.complete
 BIN := .venv/bin
-# The demo counts from the command, the virtual environment included.
-export DEMO_BEGAN := $(shell date +%s)
 # Molecule looks in extensions/molecule by default; this project keeps its scenarios at the top.
 export MOLECULE_GLOB := molecule/*/molecule.yml
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -25,6 +23,8 @@ $(READY): requirements/venv.sh requirements/dev.lock controller/pyproject.toml
 setup: $(READY) ## make .venv from the lock file, with everything that the project needs
 
 .PHONY: demo demo-down
+# It counts from the command, the virtual environment included.
+demo: export DEMO_BEGAN := $(shell date +%s)
 demo: $(READY) ## the whole machine on this one: NODES=3 SHAPE=deterministic|random SEED=1 KEEP=1
 	@$(BIN)/python -m demo.run
 demo-down: $(READY) ## take down what an interrupted or kept demo left

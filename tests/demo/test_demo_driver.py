@@ -26,6 +26,10 @@ from tests.demo.conftest import ROOT
 STUBS = Path(__file__).parent / "stubs.py"
 
 
+OURS = ("DEMO_BEGAN", "NODES", "KEEP", "SHAPE", "SEED")
+"""What a person may have set for a demo of their own."""
+
+
 class Rig:
     """A checkout and a virtual environment of its own, in which only the demo is the real one."""
 
@@ -57,7 +61,7 @@ class Rig:
         (self.state / name).touch()
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
-        env = {key: value for key, value in os.environ.items() if key not in ("NODES", "KEEP", "SHAPE", "SEED")}
+        env = {key: value for key, value in os.environ.items() if key not in OURS}
         env |= {"RIG": str(self.state), "STRETCH": "0.02", "LAB_SUBNET": "127.0.0"}
         env |= {"DEMO_TARGET": f"http://127.0.0.1:{self.port}", **settings}
         process = subprocess.Popen(

@@ -234,8 +234,12 @@ def _balancer(url: str | None, seconds: float) -> Check:
     except requests.RequestException as error:
         remedy = "start it; playbooks/provision.yml does"
         return Check("balancer", State.FAIL, f"{shown}: {type(error).__name__}", remedy)
-    state = State.FAIL if answer.status_code >= requests.codes.internal_server_error else State.OK
-    return Check("balancer", state, f"{shown}: HTTP {answer.status_code}", "" if state is State.OK else "see its log")
+    seen = f"{shown}: HTTP {answer.status_code}"
+    if answer.status_code >= requests.codes.internal_server_error:
+        return Check("balancer", State.FAIL, seen, "see its log")
+    if answer.status_code >= requests.codes.bad_request:
+        return Check("balancer", State.WARN, seen, "let balancer_url be a page that it answers, such as its /metrics")
+    return Check("balancer", State.OK, seen)
 
 
 def _without_password(url: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,8 @@ def keys(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_editors_leave_templates_to_ansible() -> None:
     document = {"services": {"a": {"scale": {"max": "{{ shop_max }}", "metrics": [{"cpu": "{{ shop_cpu }}"}]}}}}
     assert [error.message for error in SCHEMA.iter_errors({"swarmherd_policy": document})] == []
+
+
+def test_the_published_schema_is_the_one_of_this_code() -> None:
+    published = Path(__file__).resolve().parents[3] / "docs" / "swarmherd.schema.json"
+    assert json.loads(published.read_text()) == json_schema(), "run: swarmherd schema > docs/swarmherd.schema.json"
