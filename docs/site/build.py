@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the site: reference pages of the collection by antsibull-docs, our own pages beside them, and Sphinx over both.
+"""Builds the site: the collection's reference pages by antsibull-docs, our own pages beside them, Sphinx over both.
 
     python docs/site/build.py [FOLDER]     # build/docs unless told; the site is FOLDER/html, its sources FOLDER/rst
 

@@ -67,7 +67,13 @@ def play(tmp_path: Path) -> Play:
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(book)]
         command += ["-e", f"ansible_python_interpreter={sys.executable}"]
         return subprocess.run(
-            command, env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True, timeout=60
+            command,
+            env={**environment, **more},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     return run
