@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
@@ -30,6 +32,7 @@ def build(folder: Path) -> Path:
     run("antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--cleanup",
         "everything", "--no-add-antsibull-docs-version", "--dest-dir", str(sources), COLLECTION)  # fmt: skip
     add_our_pages(sources)
+    add_changelog(sources, folder / "changelog")
     run("sphinx-build", "--builder", "html", "--conf-dir", str(HERE), "--doctree-dir", str(folder / "doctrees"),
         "--fail-on-warning", "--keep-going", "--quiet", str(sources), str(site))  # fmt: skip
     return site
@@ -44,13 +47,27 @@ def add_our_pages(sources: Path) -> None:
     shutil.copytree(ROOT / "docs" / "design", sources / "design")
 
 
-def run(program: str, *arguments: str) -> None:
+def add_changelog(sources: Path, copy: Path) -> None:
+    """The changelog as it would be if this were released now: fragments are seen before there is a release."""
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    shutil.copy(ROOT / "galaxy.yml", copy)
+    shutil.copytree(ROOT / "changelogs", copy / "changelogs")
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    if any((copy / "changelogs" / "fragments").glob("*.yml")):
+        run("antsibull-changelog", "release", "--version", f"{version}-unreleased", cwd=copy)
+    else:
+        run("antsibull-changelog", "generate", cwd=copy)
+    shutil.copy(copy / "CHANGELOG.rst", sources / "changelog.rst")
+
+
+def run(program: str, *arguments: str, cwd: Path = ROOT) -> None:
     environment = {
         **os.environ,
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
     }
-    subprocess.run([str(BIN / program), *arguments], cwd=ROOT, env=environment, check=True)
+    subprocess.run([str(BIN / program), *arguments], cwd=cwd, env=environment, check=True)
 
 
 def main() -> int:
