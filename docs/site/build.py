@@ -29,8 +29,9 @@ def build(folder: Path) -> Path:
         shutil.rmtree(old, ignore_errors=True)
     # antsibull-docs insists that nobody else may write there.
     sources.mkdir(parents=True, mode=0o755)
-    run("antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--cleanup",
-        "everything", "--no-add-antsibull-docs-version", "--dest-dir", str(sources), COLLECTION)  # fmt: skip
+    run("antsibull-docs", "--config-file", str(HERE / "antsibull-docs.cfg"), "collection", "--use-current",
+        "--squash-hierarchy", "--fail-on-error", "--cleanup", "everything", "--no-add-antsibull-docs-version",
+        "--dest-dir", str(sources), COLLECTION)  # fmt: skip
     add_our_pages(sources)
     add_changelog(sources, folder / "changelog")
     run("sphinx-build", "--builder", "html", "--conf-dir", str(HERE), "--doctree-dir", str(folder / "doctrees"),
