@@ -38,6 +38,10 @@ test: $(READY) ## everything for a submission, on real engines (at most 25 minut
 test-all: $(READY) ## everything there is
 	@$(BIN)/pytest --all $(QUICK) $(ENGINES)
 
+.PHONY: docs
+docs: $(READY) ## the documentation as a site, in build/docs/html
+	@$(BIN)/python docs/site/build.py
+
 .PHONY: bench
 bench: $(READY) ## decision, playbook and decision-to-running time, as JSON in build/bench/
 	@$(BIN)/python -m tests.bench

@@ -17,6 +17,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 INVENTORY = "inventories/lab"
+SECOND_RUN = {
+    "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "plugins" / "callback"),
+    "ANSIBLE_CALLBACKS_ENABLED": "second_run",
+}
+"""With this in its environment a playbook runs each of our modules again after it changed something, and fails where
+that changes something too."""
 
 
 def run(*command: str, timeout: float, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:

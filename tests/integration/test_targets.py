@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules' integration targets, in ansible-test's layout, on the lab's Swarm over SSH."""
+"""The modules' integration targets, in ansible-test's layout, on the lab's Swarm over SSH.
+
+Every module of the collection that changes something is run a second time (plugins/callback/second_run.py), and a
+change in that run fails the target.
+"""
 
 from __future__ import annotations
 
@@ -27,4 +31,4 @@ PLAY = """
 def test_target(name: str, tmp_path: Path) -> None:
     play = tmp_path / f"{name}.yml"
     play.write_text(PLAY.format(name=name))
-    on.playbook(str(play), ANSIBLE_ROLES_PATH=str(TARGETS))
+    on.playbook(str(play), timeout=400, ANSIBLE_ROLES_PATH=str(TARGETS), **on.SECOND_RUN)
