@@ -30,6 +30,8 @@ options:
     type: str
     choices: [hostname, id]
     default: hostname
+seealso:
+  - module: swarmherd.cluster.cluster_info
 """
 
 EXAMPLES = r"""

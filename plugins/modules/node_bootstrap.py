@@ -99,6 +99,11 @@ options:
     description: Seconds to wait at most, for each of becoming ready, changing roles and leaving.
     type: int
     default: 120
+seealso:
+  - module: swarmherd.cluster.cluster_info
+    description: Reads the join tokens and the nodes.
+  - module: swarmherd.cluster.node_labels
+  - module: community.docker.docker_swarm
 """
 
 EXAMPLES = r"""

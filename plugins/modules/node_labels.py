@@ -55,6 +55,12 @@ options:
       - When the node has another version, nothing is changed and the module fails with RV(ignore:conflict=true) and
         RV(ignore:found), a dictionary with the C(labels) and C(version) that were found.
     type: int
+seealso:
+  - module: swarmherd.cluster.service
+    description: Takes placement constraints that refer to labels.
+  - module: swarmherd.cluster.cluster_info
+    description: Reads the labels of all nodes.
+  - module: community.docker.docker_node
 """
 
 EXAMPLES = r"""

@@ -260,6 +260,11 @@ options:
     default: 300
 seealso:
   - module: swarmherd.cluster.service_scale
+    description: Changes the number of replicas and nothing else.
+  - module: swarmherd.cluster.cluster_info
+    description: Reads the services.
+  - module: community.docker.docker_swarm_service
+    description: Sets a whole service, the options that are not named included.
 """
 
 EXAMPLES = r"""
@@ -288,6 +293,20 @@ EXAMPLES = r"""
     name: shop_web
     labels:
       swarmherd.scale.max: null
+
+- name: Run an agent on every node that has a fast disk
+  swarmherd.cluster.service:
+    name: agent
+    image: registry.example.com/agent:7
+    mode: global
+    constraints: [node.labels.disk == ssd]
+    mounts:
+      - {type: bind, source: /var/log, target: /host/log, readonly: true}
+
+- name: Remove a service
+  swarmherd.cluster.service:
+    name: shop_web
+    state: absent
 """
 
 RETURN = r"""

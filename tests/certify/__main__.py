@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""usage: python -m tests.certify sanity | units | integration | every [ansible-test's own arguments]
+"""usage: python -m tests.certify sanity | units | integration | every | artifact [ansible-test's own arguments]
 
 sanity, units and integration are ansible-test's commands, the last on a lab that is made for it (LAB_KEEP=1 uses the
-one that stands); every runs the first two on every Python found.
+one that stands); every runs the first two on every Python found; artifact is built into build/ and judged.
 """
 
 from __future__ import annotations
 
 import sys
 
-from tests.certify import integration, matrix
+from tests.certify import artifact, integration, matrix
 from tests.certify.ansible_test import ours
+from tests.certify.tree import ROOT
 from tests.integration.lab import standing_lab
 
 LONGEST_SECONDS = 3600
@@ -25,6 +26,10 @@ def main(words: list[str]) -> int:
                 return integration.run(*arguments, timeout=LONGEST_SECONDS, capture=False).returncode
         case ["every"]:
             return matrix.every()
+        case ["artifact"]:
+            built = artifact.build(ROOT / "build")
+            print(artifact.judge(built), built, sep="\n")
+            return 0
     print(__doc__, file=sys.stderr)
     return 2
 

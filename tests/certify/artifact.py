@@ -31,11 +31,11 @@ run_ansible_test = False
 """
 
 
-def run(*command: str, timeout: float, **environment: str) -> str:
+def run(*command: str, timeout: float, cwd: Path = ROOT, **environment: str) -> str:
     """What a command of .venv said. Fails with it when the command fails."""
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:]],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", **environment},
         capture_output=True,
         text=True,
@@ -55,8 +55,22 @@ def build(folder: Path) -> Path:
 
 def install(artifact: Path, folder: Path) -> Path:
     """Install it below `folder` without a network. Returns the collection's folder."""
-    run("ansible-galaxy", "collection", "install", "--offline", str(artifact), "-p", str(folder), timeout=120)
+    run_in(folder, "ansible-galaxy", "collection", "install", "--offline", str(artifact), "-p", str(folder))
     return folder / "ansible_collections" / "swarmherd" / "cluster"
+
+
+def run_in(folder: Path, *command: str, timeout: float = 120, **environment: str) -> str:
+    """What a command of Ansible's said, where the installed collection is there and the checkout is not."""
+    settings = folder / "ansible.cfg"
+    settings.touch()
+    return run(
+        *command,
+        timeout=timeout,
+        cwd=folder,
+        ANSIBLE_CONFIG=str(settings),
+        ANSIBLE_COLLECTIONS_PATH=f"{folder}:{INSTALLED}",
+        **environment,
+    )
 
 
 def judge(artifact: Path) -> str:
