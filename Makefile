@@ -42,6 +42,18 @@ test-all: $(READY) ## everything there is
 docs: $(READY) ## the documentation as a site, in build/docs/html
 	@$(BIN)/python docs/site/build.py
 
+.PHONY: sanity units units-all integration artifact
+sanity: $(READY) ## ansible-test sanity, nothing ignored: ARGS='--test validate-modules'
+	@$(BIN)/python -m tests.certify sanity $(ARGS)
+units: $(READY) ## ansible-test units, on each Python from 3.8 on that is found: ARGS='--python 3.11'
+	@$(BIN)/python -m tests.certify units $(ARGS)
+units-all: $(READY) ## sanity and units with each ansible-core from 2.19 on, and a table of what was run
+	@$(BIN)/python -m tests.certify every
+integration: $(READY) ## ansible-test integration, on a lab: ARGS=service_scale LAB_KEEP=1
+	@$(BIN)/python -m tests.certify integration $(ARGS)
+artifact: $(READY) ## build what Galaxy would get, and have galaxy-importer judge it
+	@$(BIN)/python -m tests.certify artifact
+
 .PHONY: bench
 bench: $(READY) ## decision, playbook and decision-to-running time, as JSON in build/bench/
 	@$(BIN)/python -m tests.bench

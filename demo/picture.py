@@ -103,7 +103,7 @@ def chart(
     whole_numbers: bool = False,
 ) -> str:
     """One picture. `summary` says in a sentence what is to be seen, for those who cannot see it."""
-    most = max((value for one in series for _, value in one.points), default=0.0)
+    most = max((value for one in series for _at, value in one.points), default=0.0)
     levels = ticks(max(most, 1.0))
     if whole_numbers:
         levels = [level for level in levels if level == int(level)]

@@ -123,7 +123,7 @@ class Demo:
 
     def start_controller(self, seconds: float) -> None:
         command = [tool("swarmherd"), "-i", INVENTORY, "run", "--mode", "enforce"]
-        _, log = self.controller = self.runner.start("controller", command)
+        _process, log = self.controller = self.runner.start("controller", command)
         deadline = time.monotonic() + seconds
         while not read(log).strip():
             self.require_controller()
@@ -268,7 +268,7 @@ def json_list(output: str) -> list[Any]:
     """The JSON list in a command's output, which may log before it. Raises DemoError when there is none."""
     at = 0 if output.startswith("[") else output.find("\n[") + 1
     try:
-        found, _ = json.JSONDecoder().raw_decode(output, at)
+        found, _end = json.JSONDecoder().raw_decode(output, at)
     except ValueError as error:
         raise DemoError(f"swarmherd history --json printed no JSON: {error}") from error
     if not isinstance(found, list):

@@ -24,6 +24,10 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 RECAP = re.compile(r"^(?P<host>\S+)\s+:\s+ok=\d+\s+changed=(?P<changed>\d+)\s+unreachable=(?P<unreachable>\d+)", re.M)
 
 
+def on_a_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
 class DemoError(Exception):
     """The demo cannot go on. The text is the sentence to show; `status` is the exit status."""
 
@@ -46,7 +50,7 @@ class Screen:
     steps: int = 9
     number: int = 0
     took: list[tuple[str, float]] = field(default_factory=list)
-    live: bool = field(default_factory=lambda: sys.stdout.isatty())
+    live: bool = field(default_factory=on_a_terminal)
     beat_at: float = 0.0
 
     def seconds(self) -> float:

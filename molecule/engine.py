@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The outer Docker engine that the lab's hosts run on: the one that answers, else a private one.
 

@@ -1,10 +1,13 @@
-#!/usr/bin/env python3
+#!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's hosts: as many as the lab was made with, by a rule and not by a list.
-
-NODES (3), MANAGERS (1) and SPARES (0, hosts outside the Swarm) say how many when the lab is created; it notes
-them in build/lab/size.json, so that every later command sees the same hosts. LAB_SUBNET moves the lab elsewhere.
-"""
+# The lab's hosts: as many as the lab was made with, by a rule and not by a list.
+#
+# NODES (3), MANAGERS (1) and SPARES (0, hosts outside the Swarm) say how many when the lab is created; it notes
+# them in build/lab/size.json, so that every later command sees the same hosts. LAB_SUBNET moves the lab elsewhere.
+#
+# A collection's scripts may name /bin/sh or `python` in their first line, and not every host has the latter: the
+# shell reads the next line as a command, Python as a string.
+"exec" "python3" "$0" "$@"  # fmt: skip
 
 from __future__ import annotations
 

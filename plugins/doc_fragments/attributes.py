@@ -15,7 +15,8 @@ attributes:
   idempotent:
     description: Run a second time with the same options, nothing having changed in between, it changes nothing.
   action_group:
-    description: Belongs to a group of modules for which C(module_defaults) can be set at once.
+    description: One C(module_defaults) entry for C(group/swarmherd.cluster.swarm) sets options for all modules of this
+      collection, those of the connection above all.
     support: full
     membership:
       - swarmherd.cluster.swarm

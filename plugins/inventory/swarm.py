@@ -1,3 +1,4 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ options:
     type: str
     choices: [hostname, id]
     default: hostname
+seealso:
+  - module: swarmherd.cluster.cluster_info
 """
 
 EXAMPLES = r"""

@@ -20,3 +20,11 @@ class NotFoundError(SwarmError):
 
 class VersionConflictError(SwarmError):
     """Another writer was quicker: the version that this write carried is no longer the current one."""
+
+
+class TimedOutError(SwarmError):
+    """The bound of a wait passed. `last` is what was seen last."""
+
+    def __init__(self, message: str, last: Any) -> None:
+        super().__init__(message)
+        self.last = last

@@ -7,7 +7,7 @@ import time
 from typing import Any, Callable, NamedTuple, TypeVar
 
 from ._client import Document, Swarm
-from ._errors import SwarmError
+from ._errors import SwarmError, TimedOutError
 from ._tasks import Progress, progress
 
 Seen = TypeVar("Seen")
@@ -21,14 +21,6 @@ class Clock(NamedTuple):
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-
-
-class TimedOutError(SwarmError):
-    """The bound passed. `last` is what was seen last."""
-
-    def __init__(self, message: str, last: Any) -> None:
-        super().__init__(message)
-        self.last = last
 
 
 def wait_for(

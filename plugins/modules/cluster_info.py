@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -47,12 +48,27 @@ options:
       - They are secrets. Set C(no_log=true) on the task.
     type: bool
     default: false
+seealso:
+  - module: swarmherd.cluster.service_scale
+  - module: swarmherd.cluster.node_bootstrap
+    description: Takes the join tokens.
+  - plugin: swarmherd.cluster.swarm
+    plugin_type: inventory
+    description: Makes hosts of the nodes.
 """
 
 EXAMPLES = r"""
 - name: Look at the cluster
   swarmherd.cluster.cluster_info:
   register: cluster
+
+- name: Say what does not run as it should
+  ansible.builtin.debug:
+    msg: "{{ item.name }} has {{ item.running }} of {{ item.replicas }} replicas"
+  loop: "{{ cluster.services | selectattr('mode', 'eq', 'replicated') }}"
+  loop_control:
+    label: "{{ item.name }}"
+  when: item.running < item.replicas
 
 - name: Read the running tasks of one service
   swarmherd.cluster.cluster_info:

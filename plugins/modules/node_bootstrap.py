@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -98,6 +99,11 @@ options:
     description: Seconds to wait at most, for each of becoming ready, changing roles and leaving.
     type: int
     default: 120
+seealso:
+  - module: swarmherd.cluster.cluster_info
+    description: Reads the join tokens and the nodes.
+  - module: swarmherd.cluster.node_labels
+  - module: community.docker.docker_swarm
 """
 
 EXAMPLES = r"""

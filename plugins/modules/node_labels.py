@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -54,6 +55,12 @@ options:
       - When the node has another version, nothing is changed and the module fails with RV(ignore:conflict=true) and
         RV(ignore:found), a dictionary with the C(labels) and C(version) that were found.
     type: int
+seealso:
+  - module: swarmherd.cluster.service
+    description: Takes placement constraints that refer to labels.
+  - module: swarmherd.cluster.cluster_info
+    description: Reads the labels of all nodes.
+  - module: community.docker.docker_node
 """
 
 EXAMPLES = r"""

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -259,6 +260,11 @@ options:
     default: 300
 seealso:
   - module: swarmherd.cluster.service_scale
+    description: Changes the number of replicas and nothing else.
+  - module: swarmherd.cluster.cluster_info
+    description: Reads the services.
+  - module: community.docker.docker_swarm_service
+    description: Sets a whole service, the options that are not named included.
 """
 
 EXAMPLES = r"""
@@ -287,6 +293,20 @@ EXAMPLES = r"""
     name: shop_web
     labels:
       swarmherd.scale.max: null
+
+- name: Run an agent on every node that has a fast disk
+  swarmherd.cluster.service:
+    name: agent
+    image: registry.example.com/agent:7
+    mode: global
+    constraints: [node.labels.disk == ssd]
+    mounts:
+      - {type: bind, source: /var/log, target: /host/log, readonly: true}
+
+- name: Remove a service
+  swarmherd.cluster.service:
+    name: shop_web
+    state: absent
 """
 
 RETURN = r"""

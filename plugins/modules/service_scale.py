@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ options:
   expected_replicas:
     description:
       - The number of replicas that the change was decided on.
-      - When the service has another number, nothing is changed and the module fails with RV(ignore:conflict).
+      - When the service has another number, nothing is changed and the module fails with RV(ignore:conflict=true).
     type: int
   expected_version:
     description:
       - The version index of the service that the change was decided on.
-      - When the service has another version, nothing is changed and the module fails with RV(ignore:conflict).
+      - When the service has another version, nothing is changed and the module fails with RV(ignore:conflict=true).
     type: int
   wait:
     description: Wait until all replicas run on nodes that are up.
@@ -59,6 +60,11 @@ notes:
     and the C(version) that the service was found with.
 seealso:
   - module: swarmherd.cluster.service
+    description: Changes anything else of a service, and keeps its replicas.
+  - module: swarmherd.cluster.cluster_info
+    description: Reads the replicas and the version to expect.
+  - module: community.docker.docker_swarm_service
+    description: Sets a whole service, the options that are not named included.
 """
 
 EXAMPLES = r"""
@@ -74,6 +80,36 @@ EXAMPLES = r"""
     expected_replicas: 3
     expected_version: 1287
     wait_timeout: 60
+
+- name: Do nothing where somebody else was first, and fail with everything else
+  swarmherd.cluster.service_scale:
+    name: shop_web
+    replicas: 4
+    expected_replicas: 3
+  register: scaled
+  failed_when: scaled is failed and not scaled.conflict | default(false)
+
+- name: Scale from here, through the manager's SSH service
+  swarmherd.cluster.service_scale:
+    name: shop_web
+    replicas: 5
+    docker_host: ssh://root@10.0.0.11
+  delegate_to: localhost
+
+- name: Set the connection once for all modules of a play
+  hosts: localhost
+  module_defaults:
+    group/swarmherd.cluster.swarm:
+      docker_host: tcp://10.0.0.11:2376
+      validate_certs: true
+      ca_path: /etc/docker/ca.pem
+      client_cert: /etc/docker/cert.pem
+      client_key: /etc/docker/key.pem
+  tasks:
+    - name: Close the shop
+      swarmherd.cluster.service_scale:
+        name: shop_web
+        replicas: 0
 """
 
 RETURN = r"""

@@ -85,7 +85,7 @@ def decisions(rounds: int, services: int = 1000) -> dict[str, Any]:
     return {
         "services": services,
         "tasks": len(view.tasks),
-        "seconds": summary([timed(decide_and_plan) for _ in range(rounds)]),
+        "seconds": summary([timed(decide_and_plan) for _round in range(rounds)]),
     }
 
 
@@ -141,7 +141,7 @@ def enactments(rounds: int) -> dict[str, Any]:
     }
     samples: dict[str, list[float]] = {name: [] for name in ways}
     with idle_service():
-        for _ in range(rounds):
+        for _round in range(rounds):
             for name, way in ways.items():
                 samples[name].append(way(3))
                 on.docker("service", "scale", "--detach", f"{SERVICE}=1")

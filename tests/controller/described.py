@@ -98,7 +98,7 @@ def _service(name: str, text: Mapping[str, Any]) -> Service:
 
 def _tasks(name: str, text: Mapping[str, Any]) -> tuple[Task, ...]:
     states = text.get("tasks", {"running": text.get("replicas") or 0})
-    wanted = [state for state, count in states.items() for _ in range(count)]
+    wanted = [state for state, count in states.items() for _task in range(count)]
     found = [_task(name, slot, *state.partition("@")[::2]) for slot, state in enumerate(wanted, 1)]
     failed = text.get("failed", {})
     for number in range(failed.get("count", 0)):

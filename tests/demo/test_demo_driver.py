@@ -229,7 +229,7 @@ def test_after_a_driver_that_was_killed_down_cleans_up_and_may_be_called_again(r
     process.kill()
     process.wait()
     assert [child.name for child in rig.children()] == ["hosts"]
-    for _ in range(2):
+    for _attempt in range(2):
         status, said = rig.run("down")
         assert (status, said.splitlines()[-1].endswith("everything is taken down")) == (0, True), said
         assert rig.children() == []
@@ -247,7 +247,7 @@ def test_a_second_demo_is_refused_and_down_ends_the_first(rig: Rig) -> None:
         f"a demo runs already (process {first.pid}): wait for it, or run make demo-down\n",
     )
     # Somebody must read the first one's exit status, or it stays a zombie; a zombie counts as ended.
-    status, _ = rig.run("down")
+    status, _said = rig.run("down")
     assert status == 0
     assert first.wait(30) == 130
 

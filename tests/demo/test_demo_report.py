@@ -33,7 +33,7 @@ class Outline(HTMLParser):
             self.open.append(tag)
         if tag in {"script", "link", "img", "iframe", "object", "image", "use"}:
             self.fetched.append(tag)
-        self.fetched += [f"{tag} {name}" for name, _ in attrs if name in {"src", "href", "xlink:href", "srcset"}]
+        self.fetched += [f"{tag} {name}" for name, _value in attrs if name in {"src", "href", "xlink:href", "srcset"}]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag

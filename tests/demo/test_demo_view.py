@@ -96,6 +96,6 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_not_each_second(mon
     said: list[str] = []
     monkeypatch.setattr("sys.stdout.isatty", lambda: False)
     with LiveView(said.append) as view:
-        for _ in range(3):
+        for _beat in range(3):
             view.show(SCENE)
     assert said == [plain(SCENE)]

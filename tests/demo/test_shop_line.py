@@ -17,12 +17,12 @@ def test_a_lone_request_takes_one_service_time() -> None:
 
 def test_requests_at_once_are_served_one_after_the_other() -> None:
     line = Line(capacity=10, queue=5)
-    assert [line.join(0.0) for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
+    assert [line.join(0.0) for _request in range(3)] == pytest.approx([0.1, 0.2, 0.3])
 
 
 def test_the_line_holds_one_at_the_till_and_the_queue_behind_and_turns_the_next_away() -> None:
     line = Line(capacity=10, queue=5)
-    assert [line.join(0.0) is None for _ in range(8)] == [False] * 6 + [True] * 2
+    assert [line.join(0.0) is None for _request in range(8)] == [False] * 6 + [True] * 2
 
 
 def test_who_is_turned_away_takes_no_time_from_the_others() -> None:
@@ -35,7 +35,7 @@ def test_who_is_turned_away_takes_no_time_from_the_others() -> None:
 def test_time_without_customers_is_not_saved_up() -> None:
     line = Line(capacity=10, queue=100)
     line.join(0.0)
-    assert [line.join(60.0) for _ in range(2)] == pytest.approx([60.1, 60.2])
+    assert [line.join(60.0) for _request in range(2)] == pytest.approx([60.1, 60.2])
 
 
 @given(

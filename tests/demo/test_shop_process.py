@@ -58,7 +58,7 @@ def metric(port: int, name: str) -> float:
 def test_a_hundred_customers_at_once_are_served_or_turned_away_and_all_are_counted(free_port: int) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(100) as pool:
-        codes = Counter(status for status, _, _ in pool.map(lambda _: answer(free_port, "/"), range(100)))
+        codes = Counter(status for status, _body, _seconds in pool.map(lambda _: answer(free_port, "/"), range(100)))
     seconds = time.monotonic() - began
     assert codes[200] + codes[503] == 100
     # The till and the queue are filled at once; what comes on top is what it could serve meanwhile.
@@ -74,7 +74,7 @@ def test_a_hundred_customers_at_once_are_served_or_turned_away_and_all_are_count
 def test_one_connection_serves_many_requests_no_faster_than_the_capacity(free_port: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", free_port, timeout=10)
     began = time.monotonic()
-    for _ in range(10):
+    for _request in range(10):
         connection.request("GET", "/")
         response = connection.getresponse()
         assert (response.status, response.read()) == (200, b"sold\n")
@@ -93,7 +93,7 @@ def test_on_sigterm_it_says_503_to_the_balancer_serves_who_is_there_and_ends_wit
     shop: subprocess.Popen[str], free_port: int
 ) -> None:
     with ThreadPoolExecutor(20) as pool:
-        waiting = [pool.submit(answer, free_port, "/") for _ in range(20)]
+        waiting = [pool.submit(answer, free_port, "/") for _request in range(20)]
         deadline = time.monotonic() + 30
         while metric(free_port, "shop_in_flight") + metric(free_port, 'shop_requests_total{code="200"}') < 20:
             assert time.monotonic() < deadline, "the requests did not arrive"

@@ -8,7 +8,7 @@ from demo.tally import Tally, quantile
 
 def test_a_second_is_counted_and_the_next_begins_anew_with_what_is_still_on_its_way() -> None:
     tally = Tally()
-    for _ in range(4):
+    for _request in range(4):
         tally.send()
     for latency in (10.0, 30.0):
         tally.finish(latency, failed=False)

@@ -14,7 +14,6 @@ class Enactor(Protocol):
 
     def enact(self, action: Action, decided_at: datetime) -> Result | None:
         """What became of `action`; None when nothing was done because nothing is to be done."""
-        ...
 
 
 class RecordingEnactor:

@@ -24,7 +24,7 @@ def owner() -> str:
 
 def owner_lives(owner_name: str) -> bool:
     """Whether another process that began an action may still be at it. On another host that is taken to be so."""
-    host, _, pid = owner_name.rpartition(":")
+    host, _colon, pid = owner_name.rpartition(":")
     if host != socket.gethostname():
         return True
     return int(pid) != os.getpid() and Path("/proc", pid).exists()

@@ -20,7 +20,6 @@ class Observe(Protocol):
 
     def observe(self, policy: Policy, now: datetime) -> ClusterView:
         """Raises ObserveError when Docker cannot be read: then nothing is decided."""
-        ...
 
 
 class Observer:

@@ -152,7 +152,7 @@ def _answers(path: Path, output: str) -> dict[str, dict[str, Any]]:
     decoder = json.JSONDecoder()
     for match in ANSWER.finditer(output):
         try:
-            answer, _ = decoder.raw_decode(output, match.end())
+            answer, _end = decoder.raw_decode(output, match.end())
         except ValueError as error:
             raise InventoryError(f"{path}: Ansible's answer for {match['host']} cannot be read") from error
         if match["word"] != "SUCCESS":

@@ -114,7 +114,7 @@ def _rule(text: str) -> Any:
     """`70` is a target; `up=80,down=30` are thresholds."""
     if "=" not in text:
         return text
-    return {key.strip(): value.strip() for key, _, value in (part.partition("=") for part in text.split(","))}
+    return {key.strip(): value.strip() for key, _equals, value in (part.partition("=") for part in text.split(","))}
 
 
 def _strangers(service: str, labels: Mapping[str, str]) -> Iterator[Problem]:

@@ -249,4 +249,5 @@ def named(metrics: Iterable[Metric]) -> Iterator[tuple[str, Metric]]:
             yield f"query:{queries}", metric
             queries += 1
         else:
-            yield next(name for name, form in KINDS.items() if isinstance(metric, form)), metric
+            [name] = [name for name, form in KINDS.items() if isinstance(metric, form)]
+            yield name, metric

@@ -26,7 +26,7 @@ class Mode(StrEnum):
 
 
 def _each_once(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
-    names = [name for name, _ in named(metrics)]
+    names = [name for name, _metric in named(metrics)]
     if not names:
         raise wrong("the list is empty", "name a metric, or leave the key out for cpu and memory {up: 80, down: 30}")
     twice = sorted({name for name in names if names.count(name) > 1})

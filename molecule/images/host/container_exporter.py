@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CPU and memory of this host's containers, from Docker's own stats, under the names that cAdvisor gives them.
 

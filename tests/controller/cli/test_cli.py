@@ -199,7 +199,7 @@ def states(inventory: Path, code: int) -> dict[str, tuple[str, str]]:
 
 def test_a_healthy_cluster_passes_the_doctor(inventory: Path, collection: Path) -> None:  # noqa: ARG001  (the playbook must be there)
     found = states(inventory, 0)
-    assert {name for name, (state, _) in found.items() if state == "ok"} >= {
+    assert {name for name, (state, _sentence) in found.items() if state == "ok"} >= {
         "inventory",
         "ansible",
         "state",

@@ -40,12 +40,12 @@ def test_a_scalar_is_a_number_too(prometheus: Prometheus, metrics: Metrics) -> N
     assert prometheus.query("scalar(x)", NOW).value == 7
 
 
-def late(_: dict[str, str]) -> Answer:
+def late(_query: dict[str, str]) -> Answer:
     time.sleep(1.5)  # what is tested is that nobody waits for this
     return vector([({}, "1")], AT)
 
 
-def html(_: dict[str, str]) -> Answer:
+def html(_query: dict[str, str]) -> Answer:
     return 200, "text/html", b"<html><body>Please log in</body></html>"
 
 
@@ -93,11 +93,11 @@ def test_a_byte_now_and_then_does_not_hold_a_cycle_up() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def drip() -> None:
-        connection, _ = listener.accept()
+        connection, _address = listener.accept()
         with connection:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
             try:
-                for _ in range(200):
+                for _drop in range(200):
                     connection.sendall(b" " * 10)
                     time.sleep(0.05)
             except OSError:  # the reader has given up, as it should

@@ -117,7 +117,7 @@ def test_names_of_metrics() -> None:
         "rates",
         "memory",
     ]
-    names = [name for name, _ in named(scale_of({"max": 3, "metrics": metrics}).metrics)]
+    names = [name for name, _metric in named(scale_of({"max": 3, "metrics": metrics}).metrics)]
     assert names == ["query:0", "cpu", "query:1", "requests_per_replica", "rates", "memory"]
 
 

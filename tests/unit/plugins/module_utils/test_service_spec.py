@@ -66,7 +66,7 @@ SAME = [
 ]
 
 
-@pytest.mark.parametrize("params", SAME, ids=lambda params: "-".join(params))
+@pytest.mark.parametrize("params", SAME, ids="-".join)
 def test_what_means_the_same_as_docker_holds_changes_nothing(params):
     assert service_spec.desired_spec(HELD, {"name": "shop", **params}) == HELD
 

@@ -192,7 +192,8 @@ def test_a_node_changed_since_is_a_conflict(run_module, engine, make_node):
 
 
 def test_cluster_info_counts_what_runs_and_tells_no_environment(run_module, engine):
-    engine.get = (lambda get: lambda path: (200, SWARM) if path == "/swarm" else get(path))(engine.get)
+    get = engine.get
+    engine.get = lambda path: (200, SWARM) if path == "/swarm" else get(path)
     result = run_module(cluster_info.main, tasks=True)
     assert [(s["name"], s["replicas"], s["running"]) for s in result["services"]] == [("shop", 2, 2)]
     assert [node["hostname"] for node in result["nodes"]] == ["n1"]

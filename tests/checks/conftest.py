@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's API on loopback that the modules' unit tests use, for playbooks that are to need no engine."""
+
+from tests.unit.conftest import engine, make_node, make_service, make_task
+
+__all__ = ["engine", "make_node", "make_service", "make_task"]
