@@ -38,12 +38,18 @@ test: $(READY) ## everything for a submission, on real engines (at most 25 minut
 test-all: $(READY) ## everything there is
 	@$(BIN)/pytest --all $(QUICK) $(ENGINES)
 
+.PHONY: integration integration-all
+integration: $(READY) ## modules, roles, provisioning and the controller on real engines: RELEASES=bookworm
+	@$(BIN)/pytest --releases $(or $(RELEASES),bookworm) tests/integration
+integration-all: $(READY) ## the same on hosts of each Debian release, from the oldest engine to the newest
+	@$(MAKE) --no-print-directory integration RELEASES=bookworm,trixie,forky
+
 .PHONY: bench
 bench: $(READY) ## decision, playbook and decision-to-running time, as JSON in build/bench/
 	@$(BIN)/python -m tests.bench
 
 .PHONY: lab lab-down provision
-lab: $(READY) ## an engine and the lab's hosts: NODES=3 MANAGERS=1 SPARES=0
+lab: $(READY) ## an engine and the lab's hosts: NODES=3 MANAGERS=1 SPARES=0 LAB_RELEASE=bookworm
 	@host=$$($(BIN)/python molecule/engine.py up) && export "$$host" && \
 	  $(BIN)/ansible-playbook -i inventories/lab molecule/default/create.yml && echo "export $$host"
 provision: $(READY) ## make the lab's hosts a Swarm, with Prometheus and HAProxy

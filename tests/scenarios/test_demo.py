@@ -19,7 +19,9 @@ KEYS = {
     "requests_sent", "requests_failed", "replicas_min", "replicas_max", "scale_ups", "scale_downs",
     "decision_to_running_seconds", "setup_seconds", "total_seconds", "engine_version", "nodes",
 }  # fmt: skip
-ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("DEMO_BEGAN", "KEEP", "NODES", "SHAPE", "SEED")}
+ENVIRONMENT = {
+    key: value for key, value in os.environ.items() if key not in ("DEMO_BEGAN", "KEEP", "NODES", "SHAPE", "SEED")
+}
 
 
 @pytest.fixture(autouse=True)
