@@ -42,7 +42,9 @@ def releases(noted: dict[str, int | str]) -> list[str]:
     """The hosts' Debian releases, likewise."""
     names = str(os.environ.get("LAB_RELEASE") or noted.get("LAB_RELEASE", RELEASES[0])).split(",")
     if unknown := [name for name in names if name not in RELEASES]:
-        sys.exit(f"LAB_RELEASE: the lab has no hosts of {', '.join(map(repr, unknown))}, only of {', '.join(RELEASES)}.")
+        sys.exit(
+            f"LAB_RELEASE: the lab has no hosts of {', '.join(map(repr, unknown))}, only of {', '.join(RELEASES)}."
+        )
     return names
 
 

@@ -101,9 +101,7 @@ def ssh(host: str, *command: str, timeout: float = 60, check: bool = True) -> st
     lab = ROOT / "build" / "lab"
     options = ["-i", str(lab / "id_ed25519"), "-o", f"UserKnownHostsFile={lab / 'known_hosts'}", "-o", "BatchMode=yes"]
     login = f"root@{address(host)}"
-    return run(
-        "ssh", *options, "-o", "LogLevel=ERROR", login, shlex.join(command), timeout=timeout, check=check
-    ).stdout
+    return run("ssh", *options, "-o", "LogLevel=ERROR", login, shlex.join(command), timeout=timeout, check=check).stdout
 
 
 def docker(*arguments: str, host: str = "manager1", check: bool = True) -> str:

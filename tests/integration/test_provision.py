@@ -15,7 +15,8 @@ pytestmark = pytest.mark.usefixtures("lab")
 
 def targets() -> dict[str, list[str]]:
     """Health of Prometheus' targets, by job."""
-    found = requests.get(f"http://{on.address('manager1')}:9090/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
+    prometheus = f"http://{on.address('manager1')}:9090"
+    found = requests.get(f"{prometheus}/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
     jobs: dict[str, list[str]] = {}
     for target in found:
         jobs.setdefault(target["labels"]["job"], []).append(target["health"])
