@@ -54,12 +54,16 @@ integration: $(READY) ## ansible-test integration, on a lab: ARGS=service_scale 
 artifact: $(READY) ## build what Galaxy would get, and have galaxy-importer judge it
 	@$(BIN)/python -m tests.certify artifact
 
+.PHONY: integration-all
+integration-all: $(READY) ## modules, roles, provisioning and the controller on hosts of each Debian release: RELEASES=trixie
+	@$(BIN)/pytest --releases $(or $(RELEASES),bookworm,trixie,forky) tests/integration
+
 .PHONY: bench
 bench: $(READY) ## decision, playbook and decision-to-running time, as JSON in build/bench/
 	@$(BIN)/python -m tests.bench
 
 .PHONY: lab lab-down provision
-lab: $(READY) ## an engine and the lab's hosts: NODES=3 MANAGERS=1 SPARES=0
+lab: $(READY) ## an engine and the lab's hosts: NODES=3 MANAGERS=1 SPARES=0 LAB_RELEASE=bookworm
 	@host=$$($(BIN)/python molecule/engine.py up) && export "$$host" && \
 	  $(BIN)/ansible-playbook -i inventories/lab molecule/default/create.yml && echo "export $$host"
 provision: $(READY) ## make the lab's hosts a Swarm, with Prometheus and HAProxy

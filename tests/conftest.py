@@ -7,15 +7,21 @@ import signal
 
 import pytest
 
+RELEASES = "bookworm,trixie,forky"
+"""Debian releases of the lab's hosts: the oldest engine that they bring, 20.10, to the newest."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the slow tests too (make test-all)")
+    parser.addoption("--releases", help=f"Debian releases of the lab's hosts (bookworm; with --all {RELEASES})")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # A shell starts what runs in its background deaf to Ctrl-C, and all that it starts in turn: tests send that signal.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.option.releases is None:
+        config.option.releases = RELEASES if config.option.all else RELEASES.split(",")[0]
     config.addinivalue_line("markers", "slow: left to `make test-all`")
 
 

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The lab's hosts: as many as the lab was made with, by a rule and not by a list.
 #
-# NODES (3), MANAGERS (1) and SPARES (0, hosts outside the Swarm) say how many when the lab is created; it notes
-# them in build/lab/size.json, so that every later command sees the same hosts. LAB_SUBNET moves the lab elsewhere.
+# NODES (3), MANAGERS (1) and SPARES (0, hosts outside the Swarm) say how many, and LAB_RELEASE (bookworm) of which
+# Debian release, when the lab is created; it notes them in build/lab/size.json, so that every later command sees the
+# same hosts. LAB_RELEASE may name several, as bookworm,trixie: the nodes are of the first, and the spares take turns.
+# LAB_SUBNET and LAB_DIR move the lab elsewhere.
 #
 # A collection's scripts may name /bin/sh or `python` in their first line, and not every host has the latter: the
 # shell reads the next line as a command, Python as a string.
@@ -16,15 +18,20 @@ import os
 import sys
 from pathlib import Path
 
-LAB = Path(__file__).resolve().parents[2] / "build" / "lab"
+LAB = Path(os.environ.get("LAB_DIR") or Path(__file__).resolve().parents[2] / "build" / "lab")
 SIZE = LAB / "size.json"
 DEFAULTS = {"NODES": 3, "MANAGERS": 1, "SPARES": 0}
+RELEASES = ("bookworm", "trixie", "forky")  # what molecule/default/vars/lab.yml can make hosts of
 FIRST_ADDRESS = {"manager": 11, "worker": 21, "spare": 41}
 
 
-def size() -> dict[str, int]:
+def noted() -> dict[str, int | str]:
+    """What the lab that stands was made with; nothing when none stands."""
+    return json.loads(SIZE.read_text()) if SIZE.exists() else {}
+
+
+def size(noted: dict[str, int | str]) -> dict[str, int]:
     """The counts by name, from the environment, else from the lab that stands, else the defaults."""
-    noted = json.loads(SIZE.read_text()) if SIZE.exists() else {}
     try:
         counts = {name: int(os.environ.get(name, noted.get(name, default))) for name, default in DEFAULTS.items()}
     except ValueError as error:
@@ -34,7 +41,17 @@ def size() -> dict[str, int]:
     return counts
 
 
-def inventory(counts: dict[str, int], subnet: str) -> dict[str, object]:
+def releases(noted: dict[str, int | str]) -> list[str]:
+    """The hosts' Debian releases, likewise."""
+    names = str(os.environ.get("LAB_RELEASE") or noted.get("LAB_RELEASE", RELEASES[0])).split(",")
+    if unknown := [name for name in names if name not in RELEASES]:
+        sys.exit(
+            f"LAB_RELEASE: the lab has no hosts of {', '.join(map(repr, unknown))}, only of {', '.join(RELEASES)}."
+        )
+    return names
+
+
+def inventory(counts: dict[str, int], releases: list[str], subnet: str) -> dict[str, object]:
     """Ansible's inventory document: groups of hosts, and each host's address."""
     numbers = {
         "manager": counts["MANAGERS"],
@@ -43,17 +60,23 @@ def inventory(counts: dict[str, int], subnet: str) -> dict[str, object]:
     }
     groups = {f"{role}s": [f"{role}{n}" for n in range(1, count + 1)] for role, count in numbers.items()}
     hostvars = {
-        f"{role}{n}": {"ansible_host": f"{subnet}.{FIRST_ADDRESS[role] + n - 1}"}
+        f"{role}{n}": {
+            "ansible_host": f"{subnet}.{FIRST_ADDRESS[role] + n - 1}",
+            "lab_release": releases[(n - 1) % len(releases)] if role == "spare" else releases[0],
+        }
         for role, count in numbers.items()
         for n in range(1, count + 1)
     }
+    lab_size = {**counts, "LAB_RELEASE": ",".join(releases)}
     return {
         "_meta": {"hostvars": hostvars},
-        "all": {"vars": {"lab_dir": str(LAB), "lab_size": counts, "lab_subnet": subnet}},
+        "all": {"vars": {"lab_dir": str(LAB), "lab_size": lab_size, "lab_subnet": subnet}},
         "swarm": {"children": ["managers", "workers"]},
         **{group: {"hosts": hosts} for group, hosts in groups.items()},
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(inventory(size(), os.environ.get("LAB_SUBNET", "10.213.0")), indent=2))
+    before = noted()
+    hosts = inventory(size(before), releases(before), os.environ.get("LAB_SUBNET", "10.213.0"))
+    print(json.dumps(hosts, indent=2))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One lab for all tests in here: made and provisioned once, taken down at the end whatever happened.
 
-LAB_KEEP=1 leaves it standing, and uses the one that stands, for work on a single test.
+With --releases bookworm,trixie every test that uses the lab runs on hosts of each of these Debian releases, one after
+the other, and so on their engines. LAB_KEEP=1 leaves the lab standing, and uses the one that stands, for work on a
+single test.
 """
 
 from __future__ import annotations
@@ -21,10 +23,22 @@ def engine() -> Iterator[str]:
         yield host
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that use the lab run once per release, all of one release together."""
+    if "lab" in metafunc.fixturenames:
+        releases = metafunc.config.option.releases.split(",")
+        metafunc.parametrize("lab", rotations(releases), ids=releases, indirect=True, scope="package")
+
+
+def rotations(releases: list[str]) -> list[str]:
+    """LAB_RELEASE per release: its nodes are of it, and of two spare hosts the second is of the next one."""
+    return [",".join([*releases[n:], *releases[:n]][:2]) for n in range(len(releases))]
+
+
 @pytest.fixture(scope="package")
-def lab(engine: str) -> Iterator[None]:
+def lab(engine: str, request: pytest.FixtureRequest) -> Iterator[None]:
     """A provisioned lab of one manager, two workers and two spare hosts outside the Swarm."""
-    with lab_commands.standing_lab(engine, NODES="3", MANAGERS="1", SPARES="2"):
+    with lab_commands.standing_lab(engine, NODES="3", MANAGERS="1", SPARES="2", LAB_RELEASE=request.param):
         yield
 
 

@@ -99,15 +99,22 @@ def changed(output: str) -> dict[str, int]:
     return {row[0]: int(next(word for word in row if word.startswith("changed="))[8:]) for row in rows}
 
 
+def hostvars(host: str) -> dict[str, str]:
+    """What the lab's inventory says of one of its hosts."""
+    return json.loads(run(str(ROOT / INVENTORY / "hosts.py"), timeout=20).stdout)["_meta"]["hostvars"][host]
+
+
+def address(host: str) -> str:
+    """Where a host of the lab is reached."""
+    return hostvars(host)["ansible_host"]
+
+
 def ssh(host: str, *command: str, timeout: float = 60, check: bool = True) -> str:
     """What a command on one of the lab's hosts said."""
-    hosts = json.loads(run(str(ROOT / INVENTORY / "hosts.py"), timeout=20).stdout)["_meta"]["hostvars"]
     lab = ROOT / "build" / "lab"
     options = ["-i", str(lab / "id_ed25519"), "-o", f"UserKnownHostsFile={lab / 'known_hosts'}", "-o", "BatchMode=yes"]
-    address = f"root@{hosts[host]['ansible_host']}"
-    return run(
-        "ssh", *options, "-o", "LogLevel=ERROR", address, shlex.join(command), timeout=timeout, check=check
-    ).stdout
+    login = f"root@{address(host)}"
+    return run("ssh", *options, "-o", "LogLevel=ERROR", login, shlex.join(command), timeout=timeout, check=check).stdout
 
 
 def docker(*arguments: str, host: str = "manager1", check: bool = True) -> str:

@@ -47,7 +47,7 @@ def inventory(tmp_path: Path) -> Inventory:
             (variables / "connection.yml").symlink_to(LAB / "group_vars" / "all" / "connection.yml")
         settings = {
             "name": "test",
-            "prometheus_url": "http://10.213.0.11:9090",
+            "prometheus_url": f"http://{on.address('manager1')}:9090",
             "scrape_interval_seconds": 2,
             "state_url": f"sqlite:///{tmp_path / 'state.db'}",
             **cluster,
@@ -122,7 +122,7 @@ def test_without_prometheus_nothing_scales_down_and_the_reason_says_unknown(serv
 
 
 def test_a_count_outside_the_bounds_is_put_right_even_when_blind(service: str, inventory: Inventory) -> None:
-    cluster = inventory(wants(1, min=3), prometheus_url="http://10.213.0.11:1")
+    cluster = inventory(wants(1, min=3), prometheus_url=f"http://{on.address('manager1')}:1")
     swarmherd(cluster, "run", "--once")
     assert on.running(service) == 3
 

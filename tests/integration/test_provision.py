@@ -12,12 +12,11 @@ from . import lab as on
 
 pytestmark = pytest.mark.usefixtures("lab")
 
-PROMETHEUS = "http://10.213.0.11:9090"
-
 
 def targets() -> dict[str, list[str]]:
     """Health of Prometheus' targets, by job."""
-    found = requests.get(f"{PROMETHEUS}/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
+    prometheus = f"http://{on.address('manager1')}:9090"
+    found = requests.get(f"{prometheus}/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
     jobs: dict[str, list[str]] = {}
     for target in found:
         jobs.setdefault(target["labels"]["job"], []).append(target["health"])
