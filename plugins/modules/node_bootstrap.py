@@ -103,7 +103,9 @@ seealso:
   - module: swarmherd.cluster.cluster_info
     description: Reads the join tokens and the nodes.
   - module: swarmherd.cluster.node_labels
-  - module: community.docker.docker_swarm
+  - name: community.docker.docker_swarm
+    description: The module of community.docker.
+    link: https://docs.ansible.com/ansible/latest/collections/community/docker/docker_swarm_module.html
 """
 
 EXAMPLES = r"""

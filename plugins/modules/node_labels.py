@@ -60,7 +60,9 @@ seealso:
     description: Takes placement constraints that refer to labels.
   - module: swarmherd.cluster.cluster_info
     description: Reads the labels of all nodes.
-  - module: community.docker.docker_node
+  - name: community.docker.docker_node
+    description: The module of community.docker.
+    link: https://docs.ansible.com/ansible/latest/collections/community/docker/docker_node_module.html
 """
 
 EXAMPLES = r"""

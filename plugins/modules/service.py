@@ -263,8 +263,9 @@ seealso:
     description: Changes the number of replicas and nothing else.
   - module: swarmherd.cluster.cluster_info
     description: Reads the services.
-  - module: community.docker.docker_swarm_service
+  - name: community.docker.docker_swarm_service
     description: Sets a whole service, the options that are not named included.
+    link: https://docs.ansible.com/ansible/latest/collections/community/docker/docker_swarm_service_module.html
 """
 
 EXAMPLES = r"""

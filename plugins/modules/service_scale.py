@@ -63,8 +63,9 @@ seealso:
     description: Changes anything else of a service, and keeps its replicas.
   - module: swarmherd.cluster.cluster_info
     description: Reads the replicas and the version to expect.
-  - module: community.docker.docker_swarm_service
+  - name: community.docker.docker_swarm_service
     description: Sets a whole service, the options that are not named included.
+    link: https://docs.ansible.com/ansible/latest/collections/community/docker/docker_swarm_service_module.html
 """
 
 EXAMPLES = r"""
