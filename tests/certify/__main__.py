@@ -23,6 +23,7 @@ def main(words: list[str]) -> int:
             return ours().run(command, *arguments, timeout=LONGEST_SECONDS, capture=False).returncode
         case ["integration", *arguments]:
             with standing_lab(NODES="3", MANAGERS="1", SPARES="2"):
+                integration.prepare()
                 return integration.run(*arguments, timeout=LONGEST_SECONDS, capture=False).returncode
         case ["every"]:
             return matrix.every()

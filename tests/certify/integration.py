@@ -16,6 +16,11 @@ from tests.integration import lab
 INVENTORY = "tests/integration/cluster.yml"
 
 
+def prepare() -> None:
+    """Engines on the spare hosts too: there a target lets them join and leave."""
+    lab.playbook("molecule/docker_engine/converge.yml")
+
+
 def run(*arguments: str, timeout: float, capture: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the targets, all of them or the named ones. `unsupported` marks those that need a cluster: all do."""
     inventory = lab.run("ansible-inventory", "-i", lab.INVENTORY, "--list", "--yaml", timeout=60).stdout

@@ -6,4 +6,4 @@ sockets=$(mktemp -d)
 trap 'rm -rf "$sockets"' EXIT
 # ansible-test works in folders with names too long for the socket of a shared SSH connection.
 export ANSIBLE_SSH_CONTROL_PATH_DIR=$sockets ANSIBLE_PIPELINING=true ANSIBLE_ROLES_PATH=..
-ansible-playbook -i ../../cluster.yml ../../target.yml -e "target=$(basename "$PWD")" "$@"
+ansible-playbook -i ../../cluster.yml ../../target.yml -e "ansible_test_target=$(basename "$PWD")" "$@"
