@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -43,12 +44,18 @@ def left_behind() -> list[str]:
     return found
 
 
-def test_make_demo_scales_up_and_down_by_playbook_and_leaves_its_report_and_nothing_else() -> None:
+def demo(**settings: str) -> dict[str, Any]:
+    """The report of a demo that went well."""
+    environment = {**ENVIRONMENT, **settings}
     done = subprocess.run(
-        ["make", "demo"], cwd=on.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=480, check=False
+        ["make", "demo"], cwd=on.ROOT, env=environment, capture_output=True, text=True, timeout=480, check=False
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
-    report = json.loads(REPORT.read_text())
+    return json.loads(REPORT.read_text())
+
+
+def test_make_demo_scales_up_and_down_by_playbook_and_leaves_its_report_and_nothing_else() -> None:
+    report = demo()
     assert set(report) == KEYS
     assert report["scale_ups"] >= 1
     assert report["scale_downs"] >= 1
@@ -58,6 +65,11 @@ def test_make_demo_scales_up_and_down_by_playbook_and_leaves_its_report_and_noth
     page = REPORT.with_name("report.html").read_text()
     assert page.count("<svg") >= 2
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "").replace("http://10.213.", "")
+
+
+@pytest.mark.slow
+def test_five_hosts_under_random_traffic_show_the_same() -> None:
+    assert demo(NODES="5", SHAPE="random", SEED="7")["nodes"] == 5
 
 
 def test_ctrl_c_in_the_middle_takes_everything_down_and_says_so_in_one_sentence() -> None:
