@@ -22,18 +22,19 @@ SHOWN = 40
 """Rows of a table for people; --json has all."""
 
 FORMATS = """
-[bold]Files[/bold] end in .csv, .json, .yml or .yaml, and .gz after that. JSON and YAML hold a list of mappings, or a mapping
-with the key nodes or tasks; their keys are the columns. Any column but name may be missing, and any cell empty.
+[bold]Files[/bold] end in .csv, .json, .yml or .yaml, and .gz after that. JSON and YAML hold a list of mappings, or a
+mapping with the key nodes or tasks; their keys are the columns. Any column but name may be missing, any cell empty.
 
 [bold]Nodes[/bold]: name,cpu,memory,gpu,disk,labels. Missing means no limit.
 
-[bold]Tasks[/bold]: name,cpu,memory,gpu,disk,replicas,constraints,affinity,priority. Missing means no need. With replicas,
-the tasks are called NAME.1, NAME.2, …; without, there is one, called NAME.
+[bold]Tasks[/bold]: name,cpu,memory,gpu,disk,replicas,constraints,affinity,priority. Missing means no need.
+With replicas, the tasks are called NAME.1, NAME.2, …; without, there is one, called NAME.
 
-[bold]cpu[/bold] is in cores; [bold]memory[/bold] and [bold]disk[/bold] are in bytes or with a suffix: 512m, 2g (powers of 1024).
-[bold]labels[/bold]: k=v;k2=v2, or a mapping. [bold]constraints[/bold]: node.labels.k==v;node.hostname!=n1, or a list, also of
-{key, operator: In | NotIn | Exists | DoesNotExist, values}. [bold]affinity[/bold]: node.labels.k==v:WEIGHT;…, or a list.
-[bold]priority[/bold]: a whole number; the higher ones are placed first.
+[bold]cpu[/bold] is in cores; [bold]memory[/bold] and [bold]disk[/bold] are in bytes or with a suffix (powers of
+1024): 512m, 2g. [bold]labels[/bold]: k=v;k2=v2, or a mapping. [bold]constraints[/bold]:
+node.labels.k==v;node.hostname!=n1, or a list, also of {key, operator: In | NotIn | Exists | DoesNotExist, values}.
+[bold]affinity[/bold]: node.labels.k==v:WEIGHT;…, or a list. [bold]priority[/bold]: a whole number; the higher ones
+are placed first.
 
 Exits 0 when it could be computed, whether or not all tasks have a place; 2 when the input is wrong.
 
@@ -103,9 +104,7 @@ def fit(
     tasks: Annotated[Path, typer.Option("--tasks", metavar="FILE", help="The tasks.")],
     as_json: AsJson = False,
     assignments: Annotated[bool, typer.Option("--assignments", help="List the node of each task.")] = False,
-    strategy: Annotated[
-        Strategy, typer.Option("--strategy", help="Even load, or few nodes.")
-    ] = Strategy.SPREAD,
+    strategy: Annotated[Strategy, typer.Option("--strategy", help="Even load, or few nodes.")] = Strategy.SPREAD,
 ) -> None:
     """Say whether tasks fit on nodes, and where. Offline: it needs two files, and no inventory."""
     found = compute(read_nodes(nodes), read_tasks(tasks), strategy)

@@ -47,8 +47,7 @@ class FitTask:
 
 def read_nodes(file: Path) -> list[NodeCapacity]:
     """The nodes of a file. Raises InputError."""
-    nodes = [_node(row) for row in _named(read_rows(file, "nodes", NODE_COLUMNS))]
-    return nodes
+    return [_node(row) for row in _named(read_rows(file, "nodes", NODE_COLUMNS))]
 
 
 def read_tasks(file: Path) -> list[FitTask]:
@@ -60,7 +59,12 @@ def read_tasks(file: Path) -> list[FitTask]:
     replicas = {task.shape.service: task.shape.replicas for task in tasks if task.numbered}
     for row, task in zip(rows, tasks, strict=True):
         service, _, number = task.shape.service.rpartition(".")
-        if not task.numbered and number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= replicas.get(service, 0):
+        if (
+            not task.numbered
+            and number.isascii()
+            and number.isdigit()
+            and 1 <= int(number[:9]) <= replicas.get(service, 0)
+        ):
             raise row.wrong("name", f"{shown(task.shape.service)} is also a replica of {service}", "rename one of them")
     return tasks
 

@@ -39,10 +39,14 @@ def read_rows(file: Path, kind: str, columns: Sequence[str]) -> list[Row]:
     """Every row of a file of `kind` (nodes, tasks). Raises InputError."""
     suffix = (file.with_suffix("") if file.suffix == ".gz" else file).suffix.lower()
     if suffix not in (".csv", ".json", ".yml", ".yaml"):
-        raise InputError(f"{file}: the format is not clear from the name; end it in .csv, .json, .yml or .yaml (and .gz)")
+        raise InputError(
+            f"{file}: the format is not clear from the name; end it in .csv, .json, .yml or .yaml (and .gz)"
+        )
     text = _text(file)
     if not text.strip():
-        raise InputError(f"{file}: it is empty; it needs the columns {', '.join(columns)}, of which only name must be there")
+        raise InputError(
+            f"{file}: it is empty; it needs the columns {', '.join(columns)}, of which only name must be there"
+        )
     rows = list(_csv(file, text) if suffix == ".csv" else _documents(file, kind, text, suffix))
     if not rows:
         raise InputError(f"{file}: it has no {kind}; write one row for each")
@@ -75,13 +79,15 @@ def _csv(file: Path, text: str) -> Iterator[Row]:
             if any(cell.strip() for cell in cells):
                 yield _csv_row(file, reader.line_num, header, cells)
     except csv.Error as error:
-        raise InputError(f"{file}: line {reader.line_num}: {error}; write comma separated values, quoted by \"") from None
+        raise InputError(
+            f'{file}: line {reader.line_num}: {error}; write comma separated values, quoted by "'
+        ) from None
 
 
 def _csv_row(file: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
     if len(cells) > len(header):
         raise InputError(
-            f"{file}: line {line}: {len(cells)} cells for {len(header)} columns; put \" around a cell with a comma in it"
+            f'{file}: line {line}: {len(cells)} cells for {len(header)} columns; put " around a cell with a comma in it'
         )
     pairs = zip(header, (cell.strip() for cell in cells), strict=False)
     return Row(file, f"line {line}", {**dict.fromkeys(header), **{name: cell for name, cell in pairs if cell}})

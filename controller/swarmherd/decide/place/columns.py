@@ -28,13 +28,13 @@ _UNITS = np.array(UNITS)
 class Need:
     """What one task needs, in whole numbers: a column of four, and the lines that are not 0."""
 
-    __slots__ = ("column", "lines", "memory")
+    __slots__ = ("column", "cpu", "lines", "memory")
 
     def __init__(self, amount: Amount) -> None:
         each = [float(round(value * unit)) for value, unit in zip(amount.each(), UNITS, strict=True)]
         self.column = np.array(each)
         self.lines = [(line, value) for line, value in enumerate(each) if value]
-        self.memory = each[MEMORY]
+        self.cpu, self.memory = each[CPU], each[MEMORY]
 
     def __getitem__(self, line: int) -> float:
         return float(self.column[line])
@@ -57,9 +57,7 @@ class Load:
 
     def of(self, rows: Rows | slice) -> Load:
         """Some rows: a copy, or a view where `rows` is a slice."""
-        some = Load(
-            self.used[:, rows], self.room[:, rows], self.per_unit[:, rows], self.spare[rows], self.tasks[rows]
-        )
+        some = Load(self.used[:, rows], self.room[:, rows], self.per_unit[:, rows], self.spare[rows], self.tasks[rows])
         some.own = self.own[rows] if isinstance(self.own, np.ndarray) else self.own
         return some
 
@@ -210,7 +208,8 @@ class Columns:
 
 def _capacity(nodes: Sequence[NodeCapacity]) -> Column:
     limits = [[np.inf if limit is None else limit for limit in node.limits()] for node in nodes]
-    return np.rint(np.array(limits, np.float64).reshape(len(nodes), 4).T * _UNITS[:, None])
+    capacity: Column = np.rint(np.array(limits, np.float64).reshape(len(nodes), 4).T * _UNITS[:, None])
+    return capacity
 
 
 def _reader(name: str) -> Callable[[NodeCapacity], str]:

@@ -90,8 +90,11 @@ def parse_constraint(text: str) -> Constraint:
     key, sign, value = _split(text)
     attribute = parse_attribute(key)
     if not _VALUE.fullmatch(value):
-        raise ConstraintError(f"{text!r} compares with {value!r}, which Swarm does not allow" if value else
-                              f"{text!r} compares with nothing")
+        raise ConstraintError(
+            f"{text!r} compares with {value!r}, which Swarm does not allow"
+            if value
+            else f"{text!r} compares with nothing"
+        )
     if attribute == "node.ip" and not _is_network(value):
         raise ConstraintError(f"{value!r} is no address", "write one such as 10.0.0.5 or 10.0.0.0/24")
     return Constraint(attribute, Operator.IN if sign == "==" else Operator.NOT_IN, (value,))

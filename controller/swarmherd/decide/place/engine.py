@@ -23,6 +23,7 @@ from swarmherd.decide.place.settings import Settings
 from swarmherd.decide.place.sums import NEVER, Sum
 from swarmherd.decide.place.things import NodeCapacity, Placement, Ranked, TaskShape
 
+
 class Placer:
     """Nodes that fill up. `place` may be called again: it goes on from where it was."""
 

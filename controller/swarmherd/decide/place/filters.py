@@ -96,11 +96,10 @@ _SAME_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
 def _runs(node: NodeCapacity, shape: TaskShape) -> bool:
-    arch = _SAME_ARCHITECTURE.get(node.arch, node.arch)
-    return any(
-        ("" in (os, node.os) or os == node.os) and ("" in (wanted, arch) or _SAME_ARCHITECTURE.get(wanted, wanted) == arch)
-        for os, wanted in shape.platforms
-    )
+    def alike(one: str, other: str) -> bool:
+        return "" in (one, other) or _SAME_ARCHITECTURE.get(one, one) == _SAME_ARCHITECTURE.get(other, other)
+
+    return any(alike(os, node.os) and alike(arch, node.arch) for os, arch in shape.platforms)
 
 
 PLATFORM = Filter(

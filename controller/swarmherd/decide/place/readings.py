@@ -25,7 +25,7 @@ def performance(columns: Columns, unknown: float = 0.5) -> Column:
 
 
 def load(columns: Columns) -> Column:
-    """min(1, (cpu + memory) / 2), each part that is unknown taken as 0.5. Source: the first document, GetNodeLoadScore."""
+    """min(1, (cpu + memory) / 2), each unknown part taken as 0.5. Source: the first document, GetNodeLoadScore."""
     cpu, memory = (np.where(np.isnan(part), 0.5, part) for part in (columns.cpu, columns.memory))
     return np.minimum(1.0, (cpu + memory) / 2.0)
 

@@ -91,7 +91,7 @@ def add_points(found: Column, weight: float, values: Column | Mask | float) -> N
     if isinstance(values, float):
         found += math.floor(values * (weight * UNIT))
     elif values.dtype == np.bool_:
-        np.add(found, math.floor(weight * UNIT), out=found, where=values)
+        np.add(found, math.floor(weight * UNIT), out=found, where=values.view(np.bool_))
     else:
         found += points(weight, values)
 
@@ -101,12 +101,14 @@ def add_points(found: Column, weight: float, values: Column | Mask | float) -> N
 
 def balance(load: Load, need: Need) -> Column:
     """1 - |cpu' - memory'|, the used shares of both with the task there. Source: the first document, 60 % of 1."""
-    cpu, memory = load.used[CPU] + need[CPU], load.used[MEMORY] + need[MEMORY]
+    cpu: Column = load.used[CPU] + need.cpu
+    memory: Column = load.used[MEMORY] + need.memory
     cpu *= load.per_unit[CPU]
     memory *= load.per_unit[MEMORY]
     cpu -= memory
     np.abs(cpu, out=cpu)
-    return np.subtract(1.0, cpu, out=cpu)
+    np.subtract(1.0, cpu, out=cpu)
+    return cpu
 
 
 def availability(load: Load) -> Column:
@@ -116,7 +118,7 @@ def availability(load: Load) -> Column:
 
 def fullness(load: Load) -> Column:
     """mean(used cpu, used memory), as shares: what `pack` has in place of availability."""
-    used = load.used[CPU] * load.per_unit[CPU]
+    used: Column = load.used[CPU] * load.per_unit[CPU]
     used += load.used[MEMORY] * load.per_unit[MEMORY]
     used *= 0.5
     return used
@@ -125,18 +127,6 @@ def fullness(load: Load) -> Column:
 def in_use(load: Load) -> Mask:
     """1 where anything runs, else 0: `pack` opens another node last."""
     return load.tasks > 0
-
-
-def _relative_size(columns: Columns, _shape: TaskShape) -> Column:
-    """mean(cpu, memory), each over the largest node's: `pack` opens large nodes first. 1 without a limit."""
-    parts = []
-    for line in (CPU, MEMORY):
-        limited = np.isfinite(columns.capacity[line])
-        largest = columns.capacity[line][limited].max(initial=0.0)
-        share = np.ones(columns.size)
-        share[limited] = columns.capacity[line][limited] / largest if largest else 1.0
-        parts.append(share)
-    return (parts[0] + parts[1]) / 2.0
 
 
 def _wants_gpu(shape: TaskShape, _settings: Settings) -> bool:
@@ -220,7 +210,7 @@ def _neighbours(columns: Columns, shape: TaskShape, load: Load, rows: Rows | Non
     return met / total
 
 
-def _is_there(columns: Columns, shape: TaskShape, other: Neighbour, load: Load, rows: Rows | None) -> Column:
+def _is_there(columns: Columns, shape: TaskShape, other: Neighbour, load: Load, rows: Rows | None) -> Mask:
     if other.service == shape.service:
         return np.asarray(load.own) > 0
     there = columns.with_any([other.service])
@@ -263,7 +253,6 @@ SCORES: tuple[Score, ...] = (
     Score("image", (Standing(1.0, lambda shape, _settings: shape.image, _image_there),)),
     Score("gpus", (Standing(1.0, _wants_gpu, _keeps_gpus_free),)),
     Score("in_use", (OfLoad(1.0, in_use),)),
-    Score("size", (Standing(1.0, alike, _relative_size),)),
 )
-PACKING = Score("resources", (OfFit(0.6, balance), OfLoad(0.4, fullness)))
-"""The score `resources` of strategy pack."""
+PACKING = Score("resources", (OfFit(0.3, balance), OfLoad(0.7, fullness)))
+"""The score `resources` of strategy pack: balance 0.3, fullness 0.7 (the shares that packed the OpenB trace best)."""

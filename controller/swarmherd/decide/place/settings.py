@@ -20,11 +20,9 @@ _WISHES = {"affinity": 4.0, "neighbours": 4.0, "performance": 1.0, "penalty": 1.
 WEIGHTS: Mapping[Strategy, Mapping[str, float]] = MappingProxyType(
     {
         Strategy.SPREAD: MappingProxyType(
-            {"resources": 4.0, "replicas": 4.0, "zones": 2.0, "image": 0.5, "gpus": 2.0, **_WISHES}
+            {"resources": 8.0, "replicas": 2.0, "zones": 2.0, "image": 0.5, "gpus": 0.5, **_WISHES}
         ),
-        Strategy.PACK: MappingProxyType(
-            {"resources": 4.0, "in_use": 8.0, "size": 2.0, "image": 0.5, "gpus": 16.0, **_WISHES}
-        ),
+        Strategy.PACK: MappingProxyType({"resources": 4.0, "in_use": 8.0, "image": 0.5, "gpus": 4.0, **_WISHES}),
     }
 )
 

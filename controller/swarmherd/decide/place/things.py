@@ -139,4 +139,3 @@ class Ranked:
     node: str
     total: float
     scores: Mapping[str, float]
-
