@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Placements per second, beside the same choices made by scoring every node anew for each task.
 
-The opponent, `Anew`, is numpy too and scores by the same formulas (`Sum.totals`, the zone's part added), but computes
-the standing and load parts of all nodes for every task. It is measured on a sample of the tasks, on nodes in the same
-state, in the same round; its choices must be those of the engine. Neither includes building the objects.
+The opponent, `Anew`, is numpy too and has the same formulas and the same standing scores (constraints, readings and so
+on, computed once per kind of task); but for every task it scores the load, the fit and the neighbours of all nodes. It
+is measured on a sample of the tasks, in the same round, and its choices must be those of the engine. Neither includes
+building the objects, and both have the nodes' columns ready.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from swarmherd.decide.place import (
     Amount,
     Neighbour,
     NodeCapacity,
+    Placement,
     Placer,
     Readings,
     Settings,
@@ -30,8 +31,8 @@ from swarmherd.decide.place import (
 from swarmherd.decide.place.columns import Columns, Need
 from swarmherd.decide.place.sums import NEVER, Sum
 
-SAMPLE = 40
-"""Tasks of each round that the opponent places: it is some hundred times slower."""
+SAMPLE = 10
+"""Shapes of each round that the opponent places too."""
 
 
 def nodes(count: int) -> list[NodeCapacity]:
@@ -83,16 +84,17 @@ def one_offs(count: int) -> list[TaskShape]:
 
 
 class Anew:
-    """Places one task after the other, each time with every part of every node's score computed."""
+    """Places one task after the other, each time with all nodes scored."""
 
     def __init__(self, found: Sequence[NodeCapacity], settings: Settings) -> None:
-        self.columns, self.settings = Columns(found, settings), settings
+        self.columns = Columns(found, settings)
+        self.sum = Sum(self.columns, settings)
 
     def place(self, shape: TaskShape) -> list[int]:
         rows, need = [], Need(shape.need)
         for _ in range(shape.replicas):
-            total = Sum(self.columns, self.settings)
-            points = total.totals(shape, need) + total.of_zones(shape)
+            self.sum.refresh(slice(None))
+            points = self.sum.totals(shape, need) + self.sum.of_zones(shape)
             row = int(np.argmax(points))
             if points[row] == NEVER:
                 break
@@ -110,12 +112,16 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 def measured(rounds: int, count: int, shapes: list[TaskShape]) -> dict[str, Any]:
     found, settings = nodes(count), Settings()
-    few = [replace(shapes[0], replicas=SAMPLE)] if shapes[0].replicas > 1 else shapes[:SAMPLE]
-    rates, ratios, placed = [], [], 0
+    few = shapes[: SAMPLE if shapes[0].replicas > 1 else 50 * SAMPLE]
+    rates: list[float] = []
+    ratios: list[float] = []
+    placed = 0
     for _ in range(rounds):
-        placer, slow, mine, theirs = Placer(found, settings), Anew(found, settings), [], []
-        seconds = _seconds(lambda p=placer, m=mine: m.extend(p.place(shapes)))  # type: ignore[misc]
-        slowly = _seconds(lambda s=slow, t=theirs: t.extend(s.place(shape) for shape in few))  # type: ignore[misc]
+        placer, slow = Placer(found, settings), Anew(found, settings)
+        mine: list[Placement] = []
+        theirs: list[list[int]] = []
+        seconds = _seconds(lambda: mine.extend(placer.place(shapes)))  # noqa: B023 called at once
+        slowly = _seconds(lambda: theirs.extend(map(slow.place, few)))  # noqa: B023 called at once
         same = Placer(found, settings).place(few)
         assert [list(one.nodes) for one in same] == theirs, "the choices are those of scoring anew"
         placed = sum(len(one.nodes) for one in mine)

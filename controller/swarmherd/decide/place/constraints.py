@@ -64,7 +64,7 @@ class Constraint:
                 return value == ""
             case Operator.IN:
                 return self._listed(value)
-            case Operator.NOT_IN:
+            case _:
                 return not self._listed(value)
 
     def _listed(self, value: str) -> bool:

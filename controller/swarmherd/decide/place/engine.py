@@ -23,6 +23,9 @@ from swarmherd.decide.place.settings import Settings
 from swarmherd.decide.place.sums import NEVER, Sum
 from swarmherd.decide.place.things import NodeCapacity, Placement, Ranked, TaskShape
 
+AHEAD = 16
+"""So many of the next candidates have their further steps computed with another's."""
+
 
 class Placer:
     """Nodes that fill up. `place` may be called again: it goes on from where it was."""
@@ -128,7 +131,7 @@ class _Group:
             position = heap[0][2]
             step = climbing[position] = climbing.get(position, 0) + 1
             if len(ladder[position]) < step:
-                self._climb(position)
+                self._climb(position, heap)
             heapq.heapreplace(heap, (-ladder[position][step - 1], row, position))
             counts[zone] += 1
             best = heap[0]
@@ -153,11 +156,12 @@ class _Group:
             count += len(rows)
         return np.concatenate(found)
 
-    def _climb(self, position: int) -> None:
-        """Computes further steps of this candidate, and of those that will need theirs soon, in one go."""
+    def _climb(self, position: int, heap: list[tuple[float, int, int]]) -> None:
+        """Computes further steps of this candidate, and of those that may need theirs soon, in one go."""
         have = len(self._ladder[position])
         if have:
-            soon = [other for other in self._climbing if len(self._ladder[other]) == have]
+            near = (*self._climbing, *(other for _, _, other in heap[:AHEAD]))
+            soon = [other for other in dict.fromkeys(near) if len(self._ladder[other]) == have]
             steps = range(have + 1, have + 1 + min(4 * have, self._shape.replicas))
             load, rows = self._load.of(np.array(soon, np.intp)), self._candidates[soon]
         else:

@@ -29,10 +29,10 @@ CROWDED = 20
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A part that placing does not change. Tasks for which `key` is alike share the values."""
+    """A part that placing does not change. Tasks for which `key` is alike share the values; without one, all do."""
 
     share: float
-    key: Callable[[TaskShape, Settings], Hashable]
+    key: Callable[[TaskShape, Settings], Hashable] | None
     values: Callable[[Columns, TaskShape], Column | float]
 
 
@@ -82,8 +82,8 @@ class Score:
 
 def points(weight: float, values: Column | Mask | float) -> Column:
     """A weighted part as whole numbers of 2^-30, rounded down."""
-    scaled: Column = np.multiply(values, weight * UNIT)
-    return np.floor(scaled, out=scaled) if isinstance(scaled, np.ndarray) else np.floor(scaled)
+    scaled: Column = np.asarray(values * (weight * UNIT))
+    return np.floor(scaled, out=scaled)
 
 
 def add_points(found: Column, weight: float, values: Column | Mask | float) -> None:
@@ -91,7 +91,7 @@ def add_points(found: Column, weight: float, values: Column | Mask | float) -> N
     if isinstance(values, float):
         found += math.floor(values * (weight * UNIT))
     elif values.dtype == np.bool_:
-        np.add(found, math.floor(weight * UNIT), out=found, where=values.view(np.bool_))
+        found += values * float(math.floor(weight * UNIT))
     else:
         found += points(weight, values)
 
@@ -227,11 +227,6 @@ def zone_value(tasks: int) -> float:
     return 1.0 / (1.0 + tasks)
 
 
-def alike(_shape: TaskShape, _settings: Settings) -> Hashable:
-    """The key of a part that is the same for all tasks."""
-    return ()
-
-
 SCORES: tuple[Score, ...] = (
     Score("resources", (OfFit(0.6, balance), OfLoad(0.4, availability))),
     Score("affinity", (Standing(1.0, lambda shape, _settings: shape.affinity, _affinity),)),
@@ -240,7 +235,7 @@ SCORES: tuple[Score, ...] = (
         "penalty",
         (
             # 110 points at most: 100, of which 30 or 15 go for CPU and 20 for a crowd, and 10 for memory to spare.
-            Standing(80 / 110, alike, _cpu_penalty),
+            Standing(80 / 110, None, _cpu_penalty),
             OfLoad(20 / 110, _not_crowded),
             OfFit(10 / 110, _memory_to_spare),
         ),
@@ -248,8 +243,8 @@ SCORES: tuple[Score, ...] = (
     Score("neighbours", (OfService(1.0, _wishes_about_neighbours, _neighbours),)),
     Score("replicas", (OfService(1.0, lambda _shape: True, _few_replicas),)),
     Score("zones", (OfZone(1.0, zone_value),)),
-    Score("disk", (Standing(1.0, alike, _reading("disk")),)),
-    Score("network", (Standing(1.0, alike, _reading("network")),)),
+    Score("disk", (Standing(1.0, None, _reading("disk")),)),
+    Score("network", (Standing(1.0, None, _reading("network")),)),
     Score("image", (Standing(1.0, lambda shape, _settings: shape.image, _image_there),)),
     Score("gpus", (Standing(1.0, _wants_gpu, _keeps_gpus_free),)),
     Score("in_use", (OfLoad(1.0, in_use),)),

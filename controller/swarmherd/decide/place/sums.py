@@ -20,7 +20,6 @@ from swarmherd.decide.place.scores import (
     Score,
     Standing,
     add_points,
-    alike,
     points,
 )
 from swarmherd.decide.place.settings import Settings, Strategy
@@ -40,8 +39,8 @@ class Sum:
         scores = (PACKING, *SCORES[1:]) if settings.strategy is Strategy.PACK else SCORES
         self._scores = [(score, settings.weight(score.name)) for score in scores if settings.weight(score.name)]
         parts = [(weight * part.share, part) for score, weight in self._scores for part in score.parts]
-        self._same = [(w, p) for w, p in parts if isinstance(p, Standing) and p.key is alike]
-        self._standing = [(w, p) for w, p in parts if isinstance(p, Standing) and p.key is not alike]
+        self._same = [(w, p) for w, p in parts if isinstance(p, Standing) and p.key is None]
+        self._standing = [(w, p, p.key) for w, p in parts if isinstance(p, Standing) and p.key is not None]
         self._of_load = [(weight, part) for weight, part in parts if isinstance(part, OfLoad)]
         self._of_fit = [(weight, part) for weight, part in parts if isinstance(part, OfFit)]
         self._of_service = [(weight, part) for weight, part in parts if isinstance(part, OfService)]
@@ -95,7 +94,7 @@ class Sum:
 
     def standing(self, shape: TaskShape) -> Column:
         """What placing does not change: kept, so not to be written to."""
-        keys = [part.key(shape, self._settings) for _, part in self._standing]
+        keys = [key(shape, self._settings) for _, _, key in self._standing]
         key = (*keys, shape.priority > self._settings.priority, shape.constraints, shape.platforms, shape.plugins)
         kept = self._sums.get(key)
         if kept is None:
@@ -106,7 +105,7 @@ class Sum:
         found = np.zeros(self._columns.size)
         for weight, part in self._same:
             found += self._part(part, weight, shape, part)
-        for (weight, part), key in zip(self._standing, keys, strict=True):
+        for (weight, part, _), key in zip(self._standing, keys, strict=True):
             found += self._part(part, weight, shape, (part, key))
         for one in STANDING:
             if one.concerns(self._columns, shape):
@@ -155,10 +154,11 @@ class Sum:
                     add_points(found, share, part.values(columns.load))
                 case OfFit():
                     add_points(found, share, part.values(columns.load, need))
+                case OfService() if part.concerns(shape):
+                    add_points(found, share, part.values(columns, shape, columns.load, None))
                 case OfService():
-                    if part.concerns(shape):
-                        add_points(found, share, part.values(columns, shape, columns.load, None))
-                case OfZone():
+                    pass
+                case _:
                     found += self.of_zones(shape)
         return found
 
