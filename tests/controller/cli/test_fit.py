@@ -136,6 +136,7 @@ def test_labels_in_yaml_that_look_like_truth_or_nothing_are_words(files: Files) 
 
 
 def test_people_see_tables(files: Files) -> None:
+    assert "not placed" not in files.call().stdout
     files.tasks = files.write("t.csv", f"{TASKS}huge,64,,,,2,,,\n")
     output = files.call("--assignments").stdout
     for said in ("8 of 10 tasks placed on 3 of 3 nodes", "insufficient CPU on 3 nodes", "web.6", "imbalance 0."):
