@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placement by cases (cases/placement.yml), each score by its formula, and what cannot be asked for."""
+"""Placement by cases (placement.yml), each score by its formula, and what cannot be asked for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from swarmherd.decide.place import (
 from swarmherd.decide.place.filters import FILTERS, MEETING, STANDING
 from swarmherd.model import Availability, NodeState, Role
 
-CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "placement.yml").read_text())
+CASES = yaml.safe_load((Path(__file__).parent / "placement.yml").read_text())
 GIB = 2**30
 
 
