@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a decision takes, how long its playbook, and how long until the replicas run.
+"""How long a decision takes, how quickly tasks are placed, how long a playbook takes, and until the replicas run.
 
 usage: python -m tests.bench [--quick] [--rounds N]
 
@@ -25,6 +25,7 @@ from swarmherd.decide import decide
 from swarmherd.plan import plan
 from swarmherd.policy import Policy, parse_policy, queries
 
+from tests.bench.placement import placements
 from tests.integration import lab as on
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -159,7 +160,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only what needs no engine")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each figure (default 5)")
     wanted = parser.parse_args()
-    figures: dict[str, Any] = {"decision": decisions(wanted.rounds)}
+    figures: dict[str, Any] = {"decision": decisions(wanted.rounds), "placement": placements(wanted.rounds)}
     if not wanted.quick:
         with on.standing_lab():
             figures["scale_1_to_3"] = enactments(wanted.rounds)
