@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from swarmherd.decide.words import count
 from swarmherd.enact.collection import CollectionError
 from swarmherd.model import NodeState, Service
 from swarmherd.observe.docker import Engine
@@ -56,7 +57,7 @@ def examine(path: Path) -> Iterator[Check]:
     except (InventoryError, PolicyError) as error:
         yield Check("inventory", State.FAIL, str(error), "correct the inventory; swarmherd validate checks it")
         return
-    yield Check("inventory", State.OK, f"{path}: cluster {settings.name}, {len(inventory.managers)} managers")
+    yield Check("inventory", State.OK, f"{path}: cluster {settings.name}, {count(len(inventory.managers), 'manager')}")
     yield Check(
         "ansible", State.OK, f"ansible-core {importlib.metadata.version('ansible-core')} resolved the inventory"
     )

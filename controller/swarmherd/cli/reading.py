@@ -12,6 +12,7 @@ from swarmherd.cli.base import AsJson, InputError, app, console, inventories, on
 from swarmherd.cli.doctor import State, examine
 from swarmherd.decide import decide
 from swarmherd.decide.memory import remember
+from swarmherd.decide.words import count
 from swarmherd.model import Plan
 from swarmherd.observe.errors import ObserveError
 from swarmherd.observe.inventory import read_inventory
@@ -29,7 +30,9 @@ def validate(context: typer.Context) -> None:
     """Check the inventory's settings and policy. Offline: nothing is connected."""
     for path in inventories(context):
         settings, policy = parse_inventory(read_inventory(path))
-        typer.echo(f"{path}: cluster {settings.name}, mode {policy.mode.value}, {len(policy.services)} services: valid")
+        typer.echo(
+            f"{path}: cluster {settings.name}, mode {policy.mode.value}, {count(len(policy.services), 'service')}: valid"
+        )
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab plan --json")

@@ -53,7 +53,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_validate_says_what_is_valid_and_connects_nothing(inventory: Path, engine: Engine, metrics: Metrics) -> None:
-    assert call("-i", inventory, "validate").stdout.endswith("cluster loop, mode enforce, 1 services: valid\n")
+    assert call("-i", inventory, "validate").stdout.endswith("cluster loop, mode enforce, 1 service: valid\n")
     assert (engine.asked, metrics.asked) == ([], [])
 
 
