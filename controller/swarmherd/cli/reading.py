@@ -30,9 +30,8 @@ def validate(context: typer.Context) -> None:
     """Check the inventory's settings and policy. Offline: nothing is connected."""
     for path in inventories(context):
         settings, policy = parse_inventory(read_inventory(path))
-        typer.echo(
-            f"{path}: cluster {settings.name}, mode {policy.mode.value}, {count(len(policy.services), 'service')}: valid"
-        )
+        services = count(len(policy.services), "service")
+        typer.echo(f"{path}: cluster {settings.name}, mode {policy.mode.value}, {services}: valid")
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab plan --json")
