@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-RELEASES = "bookworm,trixie,forky"
-"""Debian releases of the lab's hosts: the oldest engine that they bring, 20.10, to the newest."""
+RELEASES = "bookworm,trixie"
+"""Debian releases of the lab's hosts, with engines 20.10 and 26.1; forky's, 28.5, is for those who ask for it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.releases is None:
         config.option.releases = RELEASES if config.option.all else RELEASES.split(",")[0]
     config.addinivalue_line("markers", "slow: left to `make test-all`")
+    config.addinivalue_line(
+        "markers", "one_release: of the lab's releases only the first, what it shows is no engine's"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

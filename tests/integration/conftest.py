@@ -27,6 +27,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests that use the lab run once per release, all of one release together."""
     if "lab" in metafunc.fixturenames:
         releases = metafunc.config.option.releases.split(",")
+        if metafunc.definition.get_closest_marker("one_release"):
+            releases = releases[:1]
         metafunc.parametrize("lab", rotations(releases), ids=releases, indirect=True, scope="package")
 
 

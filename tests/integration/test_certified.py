@@ -11,7 +11,7 @@ from tests.certify import artifact, integration
 
 from . import lab as on
 
-pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow, pytest.mark.one_release]
 
 SERVICE = "swarmherd-test-artifact"
 
