@@ -107,6 +107,12 @@ class Node:
     memory_bytes: int = 0
     engine_version: str = ""
     leader: bool = False
+    os: str = ""
+    """Empty when unknown, as is `arch`."""
+    arch: str = ""
+    engine_labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    plugins: frozenset[str] | None = None
+    """Names of its volume and network plugins; None when unknown."""
 
 
 class TaskState(StrEnum):
@@ -145,6 +151,8 @@ class Task:
     state_at: datetime
     message: str = ""
     """What Swarm says of it, the error first."""
+    container: str = ""
+    """Its container's id, once it has one."""
 
 
 class UpdateState(StrEnum):
@@ -176,6 +184,44 @@ class Service:
     cpu_reservation: float | None = None
     memory_limit_bytes: int | None = None
     memory_reservation_bytes: int | None = None
+    constraints: tuple[str, ...] = ()
+    """As Docker holds them: `node.labels.disk==ssd`."""
+    platforms: tuple[tuple[str, str], ...] = ()
+    """Pairs of operating system and architecture that its image is built for; an empty word fits all."""
+    plugins: frozenset[str] = frozenset()
+    """Volume and network drivers that a node must have."""
+    host_ports: frozenset[int] = frozenset()
+    """Ports published in host mode: one task per node can have them."""
+    max_per_node: int = 0
+    """0 for any number."""
+    local_data: bool = False
+    """Whether it mounts a node's own volume or path, which does not move with its tasks (S10)."""
+    start_first: bool = False
+    """Whether an update starts the new task before the old one stops."""
+    restarts: bool = True
+    """Whether a task that ended is replaced, whatever its end was."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUse:
+    """What is really used of a node, each a share from 0 to 1, measured by node_exporter. None was not asked."""
+
+    cpu: Reading | None = None
+    memory: Reading | None = None
+    disk: Reading | None = None
+    """The share of time that its disks are busy."""
+    network: Reading | None = None
+    """The share of its bandwidth."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskUse:
+    """What a task really uses. None was not asked."""
+
+    cpu: Reading | None = None
+    """In cores."""
+    memory: Reading | None = None
+    """In bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +235,10 @@ class ClusterView:
     tasks: tuple[Task, ...]
     samples: Mapping[tuple[str, str], Sample] = field(default_factory=lambda: EMPTY)
     """By service name and metric name."""
+    node_use: Mapping[str, NodeUse] = field(default_factory=lambda: EMPTY)
+    """By node id; a node that is missing here is unknown, not idle (S1)."""
+    task_use: Mapping[str, TaskUse] = field(default_factory=lambda: EMPTY)
+    """By task id, as `node_use`."""
 
     def service(self, name: str) -> Service | None:
         return next((s for s in self.services if s.name == name), None)

@@ -11,13 +11,16 @@ from typing import Any
 from swarmherd.model import Availability, Node, NodeState, Role, Service, Task, TaskState, UpdateState
 
 NANO = 1e9
+LOCAL = "local"
+"""The volume driver whose volumes stay on their node."""
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 Document = Mapping[str, Any]
 
 
 def node(document: Document) -> Node:
     spec, description = document["Spec"], document.get("Description") or {}
-    resources = description.get("Resources") or {}
+    resources, engine = description.get("Resources") or {}, description.get("Engine") or {}
+    platform, plugins = description.get("Platform") or {}, engine.get("Plugins")
     return Node(
         id=document["ID"],
         hostname=description.get("Hostname", ""),
@@ -28,8 +31,12 @@ def node(document: Document) -> Node:
         labels=MappingProxyType(dict(spec.get("Labels") or {})),
         cpus=resources.get("NanoCPUs", 0) / NANO,
         memory_bytes=resources.get("MemoryBytes", 0),
-        engine_version=(description.get("Engine") or {}).get("EngineVersion", ""),
+        engine_version=engine.get("EngineVersion", ""),
         leader=bool((document.get("ManagerStatus") or {}).get("Leader", False)),
+        os=platform.get("OS", ""),
+        arch=platform.get("Architecture", ""),
+        engine_labels=MappingProxyType(dict(engine.get("Labels") or {})),
+        plugins=None if plugins is None else frozenset(plugin["Name"] for plugin in plugins),
     )
 
 
@@ -38,6 +45,8 @@ def service(document: Document) -> Service:
     template = spec.get("TaskTemplate") or {}
     resources = template.get("Resources") or {}
     limits, reservations = resources.get("Limits") or {}, resources.get("Reservations") or {}
+    container, placement = template.get("ContainerSpec") or {}, template.get("Placement") or {}
+    mounts = container.get("Mounts") or []
     return Service(
         id=document["ID"],
         name=spec["Name"],
@@ -45,12 +54,20 @@ def service(document: Document) -> Service:
         replicas=_replicas(spec.get("Mode") or {}),
         updated_at=moment(document.get("UpdatedAt")),
         labels=MappingProxyType(dict(spec.get("Labels") or {})),
-        image=(template.get("ContainerSpec") or {}).get("Image", ""),
+        image=container.get("Image", ""),
         update_state=_update_state(document.get("UpdateStatus") or {}),
         cpu_limit=_cores(limits),
         cpu_reservation=_cores(reservations),
         memory_limit_bytes=limits.get("MemoryBytes") or None,
         memory_reservation_bytes=reservations.get("MemoryBytes") or None,
+        constraints=tuple(placement.get("Constraints") or ()),
+        platforms=tuple((p.get("OS", ""), p.get("Architecture", "")) for p in placement.get("Platforms") or ()),
+        plugins=frozenset(driver for mount in mounts if (driver := _volume_driver(mount)) not in ("", LOCAL)),
+        host_ports=_host_ports(spec.get("EndpointSpec") or {}),
+        max_per_node=placement.get("MaxReplicas", 0),
+        local_data=any(_is_local(mount) for mount in mounts),
+        start_first=(spec.get("UpdateConfig") or {}).get("Order") == "start-first",
+        restarts=(template.get("RestartPolicy") or {}).get("Condition", "any") == "any",
     )
 
 
@@ -67,6 +84,7 @@ def task(document: Document, service_name: str) -> Task:
         created_at=moment(document.get("CreatedAt")),
         state_at=moment(status.get("Timestamp")),
         message=": ".join(word for word in said if word),
+        container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
     )
 
 
@@ -102,6 +120,22 @@ def _replicas(mode: Document) -> int | None:
 def _cores(resources: Document) -> float | None:
     nano = resources.get("NanoCPUs")
     return nano / NANO if nano else None
+
+
+def _volume_driver(mount: Document) -> str:
+    return str(((mount.get("VolumeOptions") or {}).get("DriverConfig") or {}).get("Name", ""))
+
+
+def _is_local(mount: Document) -> bool:
+    """A path of the node, or a volume that no driver brings along. A socket or a file of the system is data as well
+    as far as can be seen from here; whoever knows better consents in the policy."""
+    kind = mount.get("Type", "volume")
+    return kind == "bind" or (kind == "volume" and _volume_driver(mount) in ("", LOCAL))
+
+
+def _host_ports(endpoint: Document) -> frozenset[int]:
+    ports = endpoint.get("Ports") or ()
+    return frozenset(p["PublishedPort"] for p in ports if p.get("PublishMode") == "host" and p.get("PublishedPort"))
 
 
 def _address(document: Document) -> str:

@@ -17,6 +17,10 @@ from swarmherd.observe.swarm_objects import moment, service
 from tests.controller.conftest import Engine, as_json
 
 
+NFS = {"Type": "volume", "Source": "shared", "VolumeOptions": {"DriverConfig": {"Name": "nfs"}}}
+HOST_PORT = {"PublishedPort": 5432, "TargetPort": 5432, "PublishMode": "host"}
+
+
 def docker(*urls: str, seconds: float = 2) -> Docker:
     return Docker([Connection(f"m{i}", url=url) for i, url in enumerate(urls, 1)], seconds)
 
@@ -59,6 +63,36 @@ def test_an_update_state_from_the_future_counts_as_an_update_in_progress() -> No
     document = {"ID": "x", "Version": {"Index": 1}, "Spec": {"Name": "web"}, "UpdateStatus": {"State": "pondering"}}
     assert service(document).update_state is UpdateState.UPDATING
     assert service(document).replicas is None
+
+
+def test_what_placing_needs_is_read_from_a_service() -> None:
+    spec = {
+        "Name": "db",
+        "TaskTemplate": {
+            "ContainerSpec": {"Mounts": [{"Type": "volume", "Source": "data"}, NFS]},
+            "Placement": {
+                "Constraints": ["node.labels.disk==ssd"],
+                "Platforms": [{"OS": "linux", "Architecture": "amd64"}, {"OS": "linux"}],
+                "MaxReplicas": 2,
+            },
+            "RestartPolicy": {"Condition": "none"},
+        },
+        "UpdateConfig": {"Order": "start-first"},
+        "EndpointSpec": {"Ports": [HOST_PORT, {"PublishedPort": 80, "PublishMode": "ingress"}]},
+    }
+    db = service({"ID": "x", "Version": {"Index": 1}, "Spec": spec})
+    assert (db.constraints, db.platforms) == (("node.labels.disk==ssd",), (("linux", "amd64"), ("linux", "")))
+    assert (db.plugins, db.host_ports, db.max_per_node) == ({"nfs"}, {5432}, 2)
+    assert (db.local_data, db.start_first, db.restarts) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("mount", "local"),
+    [({"Type": "tmpfs"}, False), ({"Type": "bind", "Source": "/srv"}, True), ({"Type": "volume"}, True), (NFS, False)],
+)
+def test_data_that_stays_on_its_node_is_seen(mount: dict[str, object], local: bool) -> None:
+    spec = {"Name": "db", "TaskTemplate": {"ContainerSpec": {"Mounts": [mount]}}}
+    assert service({"ID": "x", "Version": {"Index": 1}, "Spec": spec}).local_data is local
 
 
 def test_docker_times_may_have_nine_digits_or_none() -> None:
