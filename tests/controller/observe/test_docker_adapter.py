@@ -16,7 +16,6 @@ from swarmherd.observe.swarm_objects import moment, service
 
 from tests.controller.conftest import Engine, as_json
 
-
 NFS = {"Type": "volume", "Source": "shared", "VolumeOptions": {"DriverConfig": {"Name": "nfs"}}}
 HOST_PORT = {"PublishedPort": 5432, "TargetPort": 5432, "PublishMode": "host"}
 
