@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-RELEASES = "bookworm,trixie"
+OLDEST = "bookworm"
+RELEASES = f"{OLDEST},trixie"
 """Debian releases of the lab's hosts, with engines 20.10 and 26.1; forky's, 28.5, is for those who ask for it."""
 
 
@@ -21,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.releases is None:
-        config.option.releases = RELEASES if config.option.all else RELEASES.split(",")[0]
+        config.option.releases = RELEASES if config.option.all else OLDEST
     config.addinivalue_line("markers", "slow: left to `make test-all`")
     config.addinivalue_line(
         "markers", "one_release: of the lab's releases only the first, what it shows is no engine's"

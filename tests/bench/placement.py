@@ -50,7 +50,7 @@ def nodes(count: int) -> list[NodeCapacity]:
             labels={"zone": f"z{k % 5}", "disk": chance.choice(["ssd", "hdd"]), "rack": f"r{chance.randrange(40)}"},
             plugins=frozenset({"overlay"}),
             images=frozenset({f"image{chance.randrange(20)}"}),
-            readings=Readings(*(chance.random() / 2 for _ in range(5))),
+            readings=Readings(*(chance.random() / 2 for _reading in range(5))),
         )
         for k in range(count)
     ]
@@ -92,7 +92,7 @@ class Anew:
 
     def place(self, shape: TaskShape) -> list[int]:
         rows, need = [], Need(shape.need)
-        for _ in range(shape.replicas):
+        for _replica in range(shape.replicas):
             self.sum.refresh(slice(None))
             points = self.sum.totals(shape, need) + self.sum.of_zones(shape)
             row = int(np.argmax(points))
@@ -116,7 +116,7 @@ def measured(rounds: int, count: int, shapes: list[TaskShape]) -> dict[str, Any]
     rates: list[float] = []
     ratios: list[float] = []
     placed = 0
-    for _ in range(rounds):
+    for _round in range(rounds):
         placer, slow = Placer(found, settings), Anew(found, settings)
         mine: list[Placement] = []
         theirs: list[list[int]] = []

@@ -58,7 +58,7 @@ def read_tasks(file: Path) -> list[FitTask]:
         raise InputError(f"{file}: these are more than {MOST_TASKS} tasks; split the file")
     replicas = {task.shape.service: task.shape.replicas for task in tasks if task.numbered}
     for row, task in zip(rows, tasks, strict=True):
-        service, _, number = task.shape.service.rpartition(".")
+        service, _dot, number = task.shape.service.rpartition(".")
         if (
             not task.numbered
             and number.isascii()

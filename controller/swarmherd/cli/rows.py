@@ -72,7 +72,7 @@ def _text(file: Path) -> str:
 def _csv(file: Path, text: str) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [name.strip().lower() for name in next(reader)]
+        header = [name.strip().lower() for name in next(reader, [])]
         if twice := next((name for name in header if header.count(name) > 1), None):
             raise InputError(f"{file}: line 1: column {shown(twice)} is there twice; leave one")
         for cells in reader:

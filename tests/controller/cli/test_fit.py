@@ -274,7 +274,7 @@ def first_fit_decreasing(files: Files) -> tuple[int, int]:
     room = [[limit or 0.0 for limit in node.limits()] for node in nodes]
     unplaced, used = 0, set()
     for number in in_order(tasks, nodes):
-        cpu, memory, _, gpu = tasks[number].shape.need.each()
+        cpu, memory, _disk, gpu = tasks[number].shape.need.each()
         row = next((k for k, r in enumerate(room) if r[0] >= cpu and r[1] >= memory and r[3] + 1e-9 >= gpu), None)
         if row is None:
             unplaced += 1

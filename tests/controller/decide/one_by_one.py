@@ -16,13 +16,15 @@ class OneByOne:
     def __init__(self, nodes: Sequence[NodeCapacity], settings: Settings) -> None:
         self.nodes, self.settings = nodes, settings
         self.used = [_whole(node.reserved.each()) for node in nodes]
-        self.since = [[0, 0, 0, 0] for _ in nodes]
+        self.since = [[0, 0, 0, 0] for _node in nodes]
         self.there = [Counter(node.tasks) for node in nodes]
         self.ports = [set(node.ports) for node in nodes]
         self.hates: dict[str, set[str]] = {}
 
     def place(self, shapes: Iterable[TaskShape]) -> list[list[int]]:
-        return [[row for _ in range(shape.replicas) if (row := self._one(shape)) is not None] for shape in shapes]
+        return [
+            [row for _replica in range(shape.replicas) if (row := self._one(shape)) is not None] for shape in shapes
+        ]
 
     def _one(self, shape: TaskShape) -> int | None:
         rows = [row for row in range(len(self.nodes)) if self.fits(row, shape)]
@@ -49,7 +51,7 @@ class OneByOne:
             and self._has_room(row, shape)
             and (not shape.plugins or node.plugins is None or shape.plugins <= node.plugins)
             and all(one.holds(_attribute(node, one.attribute)) for one in shape.constraints)
-            and (not shape.platforms or any(os in ("", node.os) for os, _ in shape.platforms) or not node.os)
+            and (not shape.platforms or any(os in ("", node.os) for os, _arch in shape.platforms) or not node.os)
             and not shape.ports & self.ports[row]
             and (not shape.max_per_node or there[shape.service] < shape.max_per_node)
             and self._quick_enough(node, shape)

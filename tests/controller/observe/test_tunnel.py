@@ -34,7 +34,7 @@ def copy(a, b):
     b.shutdown(socket.SHUT_WR)
 def serve():
     while True:
-        near, _ = listener.accept()
+        near, _address = listener.accept()
         far = socket.create_connection(("127.0.0.1", {port}))
         for pair in ((near, far), (far, near)):
             threading.Thread(target=copy, args=pair, daemon=True).start()

@@ -108,7 +108,7 @@ class _Group:
         """By zone, a heap of (-points, row, position among the candidates)."""
         self._candidates = self._choose_candidates(columns, totals)
         self._load = columns.load.of(self._candidates)
-        self._ladder: list[list[float]] = [[] for _ in range(len(self._candidates))]
+        self._ladder: list[list[float]] = [[] for _candidate in self._candidates]
         """By position: the points with 1, 2, … more tasks, as far as they were needed."""
         self._climbing: dict[int, int] = {}
         """By position: how many tasks were placed there."""
@@ -122,7 +122,7 @@ class _Group:
         )
         heads = [(heap[0][0] - zone_points(counts[zone]), heap[0][1], zone) for zone, heap in zones.items()]
         heapq.heapify(heads)
-        for _ in range(self._shape.replicas if heads else 0):
+        for _task in range(self._shape.replicas if heads else 0):
             points, row, zone = heads[0]
             if points == np.inf:
                 break
@@ -160,7 +160,7 @@ class _Group:
         """Computes further steps of this candidate, and of those that may need theirs soon, in one go."""
         have = len(self._ladder[position])
         if have:
-            near = (*self._climbing, *(other for _, _, other in heap[:AHEAD]))
+            near = (*self._climbing, *(other for _points, _row, other in heap[:AHEAD]))
             soon = [other for other in dict.fromkeys(near) if len(self._ladder[other]) == have]
             steps = range(have + 1, have + 1 + min(4 * have, self._shape.replicas))
             load, rows = self._load.of(np.array(soon, np.intp)), self._candidates[soon]

@@ -94,7 +94,7 @@ class Sum:
 
     def standing(self, shape: TaskShape) -> Column:
         """What placing does not change: kept, so not to be written to."""
-        keys = [key(shape, self._settings) for _, _, key in self._standing]
+        keys = [key(shape, self._settings) for _weight, _part, key in self._standing]
         key = (*keys, shape.priority > self._settings.priority, shape.constraints, shape.platforms, shape.plugins)
         kept = self._sums.get(key)
         if kept is None:
@@ -105,7 +105,7 @@ class Sum:
         found = np.zeros(self._columns.size)
         for weight, part in self._same:
             found += self._part(part, weight, shape, part)
-        for (weight, part, _), key in zip(self._standing, keys, strict=True):
+        for (weight, part, _key), key in zip(self._standing, keys, strict=True):
             found += self._part(part, weight, shape, (part, key))
         for one in STANDING:
             if one.concerns(self._columns, shape):

@@ -58,7 +58,7 @@ class CallbackModule(CallbackBase):
         # Unbuffered and in append mode: the lines of several workers never run into each other.
         self.found = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115  (it ends with the program)
         ActionBase._execute_module = run_twice(  # type: ignore[method-assign]
-            ActionBase._execute_module, f"{self.get_option('collection')}.", lambda line: self.found.write(line)
+            ActionBase._execute_module, f"{self.get_option('collection')}.", self.found.write
         )
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002  (the name is Ansible's)
