@@ -79,6 +79,9 @@ def judge(artifact: Path) -> str:
     if not complete.exists():
         venv.create(IMPORTER, with_pip=True, clear=True)
         ansible_test.pip(IMPORTER / "bin", IMPORTER_REQUIREMENT)
+        # It shows ansible-lint no path but its own, and the collections that ours depends on must be found.
+        [packages] = IMPORTER.glob("lib/python*/site-packages")
+        (packages / "ansible_collections").symlink_to(INSTALLED / "ansible_collections")
         complete.touch()
     settings = IMPORTER / "importer.cfg"
     settings.write_text(IMPORTER_CONFIG)
@@ -90,7 +93,6 @@ def judge(artifact: Path) -> str:
             "PATH": f"{IMPORTER / 'bin'}:{os.environ['PATH']}",
             "GALAXY_IMPORTER_CONFIG": str(settings),
             "HOME": str(IMPORTER),
-            "ANSIBLE_COLLECTIONS_PATH": str(INSTALLED),
         },
         capture_output=True,
         text=True,
