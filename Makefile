@@ -11,6 +11,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The pure rooms first: they need no engine and fail within seconds.
 QUICK := tests/unit tests/controller tests/demo tests/checks
 ENGINES := tests/integration tests/scenarios
+# What asks no engine runs on two cores, a file as a whole on one of them; the closing line counts both runs.
+PURE := $(BIN)/pytest --numprocesses 2 --dist loadfile
+TALLY := build/tally.json
 
 .PHONY: help
 help: ## list the targets
@@ -32,11 +35,11 @@ demo-down: $(READY) ## take down what an interrupted or kept demo left
 
 .PHONY: quick test test-all
 quick: $(READY) ## tests of the pure rooms, and the linters: no engine needed
-	@$(BIN)/pytest $(QUICK)
+	@$(PURE) $(QUICK)
 test: $(READY) ## everything for a submission, on real engines (at most 25 minutes on two cores)
-	@$(BIN)/pytest $(QUICK) $(ENGINES)
+	@rm -f $(TALLY) && $(PURE) --tally $(TALLY) $(QUICK) && $(BIN)/pytest --tally $(TALLY) $(ENGINES)
 test-all: $(READY) ## everything there is
-	@$(BIN)/pytest --all $(QUICK) $(ENGINES)
+	@rm -f $(TALLY) && $(PURE) --tally $(TALLY) --all $(QUICK) && $(BIN)/pytest --tally $(TALLY) --all $(ENGINES)
 
 .PHONY: docs
 docs: $(READY) ## the documentation as a site, in build/docs/html

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ RELEASES = f"{OLDEST},trixie"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the slow tests too (make test-all)")
+    parser.addoption("--tally", type=Path, help="a file that carries the counts of the run before this one")
     parser.addoption("--releases", help=f"Debian releases of the lab's hosts (bookworm; with --all {RELEASES})")
 
 
@@ -41,5 +45,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not reporter.stats:
         return
-    count = {kind: len(reporter.stats.get(kind, [])) for kind in ("passed", "failed", "error", "skipped")}
+    count = Counter({kind: len(reporter.stats.get(kind, [])) for kind in ("passed", "failed", "error", "skipped")})
+    if (tally := config.option.tally) is not None:
+        count.update(json.loads(tally.read_text()) if tally.exists() else {})
+        tally.parent.mkdir(parents=True, exist_ok=True)
+        tally.write_text(json.dumps(count))
     print(f"{count['passed']} passed, {count['failed'] + count['error']} failed, {count['skipped']} skipped")  # noqa: T201 the closing line is for print
