@@ -112,7 +112,7 @@ class Node:
     arch: str = ""
     engine_labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     plugins: frozenset[str] | None = None
-    """Names of its volume and network plugins; None when unknown."""
+    """Names of its volume, network and log plugins; None when unknown."""
 
 
 class TaskState(StrEnum):
@@ -136,6 +136,15 @@ class TaskState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TaskNeeds:
+    """What one task's own specification reserves: an update of its service leaves it as it is."""
+
+    cpu: float = 0.0
+    """In cores."""
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One slot of a service on one node. Tasks of a node that is down stay listed for 24 hours."""
 
@@ -153,6 +162,8 @@ class Task:
     """What Swarm says of it, the error first."""
     container: str = ""
     """Its container's id, once it has one."""
+    needs: TaskNeeds | None = None
+    """None when its own specification was not read: it is then taken to be its service's."""
 
 
 class UpdateState(StrEnum):
@@ -189,7 +200,7 @@ class Service:
     platforms: tuple[tuple[str, str], ...] = ()
     """Pairs of operating system and architecture that its image is built for; an empty word fits all."""
     plugins: frozenset[str] = frozenset()
-    """Volume and network drivers that a node must have."""
+    """Volume and log drivers that a node must have."""
     host_ports: frozenset[int] = frozenset()
     """Ports published in host mode: one task per node can have them."""
     max_per_node: int = 0
@@ -200,6 +211,10 @@ class Service:
     """Whether an update starts the new task before the old one stops."""
     restarts: bool = True
     """Whether a task that ended is replaced, whatever its end was."""
+    spread_over: tuple[str, ...] = ()
+    """Its placement preferences, the first one first: `node.labels.zone`, `engine.labels.rack`."""
+    more_filters: bool = False
+    """Whether Swarm also asks nodes for what is not read here: generic resources or cluster volumes."""
 
 
 @dataclass(frozen=True, slots=True)
