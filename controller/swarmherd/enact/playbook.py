@@ -113,9 +113,7 @@ class PlaybookEnactor:
         back = self.set_back(action, variables, judged.detail)
         outcome = Outcome.STARTED if goal.leaves_traces and not back.done else judged.outcome
         detail, version = f"{judged.detail}; {back.said}", back.version or judged.version
-        return replace(
-            judged, outcome=outcome, detail=detail, version=version, finished_at=self._around.clock()
-        )
+        return replace(judged, outcome=outcome, detail=detail, version=version, finished_at=self._around.clock())
 
     def _run(self, action: Action, goal: Goal, watch: Watch) -> Run | str:
         """The playbook's run, or why there was none."""

@@ -7,25 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from swarmherd.decide.marks import leftovers
 from swarmherd.enact.goals.goal import called, complaints, find_node, same, some
 from swarmherd.model import Action, ClusterView, Node, Outcome, Task, TaskState
 
-DENY = "swarmherd.deny."
-"""With a service's name: the label that keeps its tasks off a node while they move."""
-PAUSED = "swarmherd.paused"
-"""The label of a node that a move paused; its value is the service's name, a dot and a word of the move's own."""
 CLEARED = "cleared"
-
-
-def leftovers(view: ClusterView, service: str) -> tuple[str, ...]:
-    """What a move of `service` has set on nodes, in words."""
-    found = []
-    for node in sorted(view.nodes, key=lambda node: node.hostname):
-        if node.labels.get(DENY + service) is not None:
-            found.append(f"the label {DENY}{service} on {node.hostname}")
-        if node.labels.get(PAUSED, "").rpartition(".")[0] == service:
-            found.append(f"the pause of {node.hostname}")
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

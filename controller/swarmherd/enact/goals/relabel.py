@@ -9,19 +9,13 @@ from typing import Any
 
 from swarmherd.enact.goals.goal import called, complaints, same, some
 from swarmherd.model import Action, ClusterView, Node, NodeState, Outcome, Service
-
-ANCHOR = "swarmherd.anchor."
-"""With the anchor's name: the label of the node that its dependents follow it to."""
-YES = "yes"
-
-
-def constraint(anchor: str) -> str:
-    """What a dependent's constraint says, as Docker holds it once blanks are gone."""
-    return f"node.labels.{ANCHOR}{anchor}=={YES}"
+from swarmherd.policy import anchor_constraint, anchor_label
 
 
 def follows(service: Service, anchor: str) -> bool:
-    return constraint(anchor) in ("".join(text.split()) for text in service.constraints)
+    """Whether its constraints hold it to the anchor's label."""
+    wanted = anchor_constraint(anchor).casefold()
+    return any("".join(text.split()).casefold() == wanted for text in service.constraints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,9 @@ class Relabel:
 
     def achieved(self, view: ClusterView) -> str:
         names = some(service.name for service in self._dependents(view))
-        return f"{self._anchor}'s label is on {called(view, self._node)}" + (f", and {names} beside it" if names else "")
+        return f"{self._anchor}'s label is on {called(view, self._node)}" + (
+            f", and {names} beside it" if names else ""
+        )
 
     def shortfall(self, view: ClusterView) -> str:
         names = {service.name for service in self._dependents(view)}
@@ -93,7 +89,7 @@ class Relabel:
         return None
 
     def _labelled(self, node: Node) -> bool:
-        return node.labels.get(ANCHOR + self._anchor) == YES
+        return node.labels.get(anchor_label(self._anchor), "").casefold() == "yes"
 
     def _dependents(self, view: ClusterView) -> tuple[Service, ...]:
         """Those that are still there."""
@@ -105,10 +101,10 @@ class Relabel:
         if new is None:
             yield f"{self._node} is no longer in the Swarm"
         elif not self._labelled(new):
-            yield f"{new.hostname} has no label {ANCHOR}{self._anchor}"
+            yield f"{new.hostname} has no label {anchor_label(self._anchor)}"
         for old in map(view.node, self._old):
             if old is not None and self._labelled(old):
-                yield f"{old.hostname} still has the label {ANCHOR}{self._anchor}"
+                yield f"{old.hostname} still has the label {anchor_label(self._anchor)}"
         for service in self._dependents(view):
             if not follows(service, self._anchor):
                 yield f"{service.name} lacks the constraint"
