@@ -34,9 +34,7 @@ def follow(scene: Scene) -> tuple[Following, ...]:
     """One for each anchor that is followed, or whose label lies on a node, by name."""
     follows = scene.wishes.follows
     anchors = {*follows.values(), *_labelled_anchors(scene)}
-    return tuple(
-        _about(scene, anchor, [name for name in follows if follows[name] == anchor]) for anchor in sorted(anchors)
-    )
+    return tuple(_about(scene, anchor, [name for name in follows if follows[name] == anchor]) for anchor in sorted(anchors))
 
 
 def labelled_with(scene: Scene, anchor: str) -> tuple[str, ...]:
@@ -157,11 +155,9 @@ def _as_it_should_be(scene: Scene, here: Following) -> Iterator[str]:
             yield f"{name} is to follow {here.anchor}, but there is no such service"
         elif why := scene.objection(service, MOVING[-2:]):
             yield f"{name} does not run beside {here.anchor} on {host}: {why}"
-    yield (
-        f"leave the label of {here.anchor} as it is, because it is on {host}, where {here.anchor} runs"
-        if (here.labelled == (here.node,))
-        else f"give {here.anchor} no label, because none of its dependents is there"
-    )
+    yield f"leave the label of {here.anchor} as it is, because it is on {host}, where {here.anchor} runs" if (
+        here.labelled == (here.node,)
+    ) else f"give {here.anchor} no label, because none of its dependents is there"
 
 
 def _order(scene: Scene, here: Following) -> str:
