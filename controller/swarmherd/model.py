@@ -43,7 +43,8 @@ class Sample:
     """What one metric of one service said in one cycle.
 
     A metric is either measured for the whole service (`whole`), or once per running task (`by_task`,
-    task id to reading; a running task that is missing there has no sample, S2).
+    task id to reading; a running task that is missing there has no sample, S2). Of scope node, `by_task` is by what the
+    label says of the node.
     """
 
     whole: Reading | None = None
@@ -55,6 +56,8 @@ class MetricScope(StrEnum):
     """The query answers one series, for the whole service."""
     TASK = "task"
     """The query answers one series per task, carrying the task's id in a label."""
+    NODE = "node"
+    """The query answers one series per node, carrying its address or hostname in a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class MetricQuery:
     promql: str
     scope: MetricScope
     task_label: str = ""
-    """With scope task: the label of the answer that holds the task's id."""
+    """With scope task or node: the label of the answer that tells which one."""
 
 
 # ---------------------------------------------------------------- the cluster

@@ -13,6 +13,7 @@ from swarmherd.policy.problem import PolicyError, Problem
 from swarmherd.policy.queries import queries
 from swarmherd.policy.schema import json_schema
 from swarmherd.policy.settings import ClusterSettings
+from swarmherd.policy.use import use_queries, wants_use
 from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy
 from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
@@ -44,4 +45,6 @@ __all__ = [
     "queries",
     "scale_policies",
     "service_wishes",
+    "use_queries",
+    "wants_use",
 ]

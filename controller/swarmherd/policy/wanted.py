@@ -104,11 +104,15 @@ class ServicePolicy(ServiceDefaults):
     """Services on whose nodes it is not to run."""
 
 
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+
 class Queries(Part):
     """The questions behind the metrics.
 
     In each, `$service` stands for the service's name, `$window` for the rate window, and `$capacity` for what a task
-    may use (cores, or bytes).
+    may use (cores, or bytes). Those about nodes and all tasks, from `node_cpu` on, know `$window` alone, and are asked
+    only where something is decided by them.
     """
 
     window: PositiveSeconds = 60.0
@@ -127,8 +131,26 @@ class Queries(Part):
     """Requests per second, one series."""
     responses: PromQL = 'sum(rate(haproxy_backend_http_responses_total{proxy="$service",code!="5xx"}[$window]))'
     """Responses served per second, one series."""
-    task_label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = TASK_LABEL
-    """The label of cpu's and memory's answers that holds the task's id."""
+    task_label: LabelName = TASK_LABEL
+    """The label of the answers per task that holds the task's id."""
+    node_cpu: PromQL = '1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[$window]))'
+    """The share of a node's CPU that is used, from 0 to 1, one series per node, as for every question about nodes."""
+    node_memory: PromQL = "1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes"
+    """The share of its memory that is not available."""
+    node_disk: PromQL = "max by (instance) (rate(node_disk_io_time_seconds_total[$window]))"
+    """The share of time that its busiest disk is busy."""
+    node_network: PromQL = (
+        "max by (instance) ((rate(node_network_receive_bytes_total[$window]) > "
+        "rate(node_network_transmit_bytes_total[$window]) or rate(node_network_transmit_bytes_total[$window])) / "
+        "(node_network_speed_bytes > 0))"
+    )
+    """The share of bandwidth of its busiest interface, in the busier direction, where the speed is known."""
+    node_label: LabelName = "instance"
+    """The label of the answers per node that holds the node's address or hostname; a port behind it is left out."""
+    task_cpu: PromQL = f'sum by ({TASK_LABEL}) (rate(container_cpu_usage_seconds_total{{{TASK_LABEL}!=""}}[$window]))'
+    """Cores that a task uses, one series per task, for every service."""
+    task_memory: PromQL = f'sum by ({TASK_LABEL}) (container_memory_working_set_bytes{{{TASK_LABEL}!=""}})'
+    """Bytes that a task uses, one series per task, for every service."""
 
 
 def _mode(value: object) -> object:
