@@ -109,7 +109,7 @@ def _refills(scene: Scene, stays: Mapping[str, str]) -> Iterator[Balance]:
         return () if step is None else (step,)
 
     wanted = f"{scene.hostnames(ready)} came back and is to take its part ({measure.name}: {loads.words()})"
-    yield _moving(scene, stays, _Aim(Cause.REFILL, loads, keys.step, wanted, choose, frozenset(ready)))
+    yield _moving(scene, stays, _Aim(Cause.REFILL, loads, rebalance.moves_at_once, wanted, choose, frozenset(ready)))
 
 
 def _came(scene: Scene) -> dict[str, float]:
