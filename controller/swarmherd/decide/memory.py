@@ -113,10 +113,12 @@ def _counted(memory: ServiceMemory, decision: Decision, keys: ScaleKeys) -> Serv
 
 def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
     """The memory after an action. A conflict teaches nothing: the next cycle decides again (S17)."""
-    if result.outcome in (Outcome.STARTED, Outcome.CONFLICT):
+    if result.outcome in (Outcome.STARTED, Outcome.CONFLICT) or not action.service:
         return memory
     before = memory.of(action.service)
     after = replace(before, last_version=before.last_version if result.version is None else result.version)
+    if action.kind != "scale":  # cooldowns and failures here are those of scaling
+        return replace(memory, services={**memory.services, action.service: after})
     if result.outcome is Outcome.DONE:
         after = replace(_moved(after, action, result.finished_at), failures=0, last_failure_at=None)
     else:
