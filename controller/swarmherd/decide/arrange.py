@@ -33,5 +33,3 @@ def _later(one: Balance, busy: list[str]) -> Balance:
         return one
     why = f"leave tasks where they are for now, because the label of {busy[0]} comes first"
     return Balance(one.cause, one.measure, (*one.reasons, why), (), one.evidence)
-
-

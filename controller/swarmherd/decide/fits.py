@@ -43,8 +43,10 @@ def _evidence(scene: Scene, node: Node, used: float, limit: float) -> Evidence:
     use = scene.view.node_use.get(node.id)
     reading = use.memory if use else None
     if reading is None or reading.value is None:
-        reading = Reading(used / node.memory_bytes, scene.view.at, "what the tasks there take") if node.memory_bytes else (
-            Reading(None, scene.view.at, "Docker", "the node's memory is unknown")
+        reading = (
+            Reading(used / node.memory_bytes, scene.view.at, "what the tasks there take")
+            if node.memory_bytes
+            else (Reading(None, scene.view.at, "Docker", "the node's memory is unknown"))
         )
     return Evidence(f"memory of {node.hostname}", reading, f"at most {number(100 * limit)} %", None)
 
@@ -67,7 +69,9 @@ def _refused(scene: Scene, node: Node, movers: Sequence[Task], labels: Mapping[s
     placer = Placer([replace(here, labels={**here.labels, **labels})], settings_of(scene.policy.placement))
     for name, many in sorted(Counter(task.service for task in movers).items()):
         # The total was compared with what is really used; a follower of a follower is bound to labels yet to come.
-        [placed] = placer.place([replace(shape_of(scene, name), replicas=many, constraints=_lasting(scene, name, labels))])
+        [placed] = placer.place(
+            [replace(shape_of(scene, name), replicas=many, constraints=_lasting(scene, name, labels))]
+        )
         if placed.unplaced:
             return f"{node.hostname} cannot take {name}: {placed.explanation}"
     return None

@@ -69,7 +69,15 @@ def fewest_moves(
         _Window(loads, capacity, things, mean, mean - below * spread, spread, improvement, limit).plan()
         for below in np.linspace(0.0, 1.0, WINDOWS)
     ]
-    return min(plans, key=lambda plan: (plan.outside > TINY, plan.outside if plan.outside > TINY else 0.0, len(plan.steps), plan.distance)).steps
+    return min(
+        plans,
+        key=lambda plan: (
+            plan.outside > TINY,
+            plan.outside if plan.outside > TINY else 0.0,
+            len(plan.steps),
+            plan.distance,
+        ),
+    ).steps
 
 
 def best_move(

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from swarmherd.model import (
@@ -117,8 +117,6 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         return memory
     before = memory.of(action.service)
     after = replace(before, last_version=before.last_version if result.version is None else result.version)
-    if action.kind != "scale":  # cooldowns and failures here are those of scaling
-        return replace(memory, services={**memory.services, action.service: after})
     if result.outcome is Outcome.DONE:
         after = replace(_moved(after, action, result.finished_at), failures=0, last_failure_at=None)
     else:

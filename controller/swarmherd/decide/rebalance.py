@@ -45,7 +45,9 @@ def balance(scene: Scene, stays: Mapping[str, str]) -> tuple[Balance, ...]:
         if one.moves and any(earlier.moves for earlier in found):
             first = next(earlier for earlier in found if earlier.moves)
             name = "refilling" if first.cause is Cause.REFILL else first.measure
-            found.append(Balance(one.cause, one.measure, (*one.reasons, f"wait, because {name} comes first"), (), one.evidence))
+            found.append(
+                Balance(one.cause, one.measure, (*one.reasons, f"wait, because {name} comes first"), (), one.evidence)
+            )
         else:
             found.append(one)
     return tuple(found)
@@ -144,13 +146,21 @@ def _moving(scene: Scene, stays: Mapping[str, str], aim: _Aim) -> Balance:
         index = steps[0].load
         made = _move(scene, aim, targets, movable[index], things[index], len(steps))
         if isinstance(made, str):
-            refused.append(f"{movable[index].name} stays on {scene.hostname(movable[index].task.node_id)}, because {made}")
+            refused.append(
+                f"{movable[index].name} stays on {scene.hostname(movable[index].task.node_id)}, because {made}"
+            )
             things[index] = Load(things[index].node, things[index].size, ())
         else:
             moves.append(made)
             things = [_apart(aim.loads, made, thing, unit) for thing, unit in zip(things, movable, strict=True)]
     if moves:
-        return Balance(aim.cause, aim.loads.measure.name, (*refused, *(m.reasons[0] for m in moves)), tuple(moves), aim.loads.evidence)
+        return Balance(
+            aim.cause,
+            aim.loads.measure.name,
+            (*refused, *(m.reasons[0] for m in moves)),
+            tuple(moves),
+            aim.loads.evidence,
+        )
     why = "no move that may be made would better both of its nodes" if movable else _all_stay(stays)
     nothing = _nothing(aim.cause, aim.loads.measure, f"{aim.wanted}, but {why}", aim.loads)
     return Balance(nothing.cause, nothing.measure, (*refused, *nothing.reasons), (), nothing.evidence)
@@ -205,7 +215,9 @@ def _move(scene: Scene, aim: _Aim, targets: Targets, unit: Unit, thing: Load, st
 
 
 def _because(scene: Scene, aim: _Aim, unit: Unit, nodes: Sequence[str], steps: int) -> str:
-    what = f"{unit.name}" + (f" and what follows it ({', '.join(scene.followers(unit.service.name))})" if unit.followers else "")
+    what = f"{unit.name}" + (
+        f" and what follows it ({', '.join(scene.followers(unit.service.name))})" if unit.followers else ""
+    )
     where = f"move {what} from {scene.hostname(unit.task.node_id)} to {' or '.join(map(scene.hostname, nodes))}"
     more = f"; {count(steps, 'move')} in all would even it out" if aim.cause is Cause.REBALANCE else ""
     return f"{where}, because {aim.wanted}{more}"

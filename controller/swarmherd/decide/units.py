@@ -150,4 +150,3 @@ def _sorted(scene: Scene, node_ids: Collection[str]) -> tuple[str, ...]:
 
 def node_ids(loads: Loads, rows: Sequence[int]) -> list[str]:
     return [loads.nodes[row].id for row in rows]
-

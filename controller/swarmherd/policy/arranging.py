@@ -98,9 +98,7 @@ class _OneOrMore:
         return {"anyOf": [several, several["items"]]}
 
 
-Neighbours = Annotated[
-    tuple[NeighbourKeys, ...], AfterValidator(_each_once), BeforeValidator(_as_list), _OneOrMore()
-]
+Neighbours = Annotated[tuple[NeighbourKeys, ...], AfterValidator(_each_once), BeforeValidator(_as_list), _OneOrMore()]
 
 
 class MoveKeys(Part):
