@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from swarmherd.decide.backoff import backing_off
 from swarmherd.decide.fits import fits_beside
-from swarmherd.decide.objections import crash_loop
 from swarmherd.decide.scene import FOLLOWING, MOVING, Scene
 from swarmherd.decide.words import one_line
 from swarmherd.model import (
@@ -34,7 +34,9 @@ def follow(scene: Scene) -> tuple[Following, ...]:
     """One for each anchor that is followed, or whose label lies on a node, by name."""
     follows = scene.wishes.follows
     anchors = {*follows.values(), *_labelled_anchors(scene)}
-    return tuple(_about(scene, anchor, [name for name in follows if follows[name] == anchor]) for anchor in sorted(anchors))
+    return tuple(
+        _about(scene, anchor, [name for name in follows if follows[name] == anchor]) for anchor in sorted(anchors)
+    )
 
 
 def labelled_with(scene: Scene, anchor: str) -> tuple[str, ...]:
@@ -143,7 +145,7 @@ def _unbound(scene: Scene, here: Following) -> list[str]:
 
 
 def _settled(scene: Scene, here: Following) -> bool:
-    return here.labelled == (here.node,) and not _unbound(scene, here) or not here.versions
+    return (here.labelled == (here.node,) and not _unbound(scene, here)) or not here.versions
 
 
 def _as_it_should_be(scene: Scene, here: Following) -> Iterator[str]:
@@ -155,9 +157,11 @@ def _as_it_should_be(scene: Scene, here: Following) -> Iterator[str]:
             yield f"{name} is to follow {here.anchor}, but there is no such service"
         elif why := scene.objection(service, MOVING[-2:]):
             yield f"{name} does not run beside {here.anchor} on {host}: {why}"
-    yield f"leave the label of {here.anchor} as it is, because it is on {host}, where {here.anchor} runs" if (
-        here.labelled == (here.node,)
-    ) else f"give {here.anchor} no label, because none of its dependents is there"
+    yield (
+        f"leave the label of {here.anchor} as it is, because it is on {host}, where {here.anchor} runs"
+        if (here.labelled == (here.node,))
+        else f"give {here.anchor} no label, because none of its dependents is there"
+    )
 
 
 def _order(scene: Scene, here: Following) -> str:
@@ -185,8 +189,10 @@ def _objection(scene: Scene, here: Following) -> str | None:
     if not scene.policy.enabled:
         return "the policy is switched off (swarmherd_policy.enabled)"
     anchor = scene.cycle.index.services[here.anchor]
-    if why := scene.objection(anchor, MOVING) or backing_off(anchor, scene.policy, scene.memory, scene.now):
+    if why := scene.objection(anchor, MOVING):
         return f"{here.anchor} is left alone: {why}"
+    if (why := backing_off(anchor, scene.policy, scene.memory, scene.now)) and not _changed_since(scene, here):
+        return f"what follows {here.anchor} did not start beside it: {why}"
     for name in scene.followers(here.anchor):
         service = scene.cycle.index.services[name]
         if service.replicas is None:
@@ -194,6 +200,14 @@ def _objection(scene: Scene, here: Following) -> str | None:
         if why := scene.objection(service, FOLLOWING):
             return f"{name} follows it and is left alone: {why}"
     return None
+
+
+def _changed_since(scene: Scene, here: Following) -> bool:
+    """Whether a dependent was changed well after the last failure, and so not by us: that may have been the cure."""
+    failed = scene.memory.of(here.anchor).last_failure_at
+    later = timedelta(seconds=scene.policy.settle_seconds)
+    services = (scene.cycle.index.services[name] for name in here.versions)
+    return failed is not None and any(service.updated_at > failed + later for service in services)
 
 
 def movers_to(scene: Scene, anchor: str, node_id: str) -> list[Task]:

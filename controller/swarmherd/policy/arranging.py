@@ -98,9 +98,7 @@ class _OneOrMore:
         return {"anyOf": [several, several["items"]]}
 
 
-Neighbours = Annotated[
-    tuple[NeighbourKeys, ...], AfterValidator(_each_once), BeforeValidator(_as_list), _OneOrMore()
-]
+Neighbours = Annotated[tuple[NeighbourKeys, ...], AfterValidator(_each_once), BeforeValidator(_as_list), _OneOrMore()]
 
 
 class MoveKeys(Part):
@@ -221,9 +219,7 @@ class RefillKeys(Part):
 
     stable_for: PositiveSeconds = 300.0
     """How long it must have been ready and active."""
-    step: PositiveCount = 1
-    """Tasks that one cycle moves to it."""
     cooldown: Seconds = 60.0
-    """From one step to the next."""
+    """From one move to the next: tasks come one by one."""
     within: PositiveSeconds = 3600.0
     """How long after it came it is refilled; later it is a node like any other."""

@@ -45,6 +45,15 @@ def counted(task: Task) -> bool:
     return present(task) and _ORDER[task.desired] <= _ORDER[TaskState.COMPLETE]
 
 
+def wanted(task: Task) -> bool:
+    """Whether the task fills its slot: it runs or is to run, a replacement that waits for its restart delay too."""
+    return _ORDER[task.desired] <= _ORDER[TaskState.RUNNING]
+
+
+def ended(task: Task) -> bool:
+    return _ORDER[task.state] > _ORDER[TaskState.RUNNING]
+
+
 def nodes(
     view: ClusterView, *, without: Collection[str] = (), unhealthy: Collection[str] = ()
 ) -> tuple[NodeCapacity, ...]:
