@@ -141,5 +141,33 @@ class Status:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why something is as it is: sentences about what Docker shows, and what was decided and done about it."""
+
+    cluster: str
+    kind: str
+    """`service`, `node` or `task`."""
+    name: str
+    id: str
+    sentences: tuple[str, ...]
+    decisions: tuple[Recorded, ...] = ()
+    actions: tuple[Entry, ...] = ()
+    problem: str = ""
+    """Why Docker could not be asked."""
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "cluster": self.cluster,
+            "kind": self.kind,
+            "name": self.name,
+            "id": self.id,
+            "problem": self.problem or None,
+            "sentences": list(self.sentences),
+            "decisions": [recorded(one) for one in self.decisions],
+            "actions": [entry(one) for one in self.actions],
+        }
+
+
 def _moment(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that change nothing: validate, plan, status, history, explain, doctor, schema."""
+"""Commands that change nothing: validate, plan, status, history, doctor, schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from swarmherd.cli import documents, tables
-from swarmherd.cli.base import AsJson, InputError, app, console, inventories, one_sentence, print_json, single
+from swarmherd.cli.base import AsJson, app, console, inventories, one_sentence, print_json
 from swarmherd.cli.doctor import State, examine
 from swarmherd.decide import decide
 from swarmherd.decide.memory import remember
@@ -101,26 +101,6 @@ def history(
         print_json([documents.entry(one) for one in found])
     else:
         console.print(tables.history(found))
-
-
-@app.command(epilog="Example: swarmherd -i inventories/lab explain shop_web")
-@one_sentence
-def explain(
-    context: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
-    limit: Limit = 5,
-    as_json: AsJson = False,
-) -> None:
-    """Say why SERVICE has the replicas that it has: its last decisions with their evidence."""
-    with open_cluster(single(context)) as cluster:
-        found = cluster.store.decisions_of(service, limit)
-        name = cluster.settings.name
-    if not found:
-        raise InputError(f"nothing was ever decided about {service} in cluster {name}; run a cycle, or see plan")
-    if as_json:
-        print_json([documents.recorded(one) for one in found])
-    else:
-        console.print(tables.explained(service, found))
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab doctor")

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from swarmherd.cli.before_after import BeforeAfter
 from swarmherd.cli.doctor import Check, State
-from swarmherd.cli.documents import Status
+from swarmherd.cli.documents import Explained, Status
 from swarmherd.decide.changes import change
 from swarmherd.model import ClusterView, Decision, Direction, Evidence, Node, NodeState, Outcome, Plan, Task
 from swarmherd.policy import Mode
@@ -72,8 +72,19 @@ def history(entries: Sequence[Entry]) -> RenderableType:
     return table
 
 
-def explained(service: str, found: Iterable[Recorded]) -> RenderableType:
-    table = _table("at", "now -> then", "reasons", "evidence", title=escape(service))
+def explained(said: Explained) -> RenderableType:
+    """Sentences, and below them what was decided and done."""
+    parts: list[RenderableType] = [f"[bold]{escape(said.name)}[/bold], a {said.kind} of {escape(said.cluster)}"]
+    parts += [escape(f"  {sentence}") for sentence in said.sentences]
+    if said.decisions:
+        parts.append(_decisions(said.decisions))
+    if said.actions:
+        parts.append(history(said.actions))
+    return Group(*parts)
+
+
+def _decisions(found: Iterable[Recorded]) -> RenderableType:
+    table = _table("at", "now -> then", "reasons", "evidence", title="last decisions")
     for one in found:
         decision = one.decision
         table.add_row(_time(one.at), _change(decision), _reasons(decision), _evidence(decision.evidence))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from swarmherd.decide.place import Neighbour, NodeCapacity, Placer, TaskShape
+from swarmherd.decide.place import Neighbour, Placer, TaskShape
 from swarmherd.decide.place.filters import explain as why_not
 from swarmherd.decide.place.seen import nodes as seen_nodes
 from swarmherd.decide.place.seen import shape as seen_shape
@@ -42,12 +42,6 @@ def room_for(view: ClusterView, policy: Policy, service: Service, *, without: Co
     names = {node.id: node.hostname for node in view.nodes}
     takes = tuple(names[ranked.node] for ranked in placer.ranking(shape))
     return Room(takes, why_not(placer.columns, shape) if seen else "", problems)
-
-
-def refusal(view: ClusterView, policy: Policy, service: Service, node: NodeCapacity) -> str:
-    """Why this node takes no task of `service`; empty where it does."""
-    shape, _problems = _shape(view, policy, service)
-    return Placer([node], settings_of(policy.placement)).place([shape])[0].explanation
 
 
 def _shape(view: ClusterView, policy: Policy, service: Service) -> tuple[TaskShape, tuple[str, ...]]:

@@ -26,7 +26,8 @@ def about_service(
     """Sentences, the most telling first."""
     yield _where(view, service)
     if service.update_state not in AT_REST:
-        yield f"Its update is {service.update_state.value.replace('_', ' ')}: until that is over, nothing of ours touches it."
+        state = service.update_state.value.replace("_", " ")
+        yield f"Its update is {state}: until that is over, nothing of ours touches it."
     waiting = [task for task in view.tasks_of(service.name) if is_waiting(task)]
     for task in waiting[:SHOWN_TASKS]:
         yield from why_waiting(view, policy, service, task, now)
@@ -104,11 +105,8 @@ def _constraint(view: ClusterView, text: str) -> str:
         constraint = parse_constraint(text)
     except ConstraintError as error:
         return f"Its constraint {one_line(text)} is not readable: {error}."
-    left = [
-        node.hostname
-        for node in view.nodes
-        if node.state is NodeState.READY and constraint.holds(_value(node, constraint.attribute))
-    ]
+    ready = (node for node in view.nodes if node.state is NodeState.READY)
+    left = [node.hostname for node in ready if constraint.holds(_value(node, constraint.attribute))]
     nodes = f"that leaves {listed(sorted(left))}" if left else "no node that is up satisfies it"
     key = constraint.attribute.removeprefix("node.labels.")
     anchor = key.removeprefix(ANCHOR) if key.startswith(ANCHOR) else ""

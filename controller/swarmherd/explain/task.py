@@ -53,22 +53,11 @@ def _use(view: ClusterView, task: Task) -> Iterator[str]:
     use = view.task_use.get(task.id)
     if use is None:
         return
-    if use.memory is not None:
-        yield (
-            f"It really uses {amount(use.memory.value)}."
-            if use.memory.value is not None
-            else _unknown("memory", use.memory.problem)
-        )
-    if use.cpu is not None:
-        yield (
-            f"It really uses {number(use.cpu.value)} CPU."
-            if use.cpu.value is not None
-            else _unknown("CPU", use.cpu.problem)
-        )
-
-
-def _unknown(what: str, problem: str) -> str:
-    return f"How much {what} it uses is unknown: {problem}."
+    for what, reading, shown in (("memory", use.memory, amount), ("CPU", use.cpu, number)):
+        if reading is not None and reading.value is not None:
+            yield f"It really uses {shown(reading.value)} of {what}."
+        elif reading is not None:
+            yield f"How much {what} it uses is unknown: {reading.problem}."
 
 
 def _earlier(view: ClusterView, task: Task, now: datetime) -> Iterator[str]:
