@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from swarmherd.decide.words import count
 from swarmherd.enact.goals.goal import complaints, find_node, same, some
 from swarmherd.model import Action, Availability, ClusterView, Node, Outcome, Task, TaskState
 
@@ -51,7 +52,8 @@ class Drain:
         if self._availability is not Availability.DRAIN:
             return f"{name} is {_word(self._availability)}"
         homeless = [task for task in view.tasks if not task.node_id and task.desired is TaskState.RUNNING]
-        words = f", but {len(homeless)} tasks have no node" + complaints(homeless) if homeless else ""
+        have = f"{count(len(homeless), 'task')} {'has' if len(homeless) == 1 else 'have'}"
+        words = f", but {have} no node{complaints(homeless)}" if homeless else ""
         return f"{name} is drained and empty{words}"
 
     def shortfall(self, view: ClusterView) -> str:

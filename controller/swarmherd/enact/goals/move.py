@@ -53,7 +53,7 @@ class Move:
         return not any(self._astray(view, task) for task in self._heirs(view))
 
     def achieved(self, view: ClusterView) -> str:
-        gone = {(task.slot): task for task in self._gone(view)}
+        gone = {task.slot: task for task in self._gone(view)}
         pairs = [(gone[task.slot], task) for task in self._heirs(view) if task.slot in gone]
         said = (
             f"{new.service}.{new.slot} runs on {called(view, new.node_id)} as {new.id}, before as {old.id}"
@@ -66,12 +66,13 @@ class Move:
         if service is None:
             return f"{self.action.service} is gone"
         words = [f"{len(view.running(service.name))} of {service.replicas} replicas run"]
-        if staying := self._staying(view):
+        staying = self._staying(view)
+        if staying:
             words.append(f"still on {self._source_name(view)}: {some(task.id for task in staying)}")
         words += [
             f"{task.service}.{task.slot} went to {called(view, task.node_id)}, where it was not to go"
             for task in self._heirs(view)
-            if self._astray(view, task) and task.state is TaskState.RUNNING
+            if self._astray(view, task) and task.state is TaskState.RUNNING and task not in staying
         ]
         if gone := [node for node in sorted(self._allowed) if view.node(node) is None]:
             words.append(f"no longer in the Swarm: {some(gone)}")
