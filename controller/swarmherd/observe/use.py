@@ -67,7 +67,7 @@ def _by_node(
     answers: dict[str, list[Reading]] = defaultdict(list)
     called = _called(nodes)
     for label, reading in sample.by_task.items():
-        meant = called.get(host_of(label), [])
+        meant = called.get(host_of(label)) or called.get(_short(host_of(label)), [])
         for node in meant:
             unclear = Reading(None, now, query.promql, f"{label} may be any of {len(meant)} nodes")
             answers[node.id].append(reading if len(meant) == 1 else unclear)
@@ -80,7 +80,7 @@ def _called(nodes: Sequence[Node]) -> Mapping[str, list[Node]]:
     found: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
         hostname = node.hostname.casefold()
-        for name in {node.address.casefold(), hostname, hostname.partition(".")[0]} - {""}:
+        for name in {node.address.casefold(), hostname, _short(hostname)} - {""}:
             found[name].append(node)
     return {name: [n for n in those if n.state is NodeState.READY] or those for name, those in found.items()}
 
@@ -91,6 +91,11 @@ def host_of(label: str) -> str:
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def _short(host: str) -> str:
+    """A name without its domain; an address as it is."""
+    return host if host.replace(".", "").isdigit() else host.partition(".")[0]
 
 
 def _share(answers: list[Reading], query: MetricQuery, now: datetime) -> Reading:
