@@ -207,18 +207,14 @@ def wait_until_empty(
         return _drains.tasks_on(node_id, swarm.tasks({"node": node_id}), services, nodes)
 
     try:
-        wait_for(
-            f"{params['node']} to be empty", look, lambda left: not left, params["wait_timeout"], _drains.sentence
-        )
+        wait_for(f"{params['node']} to be empty", look, lambda left: not left, params["wait_timeout"], _drains.sentence)
     except TimedOutError as error:
         tasks = {"before": list(before), "after": successors(swarm, before, services), "left": error.last}
         raise SwarmError(f"{error}; it stays drained", availability=dict(availability), tasks=tasks) from error
     return successors(swarm, before, services)
 
 
-def successors(
-    swarm: Swarm, before: Sequence[Mapping[str, Any]], services: Sequence[Document]
-) -> list[dict[str, Any]]:
+def successors(swarm: Swarm, before: Sequence[Mapping[str, Any]], services: Sequence[Document]) -> list[dict[str, Any]]:
     return _drains.successors(before, swarm.tasks(), services, swarm.nodes()) if before else []
 
 

@@ -43,26 +43,26 @@ options:
   task:
     description:
       - The task to move, by id or the beginning of one.
-      - If not given, all tasks of the service on that node are moved, which O(method=pause_and_stop) does only where it is
-        one. A task that does not run there is none to move, and no error.
+      - If not given, all tasks of the service on that node are moved, which O(method=pause_and_stop) does only where
+        it is one. A task that does not run there is none to move, and no error.
     type: str
     default: ""
   method:
     description:
       - V(deny_label) gives the service the constraint C(node.labels.swarmherd.deny.SERVICE != yes), and the node that
         label until the move is over. It moves all tasks of the service on that node. Swarm does not wait for the old
-        container to stop, so old and new may overlap. It is refused for a single replica whose updates are stop-first. The
-        constraint stays, since it holds on every node without the label, and writing it restarts nothing.
-      - V(pause_and_stop) moves exactly one task, and nothing runs twice. The node is paused, so that Swarm chooses another
-        one, the task's container is stopped by M(swarmherd.cluster.task_stop) on that node, and the node is set active
-        again. These are three steps, O(state=prepared), the stop, and O(state=moved).
+        container to stop, so old and new may overlap. It is refused for a single replica whose updates are stop-first.
+        The constraint stays, since it holds on every node without the label, and writing it restarts nothing.
+      - V(pause_and_stop) moves exactly one task, and nothing runs twice. The node is paused, so that Swarm chooses
+        another one, the task's container is stopped by M(swarmherd.cluster.task_stop) on that node, and the node is set
+        active again. These are three steps, O(state=prepared), the stop, and O(state=moved).
     type: str
     choices: [deny_label, pause_and_stop]
     default: deny_label
   state:
     description:
-      - V(moved) moves by deny label. With O(method=pause_and_stop) it is the last step, waits for the task that was stopped
-        and undoes the pause.
+      - V(moved) moves by deny label. With O(method=pause_and_stop) it is the last step, waits for the task that was
+        stopped and undoes the pause.
       - V(prepared) does what has to be done before a task is stopped or drained at a load balancer. It pauses nodes and
         gives the service its constraint, but moves nothing, and tells in RV(to_move) what is to be stopped.
       - V(cleared) undoes what an interrupted move left.
@@ -105,10 +105,10 @@ options:
     default: 60
 notes:
   - A conflict fails with the keys RV(ignore:conflict=true) and RV(ignore:found), a dictionary with the C(replicas)
-    and the C(version) that the service was found with. Somebody who changes the service while it moves is a conflict, too.
+    and the C(version) that the service was found with. Somebody who changes the service while it moves is a conflict.
   - A moved task counts as one restart towards C(max_attempts) of the restart policy.
-  - Whether the node that Swarm chooses has enough unreserved CPU and memory is left to Swarm. Where no node has, the move
-    fails at its bound, and the service gets its task back on the node that it left.
+  - Whether the node that Swarm chooses has enough unreserved CPU and memory is left to Swarm. Where no node has, the
+    move fails at its bound, and the service gets its task back on the node that it left.
   - The names of the labels are C(swarmherd.paused), C(swarmherd.deny.SERVICE) and C(swarmherd.deny-until.SERVICE).
 seealso:
   - module: swarmherd.cluster.task_stop
@@ -190,20 +190,20 @@ tasks:
   returned: success, and where a task did not land
   type: dict
   sample:
-    before: [{id: k3xq, name: shop_web.1, slot: 1, node: worker1, node_id: wcym, state: running, error: "", addresses: [10.0.1.5]}]
-    after: [{id: p8wz, name: shop_web.1, slot: 1, node: worker2, node_id: x2ab, state: running, error: "", addresses: [10.0.1.9]}]
+    before: [{id: k3xq, name: shop_web.1, slot: 1, node: worker1, node_id: wcym, state: running, addresses: [10.0.1.5]}]
+    after: [{id: p8wz, name: shop_web.1, slot: 1, node: worker2, node_id: x2ab, state: running, addresses: [10.0.1.9]}]
 to_move:
   description: The tasks that are to move, with the same keys. Empty where nothing of the service is on the node.
   returned: success, except with O(state=cleared)
   type: list
   elements: dict
-  sample: [{id: k3xq, name: shop_web.1, slot: 1, node: worker1, node_id: wcym, state: running, error: "", addresses: [10.0.1.5]}]
+  sample: [{id: k3xq, name: shop_web.1, slot: 1, node: worker1, node_id: wcym, state: running, addresses: [10.0.1.5]}]
 moved:
   description: For each task that moved, the ids C(before) and C(after), and the nodes C(from) and C(to).
   returned: with O(state=moved), except in check mode
   type: list
   elements: dict
-  sample: [{name: shop_web.1, slot: 1, before: k3xq, after: p8wz, from: worker1, to: worker2, to_id: x2ab, state: running, error: "", landed: true}]
+  sample: [{name: shop_web.1, slot: 1, before: k3xq, after: p8wz, from: worker1, to: worker2, state: running}]
 restarted:
   description: Ids of other tasks of the service that are gone as well. Not by this module's doing.
   returned: with O(state=moved), except in check mode
@@ -281,11 +281,8 @@ def prepare(
             _move_steps.clear_own(swarm, decided.name)
             raise
     diff = prepared_diff(decided, denying)
-    return {
-        **told(decided, service, cleared),
-        "changed": bool(cleared) or diff["before"] != diff["after"],
-        "diff": diff,
-    }
+    changed = bool(cleared) or diff["before"] != diff["after"]
+    return {**told(decided, service, cleared), "changed": changed, "diff": diff}
 
 
 def move_by_label(
@@ -315,8 +312,8 @@ def finish(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, An
     old = [one for one in before or [] if one.get("id") == params["task"]]
     if not old or not {"slot", "node", "node_id", "name", "created_at"} <= set(old[0]):
         raise SwarmError(
-            f"before: with method {_moves.PAUSE_AND_STOP} a task is moved in three steps: state prepared, task_stop on its"
-            " node, and state moved with task and before as the first one told them; the playbook"
+            f"before: with method {_moves.PAUSE_AND_STOP} a task is moved in three steps: state prepared, task_stop on"
+            " its node, and state moved with task and before as the first one told them; the playbook"
             " swarmherd.cluster.enact.move does them"
         )
     service, nodes = swarm.service(params["name"]), swarm.nodes()

@@ -87,7 +87,9 @@ ALIVE = ("created", "running", "paused", "restarting")
 def stop(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     task = params["task"]
     if not re.match(r"^[a-z0-9]+$", task):
-        raise SwarmError(f"task: {task!r} is no id of a task; give it in full, as docker service ps --no-trunc shows it")
+        raise SwarmError(
+            f"task: {task!r} is no id of a task; give it in full, as docker service ps --no-trunc shows it"
+        )
     if params["stop_timeout"] < 0:
         raise SwarmError(f"stop_timeout: {params['stop_timeout']} is less than no time")
     refuse_other_node(swarm, params["node"])
