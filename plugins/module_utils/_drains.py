@@ -29,7 +29,7 @@ def shown(node: Document) -> dict[str, Any]:
 def tasks_on(
     node_id: str, tasks: Iterable[Document], services: Iterable[Document], nodes: Sequence[Document]
 ) -> list[dict[str, Any]]:
-    """The tasks on a node that are alive. Of a node that is down nobody hears that they end: what Swarm wants counts."""
+    """The tasks on a node that are alive. Of a node that is down nobody hears their end: what Swarm wants counts."""
     node = _nodes.only(nodes, node_id)
     silent = node is None or _nodes.is_down(node)
     alive = [

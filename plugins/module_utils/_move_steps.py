@@ -10,8 +10,8 @@ from typing import Any, Callable, Collection, Dict, Iterator, Mapping, NamedTupl
 
 from . import _marks, _moves, _nodes
 from ._client import Document, Swarm
-from ._conflicts import refuse_unexpected, retried
-from ._errors import NotFoundError, SwarmError, TimedOutError
+from ._conflicts import refuse_unexpected, retried, write_node
+from ._errors import SwarmError, TimedOutError
 from ._service_fields import GRACE_SECONDS
 from ._service_spec import value_at
 from ._tasks import progress, replicas
@@ -147,23 +147,6 @@ def grace_seconds(service: Document) -> int:
 
 
 # ---------------------------------------------------------------- writing
-
-
-def write_node(swarm: Swarm, node_id: str, change: Callable[[Document], Document]) -> bool:
-    """Whether the node was written. A node that has left the Swarm needs nothing undone."""
-
-    def once() -> bool:
-        node = _nodes.only(swarm.nodes(), node_id)
-        spec = change(node) if node else None
-        if not node or spec == node["Spec"]:
-            return False
-        try:
-            swarm.update_node(node, spec)
-        except NotFoundError:
-            return False
-        return True
-
-    return retried(once)
 
 
 def clear(

@@ -10,8 +10,8 @@ short_description: Stop the container of one Docker Swarm task
 version_added: 0.1.0
 description:
   - Stops the container of one task, on the engine of the node where it runs. Managers cannot do that from afar.
-  - Swarm replaces the task, as it does one that ended by itself. Where, is Swarm's choice; pause the node before to have
-    it choose another one, as M(swarmherd.cluster.service_move) does.
+  - Swarm replaces the task, as it does one that ended by itself. Where, is Swarm's choice; pause the node before to
+    have it choose another one, as M(swarmherd.cluster.service_move) does.
   - Stops nothing but containers of that task, and knows them by the label that Swarm gives them.
 author:
   - Swarmherd contributors (@swarmherd)
