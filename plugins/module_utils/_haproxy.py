@@ -17,7 +17,7 @@ MOST_BYTES = 16 * 1024 * 1024
 NAME = re.compile(r"^[A-Za-z0-9_.:\-]+$")
 
 FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
-"""Bits of `srv_admin_state` that a person or this module sets. Others are inherited, or say that DNS knows no address."""
+"""Bits of `srv_admin_state` that a person or this module sets. Others are inherited, or say that DNS has no address."""
 
 
 class Server(NamedTuple):
