@@ -47,7 +47,7 @@ class Move(NamedTuple):
         return self.service["Spec"]["Name"]
 
     @property
-    def movingids(self) -> list[str]:
+    def moving_ids(self) -> list[str]:
         return [task["ID"] for task in self.moving]
 
 
@@ -264,10 +264,11 @@ def wait_for_landing(
             longest_pause_seconds=LOOK_EVERY_SECONDS,
         )
     except TimedOutError as error:
-        raise SwarmError(f"{error}; what the move had set is undone", **facts(before, error.last)) from error
+        said = f"{error}; what the move had set is undone"
+        raise SwarmError(said, version=service["Version"]["Index"], **facts(before, error.last)) from error
     if seen.rejected:
         said = f"the new task does not start: {seen.sentence}; what the move had set is undone"
-        raise SwarmError(said, **facts(before, seen))
+        raise SwarmError(said, version=service["Version"]["Index"], **facts(before, seen))
     return seen
 
 
