@@ -436,6 +436,11 @@ class Arrangement:
     stays: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     """By service: why none of its tasks is moved to even out the load."""
 
+    @property
+    def concerned(self) -> frozenset[str]:
+        """Services whose memory counts here, whether or not they are scaled."""
+        return frozenset({*self.stays, *(name for one in self.following for name in (one.anchor, *one.dependents))})
+
 
 @dataclass(frozen=True, slots=True)
 class Action:

@@ -17,7 +17,6 @@ from swarmherd.decide.fits import fits_beside
 from swarmherd.decide.scene import FOLLOWING, MOVING, Scene
 from swarmherd.decide.words import one_line
 from swarmherd.model import (
-    EMPTY,
     Availability,
     Evidence,
     Following,
@@ -182,7 +181,7 @@ def _refusal(scene: Scene, here: Following) -> tuple[str | None, tuple[Evidence,
     movers = movers_to(scene, here.anchor, here.node)
     if why := unwilling(scene, {task.service for task in movers}):
         return why, ()
-    return fits_beside(scene, node, movers, EMPTY | {anchor_label(here.anchor): "yes"})
+    return fits_beside(scene, node, movers)
 
 
 def _objection(scene: Scene, here: Following) -> str | None:

@@ -92,10 +92,7 @@ def measured(scene: Scene, measure: Measure, by: LoadBy) -> Loads | str:
         return "fewer than two nodes take work"
     if bare := [node.hostname for node in nodes if not measure.capacity(node) > 0]:
         return f"{bare[0]} has not told how much {measure.name} it has"
-    if by is LoadBy.RESERVATIONS:
-        found = _reserved(scene, measure, nodes)
-    else:
-        found = _used(scene, measure, nodes)
+    found = (_reserved if by is LoadBy.RESERVATIONS else _used)(scene, measure, nodes)
     if isinstance(found, str):
         return found
     readings = tuple(found)

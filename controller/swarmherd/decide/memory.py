@@ -46,8 +46,8 @@ def watched(
 def remember(
     memory: Memory, decisions: tuple[Decision, ...], policy: Policy, now: datetime, also: Collection[str] = ()
 ) -> Memory:
-    """The memory after a cycle's decisions. Of services that are neither decided about nor in `also` nothing is kept."""
-    services = {name: past for name, past in memory.services.items() if name in also}
+    """The memory after a cycle's decisions. Of services that are neither decided about nor in `also` nothing stays."""
+    services = {name: past for name, past in memory.services.items() if name in also or past.moves}
     services |= {d.service: _after(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
     return replace(memory, services={name: _rested(past, policy, now) for name, past in services.items()})
 

@@ -94,7 +94,7 @@ def _refills(scene: Scene, stays: Mapping[str, str]) -> Iterator[Balance]:
         yield _nothing(
             Cause.REFILL,
             measure,
-            f"{scene.hostnames(waits)} came {duration(longest)} ago, and is to be stable for {duration(keys.stable_for)}",
+            f"{scene.hostnames(waits)} came {duration(longest)} ago, and is refilled after {duration(keys.stable_for)}",
         )
         return
     loads = measured(scene, measure, rebalance.by)
@@ -172,12 +172,10 @@ def _all_stay(stays: Mapping[str, str]) -> str:
 
 
 def _thing(aim: _Aim, targets: Targets, unit: Unit) -> Load:
-    source = aim.loads.index(unit.task.node_id)
-    assert source is not None
     rows = targets.of(unit)
     if aim.only is not None:
         rows = tuple(row for row in rows if aim.loads.nodes[row].id in aim.only)
-    return Load(source, unit.size, rows)
+    return Load(unit.row, unit.size, rows)
 
 
 def _apart(loads: Loads, made: Move, thing: Load, unit: Unit) -> Load:

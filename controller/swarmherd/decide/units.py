@@ -15,7 +15,6 @@ from swarmherd.decide.protect import budgets, ripe
 from swarmherd.decide.scene import Scene, settings_of
 from swarmherd.decide.sizes import memory_of_task
 from swarmherd.model import NodeScore, Service, Task
-from swarmherd.policy import anchor_label
 
 MOST_AVOIDED = 5
 """So many nodes at most are paused for the moment of one move."""
@@ -30,6 +29,8 @@ class Unit:
     followers: tuple[Task, ...]
     size: float
     """What it takes in all, in the measure's unit."""
+    row: int
+    """The index of its node."""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -51,8 +52,9 @@ def units(scene: Scene, loads: Loads, stays: Mapping[str, str]) -> Iterator[Unit
             beside = all(follower.node_id == task.node_id for follower in followers)
             sizes = [size_of(scene, loads.measure, loads.by, one) for one in (task, *followers)]
             known = [size for size in sizes if size is not None]
-            if loads.index(task.node_id) is not None and beside and len(known) == len(sizes):
-                yield Unit(service, task, followers, sum(known))
+            row = loads.index(task.node_id)
+            if row is not None and beside and len(known) == len(sizes):
+                yield Unit(service, task, followers, sum(known), row)
 
 
 class Targets:
@@ -85,9 +87,8 @@ class Targets:
         """S12: what follows an anchor must fit beside it, before the anchor goes."""
         if not unit.followers:
             return True
-        label = {anchor_label(unit.service.name): "yes"}
         anchor = memory_of_task(self._scene, unit.task)
-        why, _evidence = fits_beside(self._scene, self._loads.nodes[row], unit.followers, label, anchor or 0.0)
+        why, _evidence = fits_beside(self._scene, self._loads.nodes[row], unit.followers, anchor or 0.0)
         return why is None and anchor is not None
 
     def _other(self, other: Measure) -> Callable[[Unit, int], bool] | None:
@@ -127,7 +128,7 @@ class Foretold:
 
 
 def foretold(scene: Scene, unit: Unit, good: Collection[str]) -> Foretold:
-    """Swarm's own choice held against `good`, the ids of the nodes that will do; others are paused, up to a few (S12)."""
+    """Swarm's own choice held against `good`, the ids of the nodes that will do. A few others may be paused (S12)."""
     avoid: set[str] = set()
     while True:
         landing = moved(scene.view, unit.service, unit.task.node_id, task=unit.task.id, avoid=avoid)
@@ -138,10 +139,8 @@ def foretold(scene: Scene, unit: Unit, good: Collection[str]) -> Foretold:
             return Foretold(_sorted(scene, landing.nodes), _sorted(scene, avoid))
         avoid |= bad
         if len(avoid) > MOST_AVOIDED:
-            return Foretold(
-                why_not=f"Swarm might put it on {scene.hostnames(bad)}, and more than {MOST_AVOIDED} nodes would have to "
-                "be paused to keep it from there"
-            )
+            far = f"more than {MOST_AVOIDED} nodes would have to be paused to keep it from there"
+            return Foretold(why_not=f"Swarm might put it on {scene.hostnames(bad)}, and {far}")
 
 
 def _sorted(scene: Scene, node_ids: Collection[str]) -> tuple[str, ...]:

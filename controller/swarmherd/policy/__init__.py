@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the operator wants: validated settings, with one clear error per mistake, naming file and key.
 
-`parse_cluster` and `parse_policy` read the two variables of an inventory, `scale_policies` joins the policy with the
-services' labels, for scaling, and `service_wishes` for where tasks run; `queries` says what to ask Prometheus, and `json_schema` describes it all to editors.
+`parse_cluster` and `parse_policy` read the two variables of an inventory, `scale_policies` and `service_wishes` join
+the policy with the services' labels, `queries` says what to ask Prometheus, and `json_schema` describes it all.
 """
 
 from swarmherd.policy.anchors import anchor_constraint, anchor_label, followers

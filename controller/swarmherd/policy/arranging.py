@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -57,8 +58,19 @@ def _node_label(value: object) -> str:
     return value
 
 
-Priority = Annotated[Count, AfterValidator(_priority)]
-Weight = Annotated[Number, AfterValidator(_weight)]
+@dataclass(frozen=True)
+class _UpTo:
+    """The schema of a number with a bound above."""
+
+    most: float
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        shapes = handler(core)["anyOf"]
+        return {"anyOf": [{**shape, "maximum": self.most} if "minimum" in shape else shape for shape in shapes]}
+
+
+Priority = Annotated[Count, AfterValidator(_priority), _UpTo(HIGHEST_PRIORITY)]
+Weight = Annotated[Number, AfterValidator(_weight), _UpTo(HEAVIEST)]
 
 
 class NeighbourKeys(Part):
@@ -127,6 +139,13 @@ def _known_scores(weights: dict[str, float]) -> dict[str, float]:
     return weights
 
 
+class _OfScores:
+    """The schema of a mapping whose keys are scores."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(core), "propertyNames": {"enum": sorted(SCORES)}}
+
+
 def _strategy(value: object) -> object:
     if value not in tuple(Strategy):
         raise wrong(f"{shown(value)} is no strategy", "write spread or pack")
@@ -138,7 +157,7 @@ class PlacementKeys(Part):
 
     strategy: Annotated[Strategy, BeforeValidator(_strategy)] = Strategy.SPREAD
     """`spread` evens out the load, `pack` uses few nodes."""
-    weights: Annotated[dict[str, Weight], AfterValidator(_known_scores)] = {}
+    weights: Annotated[dict[str, Weight], AfterValidator(_known_scores), _OfScores()] = Field(default_factory=dict)
     """Weights of scores that differ from the strategy's own; 0 switches a score off."""
     cpu_limit: Share = 0.8
     """A node is not given more CPU than this share of its own."""
@@ -214,6 +233,20 @@ class RebalanceKeys(Part):
         return data
 
 
+def _not_nothing(data: Any) -> Any:
+    if data is None:
+        raise wrong("nothing is not a mapping", "write keys and values below it, {} for the defaults")
+    return data
+
+
+class _NotNull:
+    """The schema without null, which only leaving the key out stands for."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        [shape] = [shape for shape in handler(core)["anyOf"] if shape.get("type") != "null"]
+        return shape
+
+
 class RefillKeys(Part):
     """Giving tasks to a node that joined or came back."""
 
@@ -223,3 +256,7 @@ class RefillKeys(Part):
     """From one move to the next: tasks come one by one."""
     within: PositiveSeconds = 3600.0
     """How long after it came it is refilled; later it is a node like any other."""
+
+
+Rebalance = Annotated[RebalanceKeys | None, BeforeValidator(_not_nothing), _NotNull()]
+Refill = Annotated[RefillKeys | None, BeforeValidator(_not_nothing), _NotNull()]

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Priority, RebalanceKeys, RefillKeys
+from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Priority, Rebalance, Refill
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
 from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
 from swarmherd.policy.settings import Name
@@ -174,9 +174,9 @@ class Policy(Part):
     """The questions behind the metrics."""
     placement: PlacementKeys = PlacementKeys()
     """What makes a node fit for a task, and one better than another."""
-    rebalance: RebalanceKeys | None = None
+    rebalance: Rebalance = None
     """Moving tasks to even out the load; off unless it stands here."""
-    refill: RefillKeys | None = None
+    refill: Refill = None
     """Giving tasks to a node that joined or came back; off unless it stands here."""
     settle_seconds: Seconds = 30.0
     """How long a service is left alone after somebody else changed it."""

@@ -20,6 +20,7 @@ from swarmherd.policy.wanted import Policy, ServicePolicy
 
 OURS = "swarmherd."
 MOVE = "swarmherd.move."
+NO_CONSENT = MoveKeys()
 ARRANGING_LABELS = (
     *("swarmherd.follows", "swarmherd.priority"),
     *(MOVE + name for name in MoveKeys.model_fields),
@@ -32,7 +33,7 @@ class ServiceWish:
 
     follows: str | None = None
     priority: int = 0
-    move: MoveKeys = MoveKeys()
+    move: MoveKeys = NO_CONSENT
     near: tuple[NeighbourKeys, ...] = ()
     apart_from: tuple[NeighbourKeys, ...] = ()
     opted_in: bool = False
@@ -112,6 +113,6 @@ def _from_labels(service: str, labels: Mapping[str, str]) -> ServicePolicy:
 def _strangers(service: str, labels: Mapping[str, str]) -> Iterator[Problem]:
     """A misspelt label of ours is told, not passed over; scaling's own are looked at there."""
     for name in sorted(labels):
-        if name.startswith(OURS) and not name.startswith("swarmherd.scale.") and name not in ARRANGING_LABELS:
-            if near := resembling(name, ARRANGING_LABELS):
-                yield Problem(f"service {service}", name, "there is no such label", near)
+        strange = name.startswith(OURS) and not name.startswith("swarmherd.scale.") and name not in ARRANGING_LABELS
+        if strange and (near := resembling(name, ARRANGING_LABELS)):
+            yield Problem(f"service {service}", name, "there is no such label", near)
