@@ -10,11 +10,11 @@ import typer
 from swarmherd.cli import tables
 from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, print_json, single
 from swarmherd.cli.documents import Explained
-from swarmherd.decide import arrange
 from swarmherd.explain import Explanation
 from swarmherd.explain import explain as explanation
 from swarmherd.observe.errors import ObserveError
-from swarmherd.service import Cluster, clock, open_cluster
+from swarmherd.plan.conclude import conclude
+from swarmherd.service import Cluster, clock, new_id, open_cluster
 from swarmherd.store import Entry
 
 LOOKED_THROUGH = 500
@@ -62,8 +62,8 @@ def _explained(cluster: Cluster, word: str, limit: int) -> Explained:
     except ObserveError as error:
         return _stored(cluster, word, limit, f"Docker cannot be read: {error}", str(error))
     try:
-        arranged = arrange(view, cluster.policy, cluster.store.memory(), now)
-        said = explanation(view, cluster.policy, word, now, arranged)
+        planned, _memory = conclude(view, cluster.policy, cluster.store.memory(), now, new_id)
+        said = explanation(view, cluster.policy, word, now, planned.arrangement)
     except LookupError as error:
         gone = f"There is no service {word} any more; this is what is stored of it."
         found = _stored(cluster, word, limit, gone)

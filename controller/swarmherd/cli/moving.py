@@ -12,7 +12,6 @@ from swarmherd.by_hand import manual_availability, manual_move
 from swarmherd.cli import documents, tables
 from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, print_json, single
 from swarmherd.cli.before_after import BeforeAfter
-from swarmherd.decide.changes import change
 from swarmherd.loop import act
 from swarmherd.model import Action, Availability, ClusterView, Outcome
 from swarmherd.service import clock, new_id, open_cluster
@@ -49,7 +48,7 @@ def move(
     def build(view: ClusterView) -> Action:
         return manual_move(view, service, source, reason, new_id, target_name=target, task=task, leave_data=leave_data)
 
-    _do(context, build, as_json)
+    _do(context, service, build, as_json)
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab drain worker2 --reason 'a new kernel'")
@@ -63,17 +62,17 @@ def drain(
 ) -> None:
     """Move everything off NODE and keep it empty, until it is made active again. Waits until it is empty."""
     wanted = Availability.ACTIVE if undo else Availability.DRAIN
-    _do(context, lambda view: manual_availability(view, node, wanted, reason, new_id), as_json)
+    _do(context, node, lambda view: manual_availability(view, node, wanted, reason, new_id), as_json)
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab activate worker2")
 @one_sentence
 def activate(context: typer.Context, node: NodeName, reason: Reason = ASKED, as_json: AsJson = False) -> None:
     """Let NODE take tasks again after a drain or a pause. Swarm moves nothing back by itself."""
-    _do(context, lambda view: manual_availability(view, node, Availability.ACTIVE, reason, new_id), as_json)
+    _do(context, node, lambda view: manual_availability(view, node, Availability.ACTIVE, reason, new_id), as_json)
 
 
-def _do(context: typer.Context, build: Callable[[ClusterView], Action], as_json: bool) -> None:
+def _do(context: typer.Context, about: str, build: Callable[[ClusterView], Action], as_json: bool) -> None:
     """One action by hand, after what an earlier one left in mid-action has been brought to an end (S15)."""
     with open_cluster(single(context)) as cluster:
         cluster.recover()
@@ -89,7 +88,7 @@ def _do(context: typer.Context, build: Callable[[ClusterView], Action], as_json:
     if as_json:
         print_json(documents.result(action, result) | seen.document(action.service))
     else:
-        typer.echo(f"{change(action)}: {result.outcome.value.replace('_', ' ')}: {result.detail}")
+        typer.echo(f"{about}: {result.outcome.value.replace('_', ' ')}: {result.detail}")
         console.print(tables.before_after(seen))
     if result.outcome is not Outcome.DONE:
         raise typer.Exit(1)

@@ -29,7 +29,7 @@ def three_nodes(engine: Engine) -> None:
 
 def test_move_says_which_task_became_which_and_that_no_other_changed(inventory: Path) -> None:
     output = call("-i", inventory, "move", "web", "--from", "n1", "--to", "n3", "--reason", "its disk").stdout
-    assert output.startswith("web off node1: done: web.1 runs on n3 as web-1-moved1, before as web-1 after ")
+    assert output.startswith("web: done: web.1 runs on n3 as web-1-moved1, before as web-1 after ")
     assert "web-1-moved1" in output.split("\n", 1)[1]
     assert "1 other tasks are as they were" in output
 
@@ -73,13 +73,14 @@ def test_a_command_first_clears_what_an_earlier_one_left_in_mid_action(inventory
 
 def test_drain_empties_a_node_and_undo_or_activate_gives_it_back(inventory: Path, engine: Engine) -> None:
     output = call("-i", inventory, "drain", "n2", "--reason", "a new kernel").stdout
-    assert output.startswith("node2 active -> drain: done: n2 is drained and empty after ")
+    assert output.startswith("n2: done: n2 is drained and empty after ")
     assert "web-2-moved1" in output
     assert engine.nodes["node2"].availability == "drain"
     assert call_json("-i", inventory, "drain", "n2", "--undo")["outcome"] == "done"
     assert engine.nodes["node2"].availability == "active"
+    assert "node2 drain -> active" in call("-i", inventory, "history").stdout
     engine.nodes["node2"].availability = "pause"
-    assert call("-i", inventory, "activate", "node2").stdout.startswith("node2 pause -> active: done")
+    assert call("-i", inventory, "activate", "node2").stdout.startswith("node2: done: n2 is active after")
 
 
 @pytest.mark.parametrize(
