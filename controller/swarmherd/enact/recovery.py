@@ -58,7 +58,7 @@ def recover(
         said = _closed(entry.action, look, undo, old)
         if said is not None:
             outcome, detail, version = said
-            detail = f"the controller ended in mid-action; {detail}"
+            detail = f"it was left in mid-action; {detail}"
             result = Result(entry.action.id, outcome, detail, entry.started_at, clock(), None, version)
             end(result)
             closed.append((entry.action, result))
@@ -78,7 +78,7 @@ def _closed(action: Action, look: Look, undo: Undo, old: bool) -> tuple[Outcome,
     variables = goal.undo(view, Outcome.DONE if outcome is Outcome.DONE else Outcome.STARTED)
     if variables is None:
         return outcome, detail, goal.version(view) if outcome is Outcome.DONE else None
-    back = undo(action, variables, "the controller ended in mid-action")
+    back = undo(action, variables, "it was left in mid-action")
     if back.done:
         return outcome if outcome is Outcome.DONE else Outcome.UNDONE, f"{detail}; {back.said}", back.version
     return (Outcome.GIVEN_UP, f"{detail}; {back.said}", back.version) if old else None
