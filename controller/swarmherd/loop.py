@@ -32,7 +32,14 @@ class Keeps(Protocol):
 
     def remember(self, before: Memory, after: Memory) -> None: ...
 
-    def record(self, decisions: Iterable[Decision], sentence: str, at: datetime, failed: bool = False) -> None: ...
+    def record(
+        self,
+        decisions: Iterable[Decision],
+        sentence: str,
+        at: datetime,
+        failed: bool = False,
+        arrangement: Arrangement | None = None,
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def cycle(steps: Steps) -> Cycle:
             break
         results.append(act(steps, action, now))
     done = Cycle(now, sentence(planned, results), plan=planned, results=tuple(results))
-    steps.store.record(planned.decisions, done.sentence, now)
+    steps.store.record(planned.decisions, done.sentence, now, arrangement=planned.arrangement)
     return done
 
 

@@ -377,6 +377,8 @@ class NodeScore:
     """Its id."""
     total: float
     scores: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+    name: str = ""
+    """What people call it."""
 
 
 @dataclass(frozen=True, slots=True)

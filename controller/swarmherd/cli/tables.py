@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -14,10 +14,24 @@ from swarmherd.cli.before_after import BeforeAfter
 from swarmherd.cli.doctor import Check, State
 from swarmherd.cli.documents import Explained, Status
 from swarmherd.decide.changes import change
-from swarmherd.model import ClusterView, Decision, Direction, Evidence, Node, NodeState, Outcome, Plan, Task
+from swarmherd.model import (
+    Arrangement,
+    ClusterView,
+    Decision,
+    Direction,
+    Evidence,
+    Move,
+    Node,
+    NodeState,
+    Outcome,
+    Plan,
+    Task,
+)
 from swarmherd.policy import Mode
 from swarmherd.store import Entry, Recorded
 
+MOST_SCORED = 20
+"""Rows of a table of scores."""
 COLOURS = {
     State.OK: "green",
     State.WARN: "yellow",
@@ -34,11 +48,35 @@ def plan(mode: Mode, planned: Plan) -> RenderableType:
     table = _table("service", "now -> then", "reason", "evidence", title=f"{planned.cluster}: what would be done now")
     for decision in planned.decisions:
         table.add_row(escape(decision.service), _change(decision), _reasons(decision), _evidence(decision.evidence))
-    if not planned.decisions:
+    arranged = list(_arranged(planned.arrangement))
+    if not planned.decisions and not arranged:
         return f"{planned.cluster}: nothing is opted in; name a service in the policy or give it swarmherd.scale labels"
     count = len(planned.actions)
     footer = f"{count} action{'' if count == 1 else 's'}; mode {mode.value}"
-    return Group(table, footer + (", so run would do nothing" if mode is Mode.OBSERVE and count else ""))
+    parts = [table, *arranged] if planned.decisions else arranged
+    return Group(*parts, footer + (", so run would do nothing" if mode is Mode.OBSERVE and count else ""))
+
+
+def _arranged(arrangement: Arrangement) -> Iterator[RenderableType]:
+    """Anchors and loads, where there is anything to say; and for each move how the nodes score."""
+    rows = [(f"anchor {one.anchor}", one.reasons, one.evidence) for one in arrangement.following]
+    for one in arrangement.balances:
+        rows.append((f"{one.cause.value} by {one.measure}", one.reasons, one.evidence))
+        rows += [(f"move {move.service}", move.reasons, move.evidence) for move in one.moves]
+    if rows:
+        table = _table("about", "reason", "evidence", title="where tasks run")
+        for about, reasons, evidence in rows:
+            table.add_row(escape(about), escape("\n".join(reasons)), _evidence(evidence))
+        yield table
+    yield from (_scores(move) for one in arrangement.balances for move in one.moves if move.ranking)
+
+
+def _scores(move: Move) -> Table:
+    names = list(move.ranking[0].scores)
+    table = _table("node", "total", *names, title=escape(f"nodes for {move.service}, the best first"))
+    for one in move.ranking[:MOST_SCORED]:
+        table.add_row(escape(one.name or one.node), f"{one.total:.2f}", *(f"{one.scores[name]:.2f}" for name in names))
+    return table
 
 
 def status(one: Status) -> RenderableType:

@@ -73,7 +73,9 @@ class Targets:
         if service not in self._rankings:
             ranked = self._placer.ranking(shape_of(self._scene, service))
             self._rankings[service] = tuple(
-                NodeScore(self._ids[one.node], one.total, one.scores) for one in ranked if one.node in self._ids
+                NodeScore(self._ids[one.node], one.total, one.scores, one.node)
+                for one in ranked
+                if one.node in self._ids
             )
         return self._rankings[service]
 

@@ -243,8 +243,8 @@ class _NotNull:
     """The schema without null, which only leaving the key out stands for."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        [shape] = [shape for shape in handler(core)["anyOf"] if shape.get("type") != "null"]
-        return shape
+        shapes: list[JsonSchemaValue] = handler(core)["anyOf"]
+        return next(shape for shape in shapes if shape.get("type") != "null")
 
 
 class RefillKeys(Part):

@@ -173,7 +173,7 @@ class Policy(Part):
     queries: Queries = Queries()
     """The questions behind the metrics."""
     placement: PlacementKeys = PlacementKeys()
-    """What makes a node fit for a task, and one better than another."""
+    """Limits and weights by which nodes are judged."""
     rebalance: Rebalance = None
     """Moving tasks to even out the load; off unless it stands here."""
     refill: Refill = None
