@@ -70,7 +70,7 @@ options:
     choices: [moved, prepared, cleared]
     default: moved
   before:
-    description: For O(state=moved) with O(method=pause_and_stop), RV(tasks.before) of the step with O(state=prepared).
+    description: For O(state=moved) with O(method=pause_and_stop), C(before) of RV(tasks) as O(state=prepared) told it.
     type: list
     elements: dict
   allowed_nodes:
@@ -211,7 +211,7 @@ restarted:
   elements: str
   sample: []
 cleared:
-  description: What earlier moves had left on nodes. RV(cleared[].kind) is C(pause) or C(deny).
+  description: What earlier moves had left on nodes. Its C(kind) is V(pause) or V(deny).
   returned: success
   type: list
   elements: dict
