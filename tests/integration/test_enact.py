@@ -16,8 +16,9 @@ from . import lab as on
 
 pytestmark = pytest.mark.usefixtures("lab")
 
-NAME = "swarmherd-test-enact"
-SINGLE = f"{NAME}-single"
+NAME = "swarmherd-test-many"
+SINGLE = "swarmherd-test-single"
+SLOW = "swarmherd-test-slow"
 Tasks = dict[str, tuple[str, str]]
 
 
@@ -94,31 +95,28 @@ def test_several_moves_are_made_in_turn_and_the_first_that_fails_is_the_last() -
     assert task_of(NAME, {new: after[new] for new in set(after) - set(before)})[1] != node
 
 
-@pytest.mark.usefixtures("services")
-def test_a_playbook_killed_in_mid_move_leaves_a_mark_that_the_next_one_clears() -> None:
-    on.docker("service", "update", "--detach", "--stop-grace-period", "20s", SINGLE)
-    on.wait_until(
-        lambda: on.running(SINGLE) == 1 and not on.inspect(SINGLE).get("UpdateStatus", {}).get("State") == "updating",
-        "it runs",
-        30,
-    )
+@pytest.fixture
+def slow() -> Iterator[str]:
+    """A service whose container takes its time to stop."""
+    create(SLOW, "--stop-grace-period", "10s", command=("sleep", "infinity"))
+    on.wait_until(lambda: on.running(SLOW) == 1, "the slow service runs", 30)
+    yield SLOW
+    on.docker("service", "rm", SLOW)
+
+
+def test_a_playbook_killed_in_mid_move_leaves_a_mark_that_the_next_one_clears(slow: str) -> None:
     before = nodes()
-    task, node = task_of(SINGLE, tasks())
-    command = ["ansible-playbook", "-i", on.INVENTORY, "playbooks/enact/move.yml"]
-    command += ["-e", f"swarmherd_service={SINGLE}", "-e", f"swarmherd_node={node}", "-e", f"swarmherd_task={task}"]
-    environment = {
-        **os.environ,
-        "PATH": f"{on.BIN}:{os.environ['PATH']}",
-        "ANSIBLE_CONFIG": str(on.ROOT / "ansible.cfg"),
-    }
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    task, node = task_of(slow, tasks())
+    command = [str(on.BIN / "ansible-playbook"), "-i", on.INVENTORY, "playbooks/enact/move.yml"]
+    command += ["-e", f"swarmherd_service={slow}", "-e", f"swarmherd_node={node}", "-e", f"swarmherd_task={task}"]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(on.ROOT / "ansible.cfg")}
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     with subprocess.Popen(command, cwd=on.ROOT, env=environment, start_new_session=True, **quiet) as playbook:
         on.wait_until(lambda: nodes()[node][0] == "pause", "the node is paused", 20)
         os.killpg(playbook.pid, signal.SIGKILL)
-    assert "swarmherd.paused" in nodes()[node][1]
-    enact("move", service=SINGLE, node=node, state="cleared")
+    assert nodes()[node][1]["swarmherd.paused"].startswith(f"{slow}.")
+    enact("move", service=slow, node=node, state="cleared")
     assert nodes() == before
-    on.wait_until(lambda: on.running(SINGLE) == 1, "it runs again", 40)
 
 
 @pytest.mark.usefixtures("services")
