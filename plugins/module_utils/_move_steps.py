@@ -62,7 +62,9 @@ def decide(swarm: Swarm, params: Mapping[str, Any]) -> Move:
     found = swarm.nodes()
     source = _nodes.find(found, params["node"])
     name, method, now = service["Spec"]["Name"], params["method"], time.time()
-    avoid = [node["ID"] for node in found if {node["ID"], _nodes.hostname(node)} & set(params["avoid_nodes"])]
+    # A label evicts nothing from a paused node, so the one to leave is never paused for being avoided.
+    others = [node for node in found if node["ID"] != source["ID"]]
+    avoid = [node["ID"] for node in others if {node["ID"], _nodes.hostname(node)} & set(params["avoid_nodes"])]
     to_pause = [*avoid, source["ID"]] if method == _moves.PAUSE_AND_STOP else avoid
     drop = _drop(name, now, to_pause)
     nodes = [{**node, "Spec": _marks.cleaned(node, _on(drop, node))} for node in found]
@@ -108,6 +110,8 @@ def ids(nodes: Sequence[Document], names: Sequence[str]) -> list[str]:
 
 def _refuse(move: Move, tasks: Sequence[Document], avoid: Sequence[str], params: Mapping[str, Any]) -> None:
     _refuse_other_moves(move)
+    if params["method"] == _moves.DENY_LABEL:
+        _refuse_paused(move)
     if not params["force"]:
         _moves.refuse_unmovable(move.service, params["method"])
         _refuse_unwell(move, tasks)
@@ -132,6 +136,15 @@ def _refuse_other_moves(move: Move) -> None:
                     f"{_nodes.hostname(node)} is paused by a move of {mark.service}; try again when that is over,"
                     f" at the latest in {left} s, or clear what it left with state cleared and name {mark.service}"
                 )
+
+
+def _refuse_paused(move: Move) -> None:
+    now = _nodes.only(move.nodes, move.source["ID"]) or move.source
+    if now["Spec"].get("Availability") == "pause":
+        raise SwarmError(
+            f"refused: {_nodes.hostname(now)} is paused, and from a paused node Swarm takes nothing away by label;"
+            f" set it active, or move one task with method {_moves.PAUSE_AND_STOP}"
+        )
 
 
 def _refuse_unwell(move: Move, tasks: Sequence[Document]) -> None:

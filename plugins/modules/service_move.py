@@ -52,7 +52,8 @@ options:
       - V(deny_label) gives the service the constraint C(node.labels.swarmherd.deny.SERVICE != yes), and the node that
         label until the move is over. It moves all tasks of the service on that node. Swarm does not wait for the old
         container to stop, so old and new may overlap. It is refused for a single replica whose updates are stop-first.
-        The constraint stays, since it holds on every node without the label, and writing it restarts nothing.
+        The constraint stays, since it holds on every node without the label, and writing it restarts nothing. From a
+        paused node Swarm takes nothing away by label.
       - V(pause_and_stop) moves exactly one task, and nothing runs twice. The node is paused, so that Swarm chooses
         another one, the task's container is stopped by M(swarmherd.cluster.task_stop) on that node, and the node is set
         active again. These are three steps, O(state=prepared), the stop, and O(state=moved).
@@ -70,7 +71,7 @@ options:
     choices: [moved, prepared, cleared]
     default: moved
   before:
-    description: For O(state=moved) with O(method=pause_and_stop), RV(tasks.before) of the step with O(state=prepared).
+    description: For O(state=moved) with O(method=pause_and_stop), C(before) of RV(tasks) as O(state=prepared) told it.
     type: list
     elements: dict
   allowed_nodes:
@@ -106,6 +107,8 @@ options:
 notes:
   - A conflict fails with the keys RV(ignore:conflict=true) and RV(ignore:found), a dictionary with the C(replicas)
     and the C(version) that the service was found with. Somebody who changes the service while it moves is a conflict.
+  - The first move by deny label writes the service, so that C(docker service rollback) goes back to the service without
+    that constraint, and not to what was deployed before. O(method=pause_and_stop) never writes the service.
   - A moved task counts as one restart towards C(max_attempts) of the restart policy.
   - Whether the node that Swarm chooses has enough unreserved CPU and memory is left to Swarm. Where no node has, the
     move fails at its bound, and the service gets its task back on the node that it left.
@@ -211,7 +214,7 @@ restarted:
   elements: str
   sample: []
 cleared:
-  description: What earlier moves had left on nodes. RV(cleared[].kind) is C(pause) or C(deny).
+  description: What earlier moves had left on nodes. Its C(kind) is V(pause) or V(deny).
   returned: success
   type: list
   elements: dict

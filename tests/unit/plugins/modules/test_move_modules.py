@@ -108,6 +108,16 @@ def test_swarm_is_kept_from_the_nodes_to_avoid(run_module, engine):
     assert left_as_they_were(engine)
 
 
+@pytest.mark.usefixtures("swarm")
+def test_the_node_to_leave_is_not_paused_because_a_label_moves_nothing_off_a_paused_node(run_module, engine):
+    result = run_module(service_move.main, name="shop", node="n1", avoid_nodes=["n1", "n2"])
+    assert result["moved"][0]["to"] == "n3"
+    assert not [spec for spec in engine.writes if spec.get("Availability") == "pause" and "disk" in spec["Labels"]]
+    engine.nodes[1]["Spec"]["Availability"] = "pause"
+    refused = run_module(service_move.main, name="shop", node="n2")
+    assert refused["msg"].startswith("refused: n2 is paused, and from a paused node Swarm takes nothing away by label")
+
+
 def test_a_task_that_does_not_arrive_is_told_and_the_label_is_gone(run_module, engine):
     result = run_module(service_move.main, name="shop", node="n1", wait_timeout=1)
     assert result["failed"]
