@@ -104,7 +104,7 @@ def _node(name: str, text: Mapping[str, Any]) -> Node:
         Availability(text.get("availability", "active")),
         labels={**labels, **text.get("labels", {})},
         cpus=CORES,
-        memory_bytes=NODE_GIB * GIB,
+        memory_bytes=text.get("gib", NODE_GIB) * GIB,
     )
 
 

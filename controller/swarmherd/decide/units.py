@@ -108,10 +108,9 @@ class Targets:
         def ok(unit: Unit, row: int) -> bool:
             sizes = [size_of(self._scene, other, found.by, task) for task in unit.tasks]
             size = sum(one for one in sizes if one is not None)
-            after, source = list(found.loads), found.index(unit.task.node_id)
+            after = list(found.loads)
             after[row] += size
-            if source is not None:
-                after[source] -= size
+            after[unit.row] -= size
             within = after[row] <= limit * found.capacities[row]
             return within and (most is None or spread_of(after, found.capacities) <= most + 1e-12)
 

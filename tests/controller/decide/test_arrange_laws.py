@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from swarmherd.decide import arrange, remember_result
-from swarmherd.decide.loads import Load, fewest_moves, improving, spread_of
+from swarmherd.decide.loads import Load, best_move, fewest_moves, improving, spread_of
 from swarmherd.model import (
     Action,
     Availability,
@@ -28,7 +28,7 @@ from swarmherd.model import (
 from swarmherd.plan import conclude
 from swarmherd.policy import Policy, anchor_label, parse_policy
 
-from tests.controller.arranged import applied, memory_of, put, view_of
+from tests.controller.arranged import applied, put, view_of
 from tests.controller.described import NOW
 
 NODES = ("n1", "n2", "n3", "n4")
@@ -345,4 +345,5 @@ def test_one_move_does_where_one_will_do() -> None:
 def test_a_cluster_of_one_node_or_without_tasks_has_nothing_to_move() -> None:
     assert fewest_moves([8.0], [10.0], [Load(0, 1.0, (0,))], 0.2) == ()
     assert fewest_moves([8.0, 1.0], [10.0, 10.0], [], 0.2) == ()
-    assert memory_of({}).nodes == {}
+    assert best_move([8.0], [10.0], [Load(0, 1.0, (0,))]) is None
+    assert best_move([8.0, 1.0], [10.0, 10.0], []) is None
