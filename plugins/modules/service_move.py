@@ -242,12 +242,21 @@ def move(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]
         return clear_leftovers(swarm, params, check)
     if params["state"] == "moved" and params["method"] == _moves.PAUSE_AND_STOP:
         return finish(swarm, params, check)
-    decided = _move_steps.decide(swarm, params)
+    decided = decide(swarm, params, check)
     cleared = _move_steps.clear(swarm, swarm.nodes(), decided.drop, check)
     if not decided.moving:
         return {**told(decided, decided.service, cleared), "changed": bool(cleared), "diff": same(decided)}
     act = prepare if params["state"] == "prepared" else move_by_label
     return act(swarm, decided, cleared, params, check)
+
+
+def decide(swarm: Swarm, params: Mapping[str, Any], check: bool) -> _move_steps.Move:
+    """What is refused leaves nothing of an earlier run behind either."""
+    try:
+        return _move_steps.decide(swarm, params)
+    except SwarmError:
+        clear_leftovers(swarm, params, check)
+        raise
 
 
 def clear_leftovers(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:

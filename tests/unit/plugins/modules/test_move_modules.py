@@ -303,6 +303,13 @@ def test_the_next_move_of_any_service_clears_what_nobody_can_be_behind(run_modul
     assert [node["Spec"]["Availability"] for node in leftovers.nodes] == ["active", "active", "pause"]
 
 
+def test_a_move_that_is_refused_clears_what_an_earlier_one_left_all_the_same(run_module, engine):
+    prepare(run_module)
+    result = run_module(service_move.main, name="shop", node="n1", expected_version=9)
+    assert result["conflict"] is True
+    assert left_as_they_were(engine)
+
+
 @pytest.mark.parametrize(
     ("name", "left"), [("mail", ["active", "active"]), ("queue", ["active", "pause"]), (None, ["active", "active"])]
 )
