@@ -10,13 +10,13 @@ from typing import Protocol
 
 import structlog
 
-from swarmherd.decide import decide
-from swarmherd.decide.memory import remember, remember_result
+from swarmherd.decide.changes import change
+from swarmherd.decide.memory import remember_result
 from swarmherd.enact import Enactor
-from swarmherd.model import Action, Decision, Direction, Memory, Plan, Result
+from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Plan, Result
 from swarmherd.observe import Observe
 from swarmherd.observe.errors import ObserveError
-from swarmherd.plan import plan
+from swarmherd.plan import conclude
 from swarmherd.policy import Policy, PolicyError
 from swarmherd.store import StoreError
 
@@ -32,7 +32,14 @@ class Keeps(Protocol):
 
     def remember(self, before: Memory, after: Memory) -> None: ...
 
-    def record(self, decisions: Iterable[Decision], sentence: str, at: datetime, failed: bool = False) -> None: ...
+    def record(
+        self,
+        decisions: Iterable[Decision],
+        sentence: str,
+        at: datetime,
+        failed: bool = False,
+        arrangement: Arrangement | None = None,
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +92,15 @@ def cycle(steps: Steps) -> Cycle:
     now = steps.clock()
     before = steps.store.memory()
     view = steps.observer.observe(steps.policy, now)
-    decisions = decide(view, steps.policy, before, now)
-    memory = remember(before, decisions, steps.policy, now)
+    planned, memory = conclude(view, steps.policy, before, now, steps.new_id)
     steps.store.remember(before, memory)
-    planned = plan(decisions, view, steps.policy, memory, now, steps.new_id)
     results = []
     for action in planned.actions:
         if steps.stopping():
             break
         results.append(act(steps, action, now))
     done = Cycle(now, sentence(planned, results), plan=planned, results=tuple(results))
-    steps.store.record(planned.decisions, done.sentence, now)
+    steps.store.record(planned.decisions, done.sentence, now, arrangement=planned.arrangement)
     return done
 
 
@@ -112,19 +117,23 @@ def sentence(planned: Plan, results: Iterable[Result | None]) -> str:
     """What a person wants to know of this cycle, in one sentence."""
     outcomes = dict(zip((action.id for action in planned.actions), results, strict=False))
     said = [_action_sentence(action, outcomes) for action in planned.actions]
-    acted = {action.service for action in planned.actions}
+    acted = {action.service for action in planned.actions if action.kind == "scale"}
     still = [d for d in planned.decisions if d.service not in acted]
-    return "; ".join(said + _still(still)) or "nothing is opted in: name a service in the policy or by its labels"
+    arranged = _arranged(planned.arrangement, {action.reason for action in planned.actions})
+    return (
+        "; ".join(said + _still(still) + arranged)
+        or "nothing is opted in: name a service in the policy or by its labels"
+    )
 
 
 def _action_sentence(action: Action, outcomes: Mapping[str, Result | None]) -> str:
-    change = f"{action.service} {action.undo.get('swarmherd_replicas')} -> {action.parameters['swarmherd_replicas']}"
+    said = change(action)
     if action.id not in outcomes:
-        return f"{change} not begun: stopping"
+        return f"{said} not begun: stopping"
     result = outcomes[action.id]
     if result is None:
-        return f"would scale {change} because {action.reason}"
-    return f"{change} {result.outcome.value.replace('_', ' ')}: {result.detail}; because {action.reason}"
+        return f"would {action.kind} {said} because {action.reason}"
+    return f"{said} {result.outcome.value.replace('_', ' ')}: {result.detail}; because {action.reason}"
 
 
 def _still(decisions: list[Decision]) -> list[str]:
@@ -135,6 +144,14 @@ def _still(decisions: list[Decision]) -> list[str]:
         words += f", {wanted} against their metrics' wish" if wanted else ""
         return [words + (f", blind: {', '.join(blind[:SHOWN])}" if blind else "")]
     return [d.reasons[-1] if d.reasons else f"leave {d.service} at {d.now}" for d in decisions]
+
+
+def _arranged(arrangement: Arrangement, acted: set[str]) -> list[str]:
+    """What did not become an action, of anchors and of loads: the last word on each, a few of them."""
+    held = [one.reasons[-1] for one in arrangement.following if not one.relabel]
+    loads = [one.moves[-1] if one.moves else one for one in arrangement.balances]
+    said = held + [one.reasons[-1] for one in loads if not acted.intersection(one.reasons)]
+    return said if len(said) <= SHOWN else [*said[:SHOWN], f"and {len(said) - SHOWN} more about anchors and loads"]
 
 
 def _abandoned(steps: Steps | None, why: str) -> Cycle | None:

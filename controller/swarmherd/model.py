@@ -43,7 +43,8 @@ class Sample:
     """What one metric of one service said in one cycle.
 
     A metric is either measured for the whole service (`whole`), or once per running task (`by_task`,
-    task id to reading; a running task that is missing there has no sample, S2).
+    task id to reading; a running task that is missing there has no sample, S2). Of scope node, `by_task` is by what the
+    label says of the node.
     """
 
     whole: Reading | None = None
@@ -55,6 +56,8 @@ class MetricScope(StrEnum):
     """The query answers one series, for the whole service."""
     TASK = "task"
     """The query answers one series per task, carrying the task's id in a label."""
+    NODE = "node"
+    """The query answers one series per node, carrying its address or hostname in a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class MetricQuery:
     promql: str
     scope: MetricScope
     task_label: str = ""
-    """With scope task: the label of the answer that holds the task's id."""
+    """With scope task or node: the label of the answer that tells which one."""
 
 
 # ---------------------------------------------------------------- the cluster
@@ -112,7 +115,7 @@ class Node:
     arch: str = ""
     engine_labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     plugins: frozenset[str] | None = None
-    """Names of its volume and network plugins; None when unknown."""
+    """Names of its volume, network and log plugins; None when unknown."""
 
 
 class TaskState(StrEnum):
@@ -136,6 +139,15 @@ class TaskState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TaskNeeds:
+    """What one task's own specification reserves: an update of its service leaves it as it is."""
+
+    cpu: float = 0.0
+    """In cores."""
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One slot of a service on one node. Tasks of a node that is down stay listed for 24 hours."""
 
@@ -153,6 +165,8 @@ class Task:
     """What Swarm says of it, the error first."""
     container: str = ""
     """Its container's id, once it has one."""
+    needs: TaskNeeds | None = None
+    """None when its own specification was not read: it is then taken to be its service's."""
 
 
 class UpdateState(StrEnum):
@@ -189,7 +203,7 @@ class Service:
     platforms: tuple[tuple[str, str], ...] = ()
     """Pairs of operating system and architecture that its image is built for; an empty word fits all."""
     plugins: frozenset[str] = frozenset()
-    """Volume and network drivers that a node must have."""
+    """Volume and log drivers that a node must have."""
     host_ports: frozenset[int] = frozenset()
     """Ports published in host mode: one task per node can have them."""
     max_per_node: int = 0
@@ -200,6 +214,10 @@ class Service:
     """Whether an update starts the new task before the old one stops."""
     restarts: bool = True
     """Whether a task that ended is replaced, whatever its end was."""
+    spread_over: tuple[str, ...] = ()
+    """Its placement preferences, the first one first: `node.labels.zone`, `engine.labels.rack`."""
+    more_filters: bool = False
+    """Whether Swarm also asks nodes for what is not read here: generic resources or cluster volumes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,14 +329,131 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """What to do about one anchor's label, or that it is held, and why (S4). Nodes are given by their ids."""
+
+    anchor: str
+    """The service that others follow."""
+    dependents: tuple[str, ...]
+    """The services that follow it directly, by name."""
+    reasons: tuple[str, ...]
+    """A history, as a decision's."""
+    node: str = ""
+    """Where the anchor is seen running; empty where that is not known for certain."""
+    labelled: tuple[str, ...] = ()
+    """The nodes that carry its label now."""
+    relabel: bool = False
+    """Whether the label, or a dependent's constraint, is to be set right."""
+    versions: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    """The dependents' versions that were decided on."""
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def because(self) -> str:
+        return "; ".join(self.reasons)
+
+
+class Lever(StrEnum):
+    """How tasks are made to leave a node."""
+
+    DENY_LABEL = "deny_label"
+    """All tasks of one service on the node; old and new may overlap."""
+    PAUSE_AND_STOP = "pause_and_stop"
+    """Exactly one task, which stops before its successor starts."""
+
+
+class Cause(StrEnum):
+    """What a move is good for."""
+
+    REBALANCE = "rebalance"
+    REFILL = "refill"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeScore:
+    """One node's scores for one task, by the name of the score and weighted; all in `total`."""
+
+    node: str
+    """Its id."""
+    total: float
+    scores: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+    name: str = ""
+    """What people call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One task, or all of one service's tasks on a node, to go elsewhere, and why. Nodes are given by their ids."""
+
+    cause: Cause
+    service: str
+    task: str
+    """The task's id; empty for all of the service's tasks on `source`."""
+    source: str
+    lever: Lever
+    allowed: tuple[str, ...]
+    """Where it may land: every node that Swarm might choose will do (S12)."""
+    reasons: tuple[str, ...]
+    avoid: tuple[str, ...] = ()
+    """Nodes to be paused while it moves, so that Swarm chooses among `allowed` alone."""
+    followers: tuple[str, ...] = ()
+    """The services that follow this one, chained ones too: they go with it."""
+    ranking: tuple[NodeScore, ...] = ()
+    """The nodes that would take it, the best first."""
+    evidence: tuple[Evidence, ...] = ()
+    version: int | None = None
+    """The service version that was decided on."""
+    held: bool = False
+    """True when planning held it; the last reason then says why."""
+
+    @property
+    def because(self) -> str:
+        return "; ".join(self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is made of the nodes' loads: moves, in their order, or nothing, and why (S20)."""
+
+    cause: Cause
+    measure: str
+    """`memory` or `cpu`."""
+    reasons: tuple[str, ...]
+    moves: tuple[Move, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    """Each node's load."""
+
+    @property
+    def because(self) -> str:
+        return "; ".join(self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What is decided about which task runs where, beside the decisions about replicas."""
+
+    following: tuple[Following, ...] = ()
+    """One for each anchor, by name."""
+    balances: tuple[Balance, ...] = ()
+    stays: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    """By service: why none of its tasks is moved to even out the load."""
+
+    @property
+    def concerned(self) -> frozenset[str]:
+        """Services whose memory counts here, whether or not they are scaled."""
+        return frozenset({*self.stays, *(name for one in self.following for name in (one.anchor, *one.dependents))})
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One change, to be made by one playbook, with its undo. `parameters` are the playbook's variables."""
 
     id: str
     kind: str
-    """The playbook's name under `playbooks/enact/`: `scale`."""
+    """The playbook's name under `playbooks/enact/`: `scale`, `relabel`, `move`."""
     cluster: str
     service: str
+    """The service that it is about; the anchor, of a relabel."""
     parameters: Mapping[str, Any]
     undo: Mapping[str, Any]
     reason: str
@@ -333,6 +468,7 @@ class Plan:
     at: datetime
     actions: tuple[Action, ...]
     decisions: tuple[Decision, ...]
+    arrangement: Arrangement = Arrangement()
 
 
 class Outcome(StrEnum):
@@ -388,6 +524,18 @@ class ServiceMemory:
     good_cycles: int = 0
     """Cycles in a row with every reading known, counted up to what ends a fallback."""
     recommendations: tuple[Recommendation, ...] = ()
+    moves: tuple[datetime, ...] = ()
+    """When tasks of it were moved by us, oldest first, as far back as budgets and cooldowns ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """What later cycles must know of one node."""
+
+    takes_work_since: datetime | None
+    """Since when it has been seen ready and active without a break; None while it is not."""
+    returned: bool = False
+    """Whether it joined, or came back, while we watched: such a node is refilled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +555,8 @@ class Memory:
 
     services: Mapping[str, ServiceMemory] = field(default_factory=lambda: EMPTY)
     pauses: tuple[Pause, ...] = ()
+    nodes: Mapping[str, NodeMemory] = field(default_factory=lambda: EMPTY)
+    """By node id."""
 
     def of(self, service: str) -> ServiceMemory:
         return self.services.get(service, ServiceMemory())

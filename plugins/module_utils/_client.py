@@ -162,6 +162,11 @@ class Swarm:
     def tasks_of(self, service: Document) -> list[Document]:
         return self.tasks({"service": service["ID"]})
 
+    def containers_of_task(self, task_id: str) -> list[Document]:
+        """On this engine alone, also those that have ended."""
+        labels = {"label": f"com.docker.swarm.task.id={task_id}"}
+        return self._ask("list the containers", self._api.containers, all=True, filters=labels)
+
     # ------------------------------------------------------------ writes; each carries the version it was decided on
 
     def create_service(self, spec: Document) -> str:
@@ -189,6 +194,10 @@ class Swarm:
 
     def remove_node(self, node_id: str, force: bool = False) -> None:
         self._ask(f"remove the node {node_id}", self._api.remove_node, node_id, force=force)
+
+    def stop_container(self, container_id: str, grace_seconds: int) -> None:
+        """Ask it to end, and kill it after the grace period. Raises NotFoundError."""
+        self._ask(f"stop the container {container_id[:12]}", self._api.stop, container_id, timeout=grace_seconds)
 
     def update_swarm(self, swarm: Document, spec: Document) -> None:
         self._ask("update the Swarm", self._api.update_swarm, swarm["Version"]["Index"], swarm_spec=spec)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, TypeVar
+from typing import Any, Callable, Dict, Mapping, TypeVar
 
-from ._errors import SwarmError, VersionConflictError
+from . import _nodes
+from ._errors import NotFoundError, SwarmError, VersionConflictError
 from ._tasks import replicas
 
 Answer = TypeVar("Answer")
+Document = Dict[str, Any]
 
 ATTEMPTS = 5
 
@@ -25,6 +27,26 @@ def retried(attempt: Callable[[], Answer], expected_version: int | None = None) 
             last = error
     tail = "" if expected_version is None else f", expecting version {expected_version}"
     raise SwarmError(f"{last}; gave up after {ATTEMPTS} attempts{tail}", conflict=True) from last
+
+
+def write_node(swarm: Any, node_id: str, change: Callable[[Document], Document]) -> bool:
+    """Write what `change` makes of the node's present document, its new spec. Returns whether there was anything to.
+
+    A node that has left the Swarm is nothing to write to, and no error.
+    """
+
+    def once() -> bool:
+        node = _nodes.only(swarm.nodes(), node_id)
+        spec = change(dict(node)) if node else None
+        if not node or spec == node["Spec"]:
+            return False
+        try:
+            swarm.update_node(node, spec)
+        except NotFoundError:
+            return False
+        return True
+
+    return retried(once)
 
 
 def refuse_unexpected(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Sequence
 
+from ._constraints import parse as parse_constraint
 from ._errors import SwarmError
 from ._values import NANOSECONDS, merged_texts, nano_cpus, nanoseconds, size_bytes, stripped
 
@@ -89,8 +90,7 @@ def constraints(wanted: Sequence[str], held: list[str] | None) -> list[str] | No
         return sorted("".join(line.split()) for line in lines or [])
 
     for line in wanted:
-        if "==" not in line and "!=" not in line:
-            raise SwarmError(f"constraints: {line!r} compares nothing; write KEY==VALUE or KEY!=VALUE")
+        parse_constraint(line)
     return held if plain(wanted) == plain(held) else list(wanted) or None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Sequence
 
+from ._constraints import matches
 from ._values import stripped
 
 Document = Mapping[str, Any]
@@ -124,35 +125,7 @@ def takes_tasks(node: Document, constraints: Iterable[str]) -> bool:
     """True when the node is up, not drained, and matches every constraint. A paused node keeps what it has."""
     if node["Status"]["State"] != "ready" or node["Spec"].get("Availability", "active") == "drain":
         return False
-    return all(_matches(node, constraint) for constraint in constraints)
-
-
-def _matches(node: Document, constraint: str) -> bool:
-    """One constraint, as Swarm reads it: values are compared without regard to case."""
-    negated = "!=" in constraint
-    key, _sep, value = (part.strip() for part in constraint.partition("!=" if negated else "=="))
-    found = _attribute(node, key)
-    return (found.lower() == value.lower()) != negated
-
-
-def _attribute(node: Document, key: str) -> str:
-    description = node.get("Description") or {}
-    labels = {
-        "node.labels.": node["Spec"].get("Labels") or {},
-        "engine.labels.": (description.get("Engine") or {}).get("Labels") or {},
-    }
-    for prefix, values in labels.items():
-        if key.startswith(prefix):
-            return values.get(key[len(prefix) :], "")
-    platform = description.get("Platform") or {}
-    plain = {
-        "node.id": node["ID"],
-        "node.hostname": description.get("Hostname", ""),
-        "node.role": node["Spec"].get("Role", ""),
-        "node.platform.os": platform.get("OS", ""),
-        "node.platform.arch": platform.get("Architecture", ""),
-    }
-    return plain.get(key, "")
+    return all(matches(node, constraint) for constraint in constraints)
 
 
 def _place(task: Document) -> str:

@@ -30,6 +30,7 @@ def wait_for(
     timeout_seconds: float,
     tell: Callable[[Seen], str] = str,
     looks: int = 1,
+    longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
     clock: Clock = Clock(),  # noqa: B008 - immutable, and the same for every call
 ) -> Seen:
     """Look until what is seen is `good` `looks` times in a row, and return it.
@@ -47,7 +48,7 @@ def wait_for(
         if left <= 0:
             raise TimedOutError(f"waited {timeout_seconds:g} s for {what}: {tell(seen)}", seen)
         clock.sleep(min(pause, left))
-        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 1.5, longest_pause_seconds)
 
 
 def look_at(swarm: Swarm, name: str) -> tuple[Document, Progress]:

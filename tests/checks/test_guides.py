@@ -29,7 +29,8 @@ BIN = Path(sys.executable).parent
 GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *GUIDES]
 COMMANDS = re.compile(r"^ *(?:\$ )?((?:swarmherd|ansible-playbook|ansible|make) .*)$", re.M)
-PLAYBOOKS = ["swarmherd.cluster.provision", "swarmherd.cluster.enact.scale"]
+ENACT = [f"swarmherd.cluster.enact.{path.stem}" for path in (ROOT / "playbooks" / "enact").glob("*.yml")]
+PLAYBOOKS = ["swarmherd.cluster.provision", *ENACT]
 
 
 def blocks(page: Path, *languages: str) -> Iterator[str]:

@@ -71,8 +71,23 @@ def as_json(document: Any, status: int = 200) -> Answer:
     return status, "application/json", json.dumps(document).encode()
 
 
+class FakeNode:
+    """A node of the loopback Swarm."""
+
+    def __init__(self, hostname: str, address: str) -> None:
+        self.hostname = hostname
+        self.address = address
+        self.state = "ready"
+        self.availability = "active"
+        self.labels = {"zone": "a"}
+
+
 class Engine:
-    """A manager of a Swarm of one node, in the shape of the documents that Engine 20.10 sends."""
+    """A manager of a Swarm of one node, in the shape of the documents that Engine 20.10 sends.
+
+    `nodes` takes further ones. What the playbooks of moves, drains and anchors do is done here at `/test/…`, well or,
+    by `move_ends`, badly.
+    """
 
     def __init__(self) -> None:
         self.replicas: dict[str, int] = {"web": 2}
@@ -86,6 +101,14 @@ class Engine:
         self.broken: dict[str, Answer] = {}
         """Answers that stand in for the right ones, by the path's end."""
         self.asked: list[str] = []
+        self.nodes = {"node1": FakeNode("n1", "0.0.0.0")}  # noqa: S104  (what a manager says of itself)
+        self.constraints: dict[str, list[str]] = {}
+        """By service."""
+        self.tasks_moved: dict[tuple[str, int], list[str]] = {}
+        """By service and slot: the nodes that its tasks have been on, the present one last; node1 unless told."""
+        self.move_ends = "well"
+        """`stuck`: the label is set and nothing moves. `untidy`: all moves, and the label stays."""
+        self.moves_asked: list[dict[str, str]] = []
         self._loopback = Loopback(self._answer)
         self.url = f"tcp://127.0.0.1:{self._loopback.port}"
         self.http_url = self._loopback.url
@@ -102,12 +125,21 @@ class Engine:
             self.replicas[parameters["service"]] = int(parameters["replicas"])
             self.version += 1
             return as_json({"version": self.version})
+        if name in ("/test/move", "/test/drain", "/test/relabel"):
+            self.moves_asked.append(parameters)
+            getattr(self, name.replace("/test/", "_do_"))(**parameters)
+            return as_json({"version": self.version})
         documents = {
             "/version": {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10.24"},
             "/info": self._info(),
-            "/nodes": [self._node()],
+            "/nodes": [self._node(node_id) for node_id in self.nodes],
             "/services": [self._service(s) for s in self.replicas],
-            "/tasks": [self._task(s, slot) for s, count in self.replicas.items() for slot in range(1, count + 1)],
+            "/tasks": [
+                task
+                for service, count in self.replicas.items()
+                for slot in range(1, count + 1)
+                for task in self._tasks(service, slot)
+            ],
             "/networks": [{"Name": "swarmherd", "Driver": "overlay", "Scope": "swarm", "Attachable": True}],
             "/images/json": [],
         }
@@ -118,18 +150,62 @@ class Engine:
         now = time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", time.gmtime())
         return {"Swarm": swarm, "SystemTime": now, "ServerVersion": "20.10.24", "Name": "n1"}
 
-    def _node(self) -> dict[str, Any]:
+    def add_nodes(self, *hostnames: str) -> None:
+        """`n2` gets the id node2 and the address 10.0.0.2, and so on."""
+        for hostname in hostnames:
+            number = hostname.removeprefix("n")
+            self.nodes[f"node{number}"] = FakeNode(hostname, f"10.0.0.{number}")
+
+    def _do_move(self, service: str, node: str, to: str, state: str = "", task: str = "") -> None:
+        label = f"swarmherd.deny.{service}"
+        if state == "cleared":
+            for one in self.nodes.values():
+                one.labels.pop(label, None)
+            return
+        if self.move_ends != "stuck":
+            for slot in range(1, self.replicas[service] + 1):
+                past = self.tasks_moved.setdefault((service, slot), ["node1"])
+                if past[-1] == node and task in ("", self._task_id(service, slot, len(past) - 1)):
+                    past.append(to)
+        if self.move_ends != "well":
+            self.nodes[node].labels[label] = "yes"
+        self.version += 1
+
+    def _do_drain(self, node: str, availability: str) -> None:
+        self.nodes[node].availability = availability
+        elsewhere = next(one for one in self.nodes if one != node)
+        if availability == "drain" and self.move_ends != "stuck":
+            for service in self.replicas:
+                self._do_move(service, node, elsewhere)
+
+    def _do_relabel(self, anchor: str, node: str, old: str = "") -> None:
+        """The dependents follow at once, unless they are stuck."""
+        label = f"swarmherd.anchor.{anchor}"
+        self.nodes[node].labels[label] = "yes"
+        for one in filter(None, old.split(",")):
+            self.nodes[one].labels.pop(label, None)
+            for service, constraints in self.constraints.items():
+                if f"node.labels.{label}==yes" in constraints and self.move_ends != "stuck":
+                    self._do_move(service, one, node)
+
+    def _node(self, node_id: str) -> dict[str, Any]:
+        node, manager = self.nodes[node_id], node_id == "node1"
+        leading = {"Leader": True, "Reachability": "reachable", "Addr": "10.0.0.1:2377"}
         return {
-            "ID": "node1",
+            "ID": node_id,
             "Version": {"Index": 9},
-            "Spec": {"Labels": {"zone": "a"}, "Role": "manager", "Availability": "active"},
+            "Spec": {
+                "Labels": node.labels,
+                "Role": "manager" if manager else "worker",
+                "Availability": node.availability,
+            },
             "Description": {
-                "Hostname": "n1",
+                "Hostname": node.hostname,
                 "Resources": {"NanoCPUs": 2000000000, "MemoryBytes": 4096},
                 "Engine": {"EngineVersion": "20.10.24"},
             },
-            "Status": {"State": "ready", "Addr": "0.0.0.0"},  # noqa: S104  (what a manager says of itself)
-            "ManagerStatus": {"Leader": True, "Reachability": "reachable", "Addr": "10.0.0.1:2377"},
+            "Status": {"State": node.state, "Addr": node.address},
+            **({"ManagerStatus": leading} if manager else {}),
         }
 
     def _service(self, name: str) -> dict[str, Any]:
@@ -144,23 +220,34 @@ class Engine:
                 "TaskTemplate": {
                     "ContainerSpec": {"Image": "shop:1"},
                     "Resources": {"Limits": {"NanoCPUs": 500000000}, "Reservations": {"MemoryBytes": 1024}},
+                    "Placement": {"Constraints": self.constraints.get(name, [])},
                 },
                 "Mode": {"Replicated": {"Replicas": self.replicas[name]}},
             },
         }
 
-    def _task(self, service: str, slot: int) -> dict[str, Any]:
+    @staticmethod
+    def _task_id(service: str, slot: int, moves: int) -> str:
+        return f"{service}-{slot}" + (f"-moved{moves}" if moves else "")
+
+    def _tasks(self, service: str, slot: int) -> list[dict[str, Any]]:
+        """The present task of a slot, and those that left a node."""
+        past = self.tasks_moved.get((service, slot), ["node1"])
         state, error = (self.task_state, self.task_error) if slot <= self.room else ("pending", "no suitable node")
-        status = {"Timestamp": "2026-01-01T00:00:01.5Z", "State": state, "Message": "started"}
-        return {
-            "ID": f"{service}-{slot}",
-            "CreatedAt": "2026-01-01T00:00:00Z",
-            "ServiceID": f"id-{service}",
-            "Slot": slot,
-            "NodeID": "node1",
-            "Status": status | ({"Err": error} if error else {}),
-            "DesiredState": "running",
-        }
+        states = [("shutdown", "", "shutdown")] * (len(past) - 1) + [(state, error, "running")]
+        return [
+            {
+                "ID": self._task_id(service, slot, number),
+                "CreatedAt": f"2026-01-01T00:00:{number:02}Z",
+                "ServiceID": f"id-{service}",
+                "Slot": slot,
+                "NodeID": node,
+                "Status": {"Timestamp": "2026-01-01T00:00:01.5Z", "State": now, "Message": "started"}
+                | ({"Err": said} if said else {}),
+                "DesiredState": wanted,
+            }
+            for number, (node, (now, said, wanted)) in enumerate(zip(past, states, strict=True))
+        ]
 
 
 class Metrics:
@@ -228,24 +315,34 @@ def own_logging() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-SCALE = """
+PLAYBOOK = """
 - hosts: "{{ swarmherd_manager }}"
   gather_facts: false
   connection: local
   tasks:
     - ansible.builtin.uri:
-        url: "{{ scale_url }}/test/scale?service={{ swarmherd_service }}&replicas={{ swarmherd_replicas }}"
+        url: "{{ scale_url }}/test/ASKED"
         method: POST
         return_content: true
 """
 
+KINDS = {
+    "scale": "scale?service={{ swarmherd_service }}&replicas={{ swarmherd_replicas }}",
+    "move": "move?service={{ swarmherd_service }}&node={{ swarmherd_node }}&state={{ swarmherd_state | default('') }}"
+    "&task={{ swarmherd_task }}&to={{ swarmherd_allowed_nodes[0] | default('node2') }}",
+    "drain": "drain?node={{ swarmherd_node }}&availability={{ swarmherd_availability }}",
+    "relabel": "relabel?anchor={{ swarmherd_anchor }}&node={{ swarmherd_node }}"
+    "&old={{ swarmherd_old_nodes | join(',') }}",
+}
+
 
 @pytest.fixture
 def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A collection whose only playbook scales the loopback engine."""
+    """A collection whose playbooks act on the loopback engine."""
     root = tmp_path / "ansible_collections" / "swarmherd" / "cluster"
     (root / "playbooks" / "enact").mkdir(parents=True)
-    (root / "playbooks" / "enact" / "scale.yml").write_text(SCALE)
+    for kind, asked in KINDS.items():
+        (root / "playbooks" / "enact" / f"{kind}.yml").write_text(PLAYBOOK.replace("ASKED", asked))
     monkeypatch.setenv("SWARMHERD_COLLECTION", str(root))
     return root
 

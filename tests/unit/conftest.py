@@ -25,6 +25,8 @@ class Engine:
         self.nodes: list[Document] = []
         self.tasks: list[Document] = []
         self.networks: list[Document] = []
+        self.containers: list[Document] = []
+        self.node_id = "id-n1"
         self.writes: list[Document] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
@@ -36,7 +38,15 @@ class Engine:
             return self.failure[0], {"message": self.failure[1]}
         if path == "/version":
             return 200, {"ApiVersion": "1.41"}
-        lists = {"/nodes": self.nodes, "/tasks": self.tasks, "/services": self.services, "/networks": self.networks}
+        if path == "/info":
+            return 200, {"Swarm": {"NodeID": self.node_id}}
+        lists = {
+            "/containers/json": self.containers,
+            "/nodes": self.nodes,
+            "/tasks": self.tasks,
+            "/services": self.services,
+            "/networks": self.networks,
+        }
         if path in lists:
             return 200, lists[path]
         return self._one(path)
@@ -47,6 +57,14 @@ class Engine:
             if found["ID"].startswith(name) or found["Spec"].get("Name") == name:
                 return 200, found
         return 404, {"message": f"{kind} {name} not found"}
+
+    def stop(self, path: str) -> tuple[int, Any]:
+        for container in self.containers:
+            if path == f"/containers/{container['Id']}/stop":
+                container["State"] = "exited"
+                self.after_write()
+                return 204, None
+        return 404, {"message": "No such container"}
 
     def write(self, path: str, version: int, spec: Document) -> tuple[int, Any]:
         self.before_write()
@@ -69,8 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         spec = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        if self._path().startswith("/containers/"):
+            return self._answer(*self.engine.stop(self._path()))
         version = int(parse_qs(urlsplit(self.path).query)["version"][0])
-        self._answer(*self.engine.write(self._path(), version, spec))
+        return self._answer(*self.engine.write(self._path(), version, spec))
 
     def _path(self) -> str:
         return re.sub(r"^/v[0-9.]+", "", urlsplit(self.path).path)

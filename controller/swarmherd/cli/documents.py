@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from swarmherd.model import EMPTY, Action, ClusterView, Decision, Evidence, Plan, Result
+from swarmherd.model import EMPTY, Action, Balance, ClusterView, Decision, Evidence, Following, Move, Plan, Result
 from swarmherd.policy import Mode
 from swarmherd.store import Cycle, Entry, Recorded
 
@@ -20,6 +20,45 @@ def plan(mode: Mode, planned: Plan) -> dict[str, Any]:
         "mode": mode.value,
         "actions": [action(one) for one in planned.actions],
         "decisions": [decision(one) for one in planned.decisions],
+        "anchors": [following(one) for one in planned.arrangement.following],
+        "balances": [balance(one) for one in planned.arrangement.balances],
+        "stays": dict(planned.arrangement.stays),
+    }
+
+
+def following(one: Following) -> dict[str, Any]:
+    return {
+        "anchor": one.anchor,
+        "dependents": list(one.dependents),
+        "node": one.node or None,
+        "labelled": list(one.labelled),
+        "relabel": one.relabel,
+        "reasons": list(one.reasons),
+        "evidence": [evidence(e) for e in one.evidence],
+    }
+
+
+def balance(one: Balance) -> dict[str, Any]:
+    return {
+        "cause": one.cause.value,
+        "measure": one.measure,
+        "reasons": list(one.reasons),
+        "evidence": [evidence(e) for e in one.evidence],
+        "moves": [move(two) for two in one.moves],
+    }
+
+
+def move(one: Move) -> dict[str, Any]:
+    return {
+        "service": one.service,
+        "task": one.task or None,
+        "from": one.source,
+        "allowed": list(one.allowed),
+        "avoid": list(one.avoid),
+        "lever": one.lever.value,
+        "held": one.held,
+        "reasons": list(one.reasons),
+        "ranking": [{"node": n.node, "name": n.name, "total": n.total, "scores": dict(n.scores)} for n in one.ranking],
     }
 
 
@@ -139,6 +178,34 @@ class Status:
             }
             for s in sorted(self.view.services, key=lambda s: s.name)
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why something is as it is: sentences about what Docker shows, and what was decided and done about it."""
+
+    cluster: str
+    kind: str
+    """`service`, `node` or `task`."""
+    name: str
+    id: str
+    sentences: tuple[str, ...]
+    decisions: tuple[Recorded, ...] = ()
+    actions: tuple[Entry, ...] = ()
+    problem: str = ""
+    """Why Docker could not be asked."""
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "cluster": self.cluster,
+            "kind": self.kind,
+            "name": self.name,
+            "id": self.id,
+            "problem": self.problem or None,
+            "sentences": list(self.sentences),
+            "decisions": [recorded(one) for one in self.decisions],
+            "actions": [entry(one) for one in self.actions],
+        }
 
 
 def _moment(at: datetime | None) -> str | None:

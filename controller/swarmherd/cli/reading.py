@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that change nothing: validate, plan, status, history, explain, doctor, schema."""
+"""Commands that change nothing: validate, plan, status, history, doctor, schema."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Annotated
 import typer
 
 from swarmherd.cli import documents, tables
-from swarmherd.cli.base import AsJson, InputError, app, console, inventories, one_sentence, print_json, single
+from swarmherd.cli.base import AsJson, app, console, inventories, one_sentence, print_json
 from swarmherd.cli.doctor import State, examine
-from swarmherd.decide import decide
-from swarmherd.decide.memory import remember
 from swarmherd.decide.words import count
 from swarmherd.model import Plan
 from swarmherd.observe.errors import ObserveError
 from swarmherd.observe.inventory import read_inventory
-from swarmherd.plan import plan as make_plan
+from swarmherd.plan import conclude
 from swarmherd.policy import json_schema
 from swarmherd.service import Cluster, clock, new_id, open_cluster, parse_inventory
 from swarmherd.store import Entry
@@ -53,9 +51,8 @@ def _plan(cluster: Cluster) -> Plan:
     now = clock()
     memory = cluster.store.memory()
     view = cluster.observer.observe(cluster.policy, now)
-    decisions = decide(view, cluster.policy, memory, now)
-    memory = remember(memory, decisions, cluster.policy, now)
-    return make_plan(decisions, view, cluster.policy, memory, now, new_id)
+    planned, _memory = conclude(view, cluster.policy, memory, now, new_id)
+    return planned
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab status")
@@ -101,26 +98,6 @@ def history(
         print_json([documents.entry(one) for one in found])
     else:
         console.print(tables.history(found))
-
-
-@app.command(epilog="Example: swarmherd -i inventories/lab explain shop_web")
-@one_sentence
-def explain(
-    context: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
-    limit: Limit = 5,
-    as_json: AsJson = False,
-) -> None:
-    """Say why SERVICE has the replicas that it has: its last decisions with their evidence."""
-    with open_cluster(single(context)) as cluster:
-        found = cluster.store.decisions_of(service, limit)
-        name = cluster.settings.name
-    if not found:
-        raise InputError(f"nothing was ever decided about {service} in cluster {name}; run a cycle, or see plan")
-    if as_json:
-        print_json([documents.recorded(one) for one in found])
-    else:
-        console.print(tables.explained(service, found))
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab doctor")

@@ -3,19 +3,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
+from swarmherd.cli.before_after import BeforeAfter
 from swarmherd.cli.doctor import Check, State
-from swarmherd.cli.documents import Status
-from swarmherd.model import Decision, Direction, Evidence, Node, NodeState, Outcome, Plan
+from swarmherd.cli.documents import Explained, Status
+from swarmherd.decide.changes import change
+from swarmherd.model import (
+    Arrangement,
+    ClusterView,
+    Decision,
+    Direction,
+    Evidence,
+    Move,
+    Node,
+    NodeState,
+    Outcome,
+    Plan,
+    Task,
+)
 from swarmherd.policy import Mode
 from swarmherd.store import Entry, Recorded
 
+MOST_SCORED = 20
+"""Rows of a table of scores."""
 COLOURS = {
     State.OK: "green",
     State.WARN: "yellow",
@@ -32,11 +48,35 @@ def plan(mode: Mode, planned: Plan) -> RenderableType:
     table = _table("service", "now -> then", "reason", "evidence", title=f"{planned.cluster}: what would be done now")
     for decision in planned.decisions:
         table.add_row(escape(decision.service), _change(decision), _reasons(decision), _evidence(decision.evidence))
-    if not planned.decisions:
+    arranged = list(_arranged(planned.arrangement))
+    if not planned.decisions and not arranged:
         return f"{planned.cluster}: nothing is opted in; name a service in the policy or give it swarmherd.scale labels"
     count = len(planned.actions)
     footer = f"{count} action{'' if count == 1 else 's'}; mode {mode.value}"
-    return Group(table, footer + (", so run would do nothing" if mode is Mode.OBSERVE and count else ""))
+    parts = [table, *arranged] if planned.decisions else arranged
+    return Group(*parts, footer + (", so run would do nothing" if mode is Mode.OBSERVE and count else ""))
+
+
+def _arranged(arrangement: Arrangement) -> Iterator[RenderableType]:
+    """Anchors and loads, where there is anything to say; and for each move how the nodes score."""
+    rows = [(f"anchor {one.anchor}", one.reasons, one.evidence) for one in arrangement.following]
+    for one in arrangement.balances:
+        rows.append((f"{one.cause.value} by {one.measure}", one.reasons, one.evidence))
+        rows += [(f"move {move.service}", move.reasons, move.evidence) for move in one.moves]
+    if rows:
+        table = _table("about", "reason", "evidence", title="where tasks run")
+        for about, reasons, evidence in rows:
+            table.add_row(escape(about), escape("\n".join(reasons)), _evidence(evidence))
+        yield table
+    yield from (_scores(move) for one in arrangement.balances for move in one.moves if move.ranking)
+
+
+def _scores(move: Move) -> Table:
+    names = list(move.ranking[0].scores)
+    table = _table("node", "total", *names, title=escape(f"nodes for {move.service}, the best first"))
+    for one in move.ranking[:MOST_SCORED]:
+        table.add_row(escape(one.name or one.node), f"{one.total:.2f}", *(f"{one.scores[name]:.2f}" for name in names))
+    return table
 
 
 def status(one: Status) -> RenderableType:
@@ -61,23 +101,52 @@ def status(one: Status) -> RenderableType:
 def history(entries: Sequence[Entry]) -> RenderableType:
     if not entries:
         return "the journal is empty"
-    table = _table("started", "service", "change", "outcome", "seconds", "detail", "reason")
+    table = _table("started", "kind", "change", "outcome", "seconds", "detail", "reason")
     for one in entries:
-        before, after = one.action.undo.get("swarmherd_replicas"), one.action.parameters.get("swarmherd_replicas")
         seconds = f"{(one.finished_at - one.started_at).total_seconds():.1f}" if one.finished_at else ""
         outcome = f"[{COLOURS[one.outcome]}]{one.outcome.value}[/]"
-        change = f"{before} -> {after}"
         words = (escape(one.detail), escape(one.action.reason))
-        table.add_row(_time(one.started_at), escape(one.action.service), change, outcome, seconds, *words)
+        table.add_row(_time(one.started_at), one.action.kind, escape(change(one.action)), outcome, seconds, *words)
     return table
 
 
-def explained(service: str, found: Iterable[Recorded]) -> RenderableType:
-    table = _table("at", "now -> then", "reasons", "evidence", title=escape(service))
+def explained(said: Explained) -> RenderableType:
+    """Sentences, and below them what was decided and done."""
+    parts: list[RenderableType] = [f"[bold]{escape(said.name)}[/bold], a {said.kind} of {escape(said.cluster)}"]
+    parts += [escape(f"  {sentence}") for sentence in said.sentences]
+    if said.decisions:
+        parts.append(_decisions(said.decisions))
+    if said.actions:
+        parts.append(history(said.actions))
+    return Group(*parts)
+
+
+def _decisions(found: Iterable[Recorded]) -> RenderableType:
+    table = _table("at", "now -> then", "reasons", "evidence", title="last decisions")
     for one in found:
         decision = one.decision
         table.add_row(_time(one.at), _change(decision), _reasons(decision), _evidence(decision.evidence))
     return table
+
+
+def before_after(seen: BeforeAfter) -> RenderableType:
+    """The tasks that are other ones now, and how many are the same."""
+    if seen.after is None:
+        return "Docker cannot be read now, so which tasks changed is not known"
+    if not (replaced := seen.replaced()):
+        return f"no task changed; {seen.unchanged()} are as they were"
+    table = _table("task", "before", "on", "after", "on", "state")
+    for one in replaced:
+        told = (*_told(one.before, seen.before), *_told(one.after, seen.after))
+        table.add_row(escape(one.name), *told, one.after.state.value if one.after else "")
+    return Group(table, f"{seen.unchanged()} other tasks are as they were")
+
+
+def _told(task: Task | None, view: ClusterView) -> tuple[str, str]:
+    if task is None:
+        return "-", "-"
+    node = view.node(task.node_id)
+    return task.id, escape(node.hostname if node else task.node_id or "-")
 
 
 def checks(found: Iterable[Check]) -> RenderableType:

@@ -107,6 +107,10 @@ def untemplated(value: Any) -> Any:
     if isinstance(value, str):
         for opening in ("{{", "{%", "{#"):
             value = value.replace(opening, f"{opening[0]} {opening[1]}")
+    elif isinstance(value, Mapping):
+        return {name: untemplated(one) for name, one in value.items()}
+    elif isinstance(value, list | tuple):
+        return [untemplated(one) for one in value]
     return value
 
 

@@ -218,7 +218,7 @@ def _single(series: list[Series]) -> float:
 
 
 def _by_task(series: list[Series], query: MetricQuery, now: datetime) -> Mapping[str, Reading]:
-    """One reading per task. Two series for one task, or a value that is no number, leave that task unknown."""
+    """One reading per task or node. Two series for one, or a value that is no number, leave that one unknown."""
     found: dict[str, list[Series]] = {}
     for one in series:
         found.setdefault(one.labels.get(query.task_label, ""), []).append(one)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from swarmherd.model import Availability, Node, NodeState, Role, Service, Task, TaskState, UpdateState
+from swarmherd.model import Availability, Node, NodeState, Role, Service, Task, TaskNeeds, TaskState, UpdateState
 
 NANO = 1e9
 LOCAL = "local"
@@ -36,7 +36,7 @@ def node(document: Document) -> Node:
         os=platform.get("OS", ""),
         arch=platform.get("Architecture", ""),
         engine_labels=MappingProxyType(dict(engine.get("Labels") or {})),
-        plugins=None if plugins is None else frozenset(plugin["Name"] for plugin in plugins),
+        plugins=None if plugins is None else frozenset(_plugin(plugin["Name"]) for plugin in plugins),
     )
 
 
@@ -62,12 +62,14 @@ def service(document: Document) -> Service:
         memory_reservation_bytes=reservations.get("MemoryBytes") or None,
         constraints=tuple(placement.get("Constraints") or ()),
         platforms=tuple((p.get("OS", ""), p.get("Architecture", "")) for p in placement.get("Platforms") or ()),
-        plugins=frozenset(driver for mount in mounts if (driver := _volume_driver(mount)) not in ("", LOCAL)),
+        plugins=_drivers(template, mounts),
         host_ports=_host_ports(spec.get("EndpointSpec") or {}),
         max_per_node=placement.get("MaxReplicas", 0),
         local_data=any(_is_local(mount) for mount in mounts),
         start_first=(spec.get("UpdateConfig") or {}).get("Order") == "start-first",
         restarts=(template.get("RestartPolicy") or {}).get("Condition", "any") == "any",
+        spread_over=_spread(placement.get("Preferences") or ()),
+        more_filters=_more_filters(reservations, mounts),
     )
 
 
@@ -85,6 +87,7 @@ def task(document: Document, service_name: str) -> Task:
         state_at=moment(status.get("Timestamp")),
         message=": ".join(word for word in said if word),
         container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
+        needs=_needs(document),
     )
 
 
@@ -131,6 +134,33 @@ def _is_local(mount: Document) -> bool:
     as far as can be seen from here; whoever knows better consents in the policy."""
     kind = mount.get("Type", "volume")
     return kind == "bind" or (kind == "volume" and _volume_driver(mount) in ("", LOCAL))
+
+
+def _spread(preferences: Sequence[Document]) -> tuple[str, ...]:
+    return tuple(over for one in preferences if (over := (one.get("Spread") or {}).get("SpreadDescriptor", "")))
+
+
+def _more_filters(reservations: Document, mounts: Sequence[Document]) -> bool:
+    return bool(reservations.get("GenericResources")) or any(mount.get("Type") == "cluster" for mount in mounts)
+
+
+def _drivers(template: Document, mounts: Sequence[Document]) -> frozenset[str]:
+    """Of volumes and of the log: what Swarm asks a node for, where it is named (swarmkit, filter.go)."""
+    log = (template.get("LogDriver") or {}).get("Name", "")
+    named = {driver for mount in mounts if (driver := _volume_driver(mount)) not in ("", LOCAL)}
+    return frozenset(_plugin(name) for name in (named | {log}) - {"", "none"})
+
+
+def _plugin(name: str) -> str:
+    """Swarm takes a plugin of the tag `latest` for one without a tag."""
+    return name.removesuffix(":latest")
+
+
+def _needs(document: Document) -> TaskNeeds | None:
+    if "Spec" not in document:
+        return None
+    reservations = (document["Spec"].get("Resources") or {}).get("Reservations") or {}
+    return TaskNeeds(cpu=_cores(reservations) or 0.0, memory_bytes=reservations.get("MemoryBytes") or 0)
 
 
 def _host_ports(endpoint: Document) -> frozenset[int]:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Priority, Rebalance, Refill
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
 from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
 from swarmherd.policy.settings import Name
@@ -81,18 +82,37 @@ class ScalePolicy(ScaleKeys):
     max: PositiveCount
 
 
-class ServicePolicy(Part):
-    """What is wanted of one service."""
+class ServiceDefaults(Part):
+    """What may be wanted of every service alike."""
 
     scale: ScaleKeys | None = None
     """Its replicas; without this key they are left alone, unless the service's labels ask for it."""
+    priority: Priority = 0
+    """From 0 to 100. From 80 on its tasks are not moved."""
+    move: MoveKeys = MoveKeys()
+    """Whether its tasks may be moved."""
+
+
+class ServicePolicy(ServiceDefaults):
+    """What is wanted of one service."""
+
+    follows: Name | None = None
+    """The service that it runs beside, on the same node: its anchor."""
+    near: Neighbours = ()
+    """Services on whose nodes it is to run."""
+    apart_from: Neighbours = ()
+    """Services on whose nodes it is not to run."""
+
+
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 
 class Queries(Part):
     """The questions behind the metrics.
 
     In each, `$service` stands for the service's name, `$window` for the rate window, and `$capacity` for what a task
-    may use (cores, or bytes).
+    may use (cores, or bytes). Those about nodes and all tasks, from `node_cpu` on, know `$window` alone, and are asked
+    only where something is decided by them.
     """
 
     window: PositiveSeconds = 60.0
@@ -111,8 +131,26 @@ class Queries(Part):
     """Requests per second, one series."""
     responses: PromQL = 'sum(rate(haproxy_backend_http_responses_total{proxy="$service",code!="5xx"}[$window]))'
     """Responses served per second, one series."""
-    task_label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = TASK_LABEL
-    """The label of cpu's and memory's answers that holds the task's id."""
+    task_label: LabelName = TASK_LABEL
+    """The label of the answers per task that holds the task's id."""
+    node_cpu: PromQL = '1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[$window]))'
+    """The share of a node's CPU that is used, from 0 to 1, one series per node, as for every question about nodes."""
+    node_memory: PromQL = "1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes"
+    """The share of its memory that is not available."""
+    node_disk: PromQL = "max by (instance) (rate(node_disk_io_time_seconds_total[$window]))"
+    """The share of time that its busiest disk is busy."""
+    node_network: PromQL = (
+        "max by (instance) ((rate(node_network_receive_bytes_total[$window]) > "
+        "rate(node_network_transmit_bytes_total[$window]) or rate(node_network_transmit_bytes_total[$window])) / "
+        "(node_network_speed_bytes > 0))"
+    )
+    """The share of bandwidth of its busiest interface, in the busier direction, where the speed is known."""
+    node_label: LabelName = "instance"
+    """The label of the answers per node that holds the node's address or hostname; a port behind it is left out."""
+    task_cpu: PromQL = f'sum by ({TASK_LABEL}) (rate(container_cpu_usage_seconds_total{{{TASK_LABEL}!=""}}[$window]))'
+    """Cores that a task uses, one series per task, for every service."""
+    task_memory: PromQL = f'sum by ({TASK_LABEL}) (container_memory_working_set_bytes{{{TASK_LABEL}!=""}})'
+    """Bytes that a task uses, one series per task, for every service."""
 
 
 def _mode(value: object) -> object:
@@ -130,10 +168,16 @@ class Policy(Part):
     """False leaves everything alone."""
     services: dict[Name, ServicePolicy] = Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
     """By service name."""
-    defaults: ServicePolicy = ServicePolicy()
+    defaults: ServiceDefaults = ServiceDefaults()
     """What holds for every service that does not say otherwise."""
     queries: Queries = Queries()
     """The questions behind the metrics."""
+    placement: PlacementKeys = PlacementKeys()
+    """Limits and weights by which nodes are judged."""
+    rebalance: Rebalance = None
+    """Moving tasks to even out the load; off unless it stands here."""
+    refill: Refill = None
+    """Giving tasks to a node that joined or came back; off unless it stands here."""
     settle_seconds: Seconds = 30.0
     """How long a service is left alone after somebody else changed it."""
     crash_loop: CrashLoop = CrashLoop()

@@ -11,13 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from swarmherd.model import Action, Decision, Memory, Outcome, Pause, Result
+from swarmherd.model import Action, Arrangement, Decision, Memory, Outcome, Pause, Result
 from swarmherd.store import database, rows
 from swarmherd.store.database import StoreError, default_url, state_directory
-from swarmherd.store.rows import Cycle, Entry, Recorded
-from swarmherd.store.schema import CYCLES, DECISIONS, JOURNAL, MEMORY, PAUSES
+from swarmherd.store.rows import Arranged, Cycle, Entry, Recorded
+from swarmherd.store.schema import ARRANGEMENTS, CYCLES, DECISIONS, JOURNAL, MEMORY, NODES, PAUSES
 
-__all__ = ["Cycle", "Entry", "Recorded", "Store", "StoreError", "default_url", "state_directory"]
+__all__ = ["Arranged", "Cycle", "Entry", "Recorded", "Store", "StoreError", "default_url", "state_directory"]
 
 KEEP_CHANGES = 200
 """Decisions to change something that are kept, per service. Of the others the last is."""
@@ -74,7 +74,9 @@ class Store:
             services = {row["service"]: rows.service_memory(row) for row in found}
             paused = connection.execute(sa.select(PAUSES).where(PAUSES.c.cluster == self._cluster)).mappings()
             pauses = tuple(rows.pause(row) for row in paused)
-        return Memory(MappingProxyType(services), pauses)
+            seen = connection.execute(sa.select(NODES).where(NODES.c.cluster == self._cluster)).mappings()
+            nodes = {row["node"]: rows.node_memory(row) for row in seen}
+        return Memory(MappingProxyType(services), pauses, MappingProxyType(nodes))
 
     def remember(self, before: Memory, after: Memory) -> None:
         """Writes what changed, service by service: another process may have written the others meanwhile."""
@@ -86,6 +88,14 @@ class Store:
             for name, memory in changed.items():
                 row = rows.remembered(memory) | {"cluster": self._cluster, "service": name}
                 connection.execute(MEMORY.insert().values(row))
+            if after.nodes != before.nodes:
+                self._remember_nodes(connection, after)
+
+    def _remember_nodes(self, connection: sa.Connection, memory: Memory) -> None:
+        connection.execute(NODES.delete().where(NODES.c.cluster == self._cluster))
+        for node, seen in memory.nodes.items():
+            row = {"cluster": self._cluster, "node": node, "takes_work_since": seen.takes_work_since}
+            connection.execute(NODES.insert().values(**row, returned=seen.returned))
 
     def pause(self, pause: Pause) -> None:
         """Sets a kill switch; one of the same service and direction is replaced."""
@@ -97,14 +107,42 @@ class Store:
 
     # ------------------------------------------------------------ decisions and cycles
 
-    def record(self, decisions: Iterable[Decision], sentence: str, at: datetime, failed: bool = False) -> None:
-        """Keeps one cycle: its sentence, each service's decision, and of earlier ones those that changed something."""
+    def record(
+        self,
+        decisions: Iterable[Decision],
+        sentence: str,
+        at: datetime,
+        failed: bool = False,
+        arrangement: Arrangement | None = None,
+    ) -> None:
+        """Keeps one cycle: its sentence, each decision about a service, an anchor or the load, and of earlier ones
+        those that changed something.
+        """
         with self._transaction() as connection:
             cycle = {"cluster": self._cluster, "at": at, "sentence": sentence, "failed": failed}
             connection.execute(CYCLES.insert().values(cycle))
             _trim(connection, CYCLES, CYCLES.c.id, KEEP_CYCLES, CYCLES.c.cluster == self._cluster)
             for decision in decisions:
                 self._record(connection, decision, at)
+            for row in rows.arranged(arrangement or Arrangement(), at):
+                self._record_arranged(connection, row)
+
+    def _record_arranged(self, connection: sa.Connection, row: dict[str, Any]) -> None:
+        mine = sa.and_(ARRANGEMENTS.c.cluster == self._cluster, ARRANGEMENTS.c.subject == row["subject"])
+        connection.execute(ARRANGEMENTS.delete().where(mine, sa.not_(ARRANGEMENTS.c.acts)))
+        connection.execute(ARRANGEMENTS.insert().values(row | {"cluster": self._cluster}))
+        _trim(connection, ARRANGEMENTS, ARRANGEMENTS.c.id, KEEP_CHANGES, mine)
+
+    def last_arrangements(self) -> tuple[rows.Arranged, ...]:
+        """The newest decision about each anchor and each measure of load, by subject."""
+        newest = (
+            sa.select(sa.func.max(ARRANGEMENTS.c.id))
+            .where(ARRANGEMENTS.c.cluster == self._cluster)
+            .group_by(ARRANGEMENTS.c.subject)
+        )
+        query = sa.select(ARRANGEMENTS).where(ARRANGEMENTS.c.id.in_(newest)).order_by(ARRANGEMENTS.c.subject)
+        with self._transaction() as connection:
+            return tuple(rows.arranged_of(row) for row in connection.execute(query).mappings())
 
     def _record(self, connection: sa.Connection, decision: Decision, at: datetime) -> None:
         mine = sa.and_(DECISIONS.c.cluster == self._cluster, DECISIONS.c.service == decision.service)

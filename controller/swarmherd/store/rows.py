@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -13,9 +13,12 @@ from sqlalchemy import RowMapping
 
 from swarmherd.model import (
     Action,
+    Arrangement,
     Decision,
     Direction,
     Evidence,
+    Move,
+    NodeMemory,
     Outcome,
     Pause,
     Reading,
@@ -105,12 +108,52 @@ def entry(row: Row) -> Entry:
 
 def remembered(memory: ServiceMemory) -> dict[str, Any]:
     row = {name: getattr(memory, name) for name in PLAIN}
-    return row | {"recommendations": recommendation_documents(memory.recommendations)}
+    moves = [at.isoformat() for at in memory.moves]
+    return row | {"recommendations": recommendation_documents(memory.recommendations), "moves": moves}
 
 
 def service_memory(row: Row) -> ServiceMemory:
     plain = {name: row[name] for name in PLAIN}
-    return ServiceMemory(**plain, recommendations=recommendations_of(row["recommendations"]))
+    moves = tuple(datetime.fromisoformat(at) for at in row["moves"] or ())
+    return ServiceMemory(**plain, recommendations=recommendations_of(row["recommendations"]), moves=moves)
+
+
+def node_memory(row: Row) -> NodeMemory:
+    return NodeMemory(row["takes_work_since"], row["returned"])
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """What was decided about one anchor's label or one measure of load, as a document, and when."""
+
+    subject: str
+    """`anchor shop_db`, `rebalance memory`, `refill memory`."""
+    at: datetime
+    acts: bool
+    document: Mapping[str, Any]
+
+
+def arranged(arrangement: Arrangement, at: datetime) -> Iterator[dict[str, Any]]:
+    for one in arrangement.following:
+        document = {"reasons": list(one.reasons), "evidence": evidence_documents(one.evidence)}
+        document |= {"dependents": list(one.dependents), "node": one.node, "labelled": list(one.labelled)}
+        yield {"subject": f"anchor {one.anchor}", "at": at, "acts": one.relabel, "document": document}
+    for two in arrangement.balances:
+        document = {"reasons": list(two.reasons), "evidence": evidence_documents(two.evidence)}
+        document |= {"moves": [_move(move) for move in two.moves], "stays": dict(arrangement.stays)}
+        acts = any(not move.held for move in two.moves)
+        yield {"subject": f"{two.cause.value} {two.measure}", "at": at, "acts": acts, "document": document}
+
+
+def _move(move: Move) -> dict[str, Any]:
+    words = {"service": move.service, "task": move.task, "source": move.source, "lever": move.lever.value}
+    ranking = [{"node": one.node, "total": one.total, "scores": dict(one.scores)} for one in move.ranking]
+    places = {"allowed": list(move.allowed), "avoid": list(move.avoid), "ranking": ranking}
+    return words | places | {"held": move.held, "reasons": list(move.reasons)}
+
+
+def arranged_of(row: Row) -> Arranged:
+    return Arranged(row["subject"], row["at"], row["acts"], MappingProxyType(row["document"]))
 
 
 def pause(row: Row) -> Pause:

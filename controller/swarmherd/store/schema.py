@@ -59,6 +59,16 @@ MEMORY = sa.Table(
     sa.Column("blind_cycles", sa.Integer, nullable=False),
     sa.Column("good_cycles", sa.Integer, nullable=False),
     sa.Column("recommendations", sa.JSON, nullable=False),
+    sa.Column("moves", sa.JSON),
+)
+
+NODES = sa.Table(
+    "nodes",
+    METADATA,
+    sa.Column("cluster", sa.String(255), primary_key=True),
+    sa.Column("node", sa.String(255), primary_key=True),
+    sa.Column("takes_work_since", Utc),
+    sa.Column("returned", sa.Boolean, nullable=False),
 )
 
 PAUSES = sa.Table(
@@ -98,4 +108,16 @@ CYCLES = sa.Table(
     sa.Column("sentence", sa.Text, nullable=False),
     sa.Column("failed", sa.Boolean, nullable=False),
     sa.Index("cycles_by_time", "cluster", "id"),
+)
+
+ARRANGEMENTS = sa.Table(
+    "arrangements",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("cluster", sa.String(255), nullable=False),
+    sa.Column("subject", sa.String(255), nullable=False),
+    sa.Column("at", Utc, nullable=False),
+    sa.Column("acts", sa.Boolean, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Index("arrangements_by_subject", "cluster", "subject", "id"),
 )

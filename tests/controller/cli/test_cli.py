@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from tests.controller.conftest import Engine, Metrics, as_json
 
 COMMANDS = ["validate", "plan", "run", "status", "history", "scale", "doctor", "schema", "explain"]
+COMMANDS += ["move", "drain", "activate"]
 
 
 @pytest.fixture(autouse=True)
@@ -178,14 +179,6 @@ def test_scale_that_fails_exits_1(inventory: Path, collection: Path) -> None:
     )
     done = call_json("-i", inventory, "scale", "web", "3", "--reason", "x", code=1)
     assert (done["outcome"], "no rights" in done["detail"]) == ("given_up", True)
-
-
-def test_explain_gives_the_last_decisions_with_their_evidence(inventory: Path) -> None:
-    assert "nothing was ever decided about web" in call("-i", inventory, "explain", "web", code=2).output
-    call("-i", inventory, "run", "--once", "--mode", "observe")
-    assert "2 -> 5" in call("-i", inventory, "explain", "web").stdout
-    (told,) = call_json("-i", inventory, "explain", "web")
-    assert told["evidence"][0]["value"] == 25
 
 
 def test_the_schema_is_json_for_editors() -> None:

@@ -116,3 +116,8 @@ def test_text_from_outside_is_no_template(setting: Setting, tmp_path: Path) -> N
     assert not trap.exists()
     assert untemplated(reason).startswith("{ { lookup")
     assert untemplated(3) == 3
+
+
+def test_nor_is_text_inside_of_lists_and_mappings() -> None:
+    nested = {"dependents": [{"name": "{{ x }}", "expected_version": 7}], "nodes": ("{% y %}",)}
+    assert untemplated(nested) == {"dependents": [{"name": "{ { x }}", "expected_version": 7}], "nodes": ["{ % y %}"]}

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from swarmherd.model import NodeState, Role, TaskState, UpdateState
+from swarmherd.model import NodeState, Role, TaskNeeds, TaskState, UpdateState
 from swarmherd.observe.connection import Connection
 from swarmherd.observe.docker import Docker
 from swarmherd.observe.errors import DockerError, NotManagerError, UnreachableError, UnusableAnswerError
-from swarmherd.observe.swarm_objects import moment, service
+from swarmherd.observe.swarm_objects import moment, node, service, task
 
 from tests.controller.conftest import Engine, as_json
 
@@ -92,6 +92,50 @@ def test_what_placing_needs_is_read_from_a_service() -> None:
 def test_data_that_stays_on_its_node_is_seen(mount: dict[str, object], local: bool) -> None:
     spec = {"Name": "db", "TaskTemplate": {"ContainerSpec": {"Mounts": [mount]}}}
     assert service({"ID": "x", "Version": {"Index": 1}, "Spec": spec}).local_data is local
+
+
+def test_drivers_of_volumes_and_of_the_log_are_asked_of_a_node_and_latest_is_no_tag_at_all() -> None:
+    spec = {
+        "Name": "db",
+        "TaskTemplate": {"ContainerSpec": {"Mounts": [NFS]}, "LogDriver": {"Name": "loki:latest"}},
+    }
+    assert service({"ID": "x", "Version": {"Index": 1}, "Spec": spec}).plugins == {"nfs", "loki"}
+    spec["TaskTemplate"] = {"LogDriver": {"Name": "none"}}
+    assert service({"ID": "x", "Version": {"Index": 1}, "Spec": spec}).plugins == set()
+    description = {"Engine": {"Plugins": [{"Type": "Log", "Name": "loki:latest"}, {"Type": "Volume", "Name": "nfs"}]}}
+    said = {"Spec": {"Role": "worker", "Availability": "active"}, "Description": description, "Status": {}}
+    assert node({"ID": "n", **said}).plugins == {"nfs", "loki"}
+
+
+def test_what_swarm_spreads_a_service_over_is_read_in_its_order() -> None:
+    preferences = [{"Spread": {"SpreadDescriptor": f"node.labels.{label}"}} for label in ("zone", "rack")]
+    spec = {"Name": "web", "TaskTemplate": {"Placement": {"Preferences": [*preferences, {"Pack": {}}]}}}
+    web = service({"ID": "x", "Version": {"Index": 1}, "Spec": spec})
+    assert web.spread_over == ("node.labels.zone", "node.labels.rack")
+
+
+@pytest.mark.parametrize(
+    ("template", "more"),
+    [
+        ({}, False),
+        ({"Resources": {"Reservations": {"GenericResources": [{"DiscreteResourceSpec": {"Kind": "gpu"}}]}}}, True),
+        ({"ContainerSpec": {"Mounts": [{"Type": "cluster", "Source": "group:fast"}]}}, True),
+    ],
+)
+def test_a_service_that_swarm_filters_nodes_for_by_more_than_is_read_says_so(
+    template: dict[str, object], more: bool
+) -> None:
+    document = {"ID": "x", "Version": {"Index": 1}, "Spec": {"Name": "web", "TaskTemplate": template}}
+    assert service(document).more_filters is more
+
+
+def test_a_task_says_what_its_own_specification_reserves() -> None:
+    status = {"State": "running", "Timestamp": "2026-01-01T00:00:01.5Z"}
+    document = {"ID": "t", "Status": status, "DesiredState": "running"}
+    assert task(document, "web").needs is None
+    reserving = {"Resources": {"Reservations": {"NanoCPUs": 250000000, "MemoryBytes": 64}}}
+    assert task({**document, "Spec": reserving}, "web").needs == TaskNeeds(0.25, 64)
+    assert task({**document, "Spec": {}}, "web").needs == TaskNeeds()
 
 
 def test_docker_times_may_have_nine_digits_or_none() -> None:

@@ -10,15 +10,31 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import BaseModel
-from swarmherd.policy import ClusterSettings, Policy, Queries, ScaleKeys
+from swarmherd.policy import (
+    ClusterSettings,
+    MoveKeys,
+    PlacementKeys,
+    Policy,
+    Queries,
+    RebalanceKeys,
+    RefillKeys,
+    ScaleKeys,
+    ServicePolicy,
+)
 from swarmherd.policy.document import CrashLoop, FallbackKeys
 from swarmherd.policy.labels import LABELS, PREFIX
 from swarmherd.policy.metrics import KINDS, QueryMetric, Rates
+from swarmherd.policy.wishes import ARRANGING_LABELS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
 SECTIONS: dict[str, type[BaseModel]] = {
     "swarmherd_cluster": ClusterSettings,
     "swarmherd_policy": Policy,
+    "service": ServicePolicy,
+    "move": MoveKeys,
+    "placement": PlacementKeys,
+    "rebalance": RebalanceKeys,
+    "refill": RefillKeys,
     "scale": ScaleKeys,
     "fallback": FallbackKeys,
     "crash_loop": CrashLoop,
@@ -57,7 +73,7 @@ def test_the_default_is_the_one_that_the_code_has(section: str, key: str) -> Non
 
 
 def test_every_label_and_every_metric_is_there() -> None:
-    assert set(rows("Labels")) == {PREFIX + name for name in LABELS}
+    assert set(rows("Labels")) == {PREFIX + name for name in LABELS} | set(ARRANGING_LABELS)
     assert set(rows("Metrics")) == set(KINDS)
 
 

@@ -77,12 +77,21 @@ def test_every_option_is_documented_as_it_is_taken(documented, taken):
 def test_check_mode_is_supported_as_documented(documented, taken):
     assert taken["supports_check_mode"] is True
     assert documented["attributes"]["check_mode"]["support"] == "full"
-    assert {"diff_mode", "idempotent", "action_group"} <= set(documented["attributes"])
+    assert {"diff_mode", "idempotent"} <= set(documented["attributes"])
 
 
-def test_every_module_is_in_the_action_group():
+def test_every_module_that_asks_an_engine_is_in_the_action_group_and_says_so(module, documented, taken):
+    """The group's default for the engine would be an unknown option to any other."""
     runtime = yaml.safe_load((COLLECTION / "meta" / "runtime.yml").read_text())
-    assert sorted(runtime["action_groups"]["swarm"]) == MODULES
+    asks = "docker_host" in taken["argument_spec"]
+    assert (module.__name__.rpartition(".")[2] in runtime["action_groups"]["swarm"]) is asks
+    assert ("action_group" in documented["attributes"]) is asks
+
+
+def test_the_action_group_names_modules_that_are_there():
+    runtime = yaml.safe_load((COLLECTION / "meta" / "runtime.yml").read_text())
+    assert sorted(runtime["action_groups"]["swarm"]) == runtime["action_groups"]["swarm"]
+    assert set(runtime["action_groups"]["swarm"]) <= set(MODULES)
 
 
 def tasks_in(document):

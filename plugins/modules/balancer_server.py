@@ -1,0 +1,201 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: balancer_server
+short_description: Drain servers of an HAProxy backend, and let them serve again
+version_added: 0.1.0
+description:
+  - Sets the state and the weight of servers through HAProxy's runtime socket, on the host where HAProxy runs.
+  - Draining waits until the servers have no session any more, or until O(wait_timeout) has passed.
+  - What is set here lasts until HAProxy is reloaded or restarted, which forget it.
+author:
+  - Swarmherd contributors (@swarmherd)
+attributes:
+  check_mode:
+    description: Can run in check mode and tells what would change without changing it.
+    support: full
+  diff_mode:
+    description: Tells what changes, or would change in check mode, when run in diff mode.
+    support: full
+  idempotent:
+    description: Run a second time with the same options, nothing having changed in between, it changes nothing.
+    support: full
+options:
+  backend:
+    description: The backend. The role P(swarmherd.cluster.load_balancer#role) calls it like the service.
+    type: str
+    required: true
+  servers:
+    description: The servers by name.
+    type: list
+    elements: str
+    default: []
+  addresses:
+    description: The servers by the address that they have at this moment. One that no server has is no error.
+    type: list
+    elements: str
+    default: []
+  state:
+    description:
+      - V(drain) gives a server no new sessions, V(maint) also stops checking it, V(ready) lets it serve again.
+      - HAProxy keeps it with the server, whatever address DNS gives that next, so set it V(ready) when all is over.
+    type: str
+    choices: [ready, drain, maint]
+  weight:
+    description: The weight, from 0 to 256.
+    type: int
+  wait:
+    description: With O(state=drain), wait until the servers have no session any more.
+    type: bool
+    default: true
+  wait_timeout:
+    description: Seconds to wait at most. Sessions that are left then are told in RV(sessions), and are no error.
+    type: int
+    default: 30
+  socket:
+    description: The runtime socket, with the level C(admin). Usually only C(root) may use it.
+    type: path
+    default: /run/swarmherd/haproxy/admin.sock
+requirements:
+  - HAProxy 2.2 or newer
+seealso:
+  - module: community.general.haproxy
+    description: Knows servers by their names alone.
+"""
+
+EXAMPLES = r"""
+- name: Send nothing more to a task
+  swarmherd.cluster.balancer_server:
+    backend: shop_web
+    addresses: [10.0.1.5]
+    state: drain
+    wait_timeout: 20
+  register: drained
+
+- name: Let its slot serve again
+  swarmherd.cluster.balancer_server:
+    backend: shop_web
+    servers: "{{ drained.servers | map(attribute='name') }}"
+    state: ready
+"""
+
+RETURN = r"""
+backend:
+  description: The backend.
+  returned: success
+  type: str
+  sample: shop_web
+servers:
+  description: The servers that were meant, as they were found.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: shop_web-1, address: 10.0.1.5, state: ready, weight: 1}]
+sessions:
+  description: Sessions that are left, all servers together.
+  returned: success
+  type: int
+  sample: 0
+"""
+
+from typing import Any, Mapping, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.swarmherd.cluster.plugins.module_utils import _haproxy
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError, TimedOutError
+from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import wait_for
+
+
+def set_servers(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    path, backend = params["socket"], _haproxy.safe(params["backend"], "backend")
+    found = _haproxy.servers(_haproxy.ask(path, f"show servers state {backend}"), backend)
+    meant = _haproxy.chosen(found, params["servers"], params["addresses"], backend)
+    orders = [order for server in meant for order in orders_for(server, params)]
+    if not check:
+        for order in orders:
+            give(path, f"set server {backend}/{order}")
+    return {
+        "changed": bool(orders),
+        "backend": backend,
+        "servers": [told(server) for server in meant],
+        "sessions": left(path, backend, meant, params, check),
+        "diff": {
+            "before": {server.name: setting(server, {}) for server in meant},
+            "after": {server.name: setting(server, params) for server in meant},
+        },
+    }
+
+
+def orders_for(server: _haproxy.Server, params: Mapping[str, Any]) -> list[str]:
+    """What HAProxy has to be told, after `set server BACKEND/`."""
+    name, orders = _haproxy.safe(server.name, "servers"), []
+    if params["state"] and params["state"] != server.state:
+        orders.append(f"{name} state {params['state']}")
+    if params["weight"] is not None and params["weight"] != server.weight:
+        orders.append(f"{name} weight {params['weight']}")
+    return orders
+
+
+def give(path: str, command: str) -> None:
+    """HAProxy says nothing to a command that it has followed."""
+    said = _haproxy.ask(path, command)
+    if said:
+        raise SwarmError(f"the load balancer refused `{command}`: {said}")
+
+
+def left(path: str, backend: str, meant: Sequence[_haproxy.Server], params: Mapping[str, Any], check: bool) -> int:
+    """Sessions of the servers, once drained servers have none or the bound has passed."""
+    names = {server.name for server in meant}
+
+    def look() -> int:
+        counts = _haproxy.sessions(_haproxy.ask(path, f"show stat {backend} 4 -1"))
+        return sum(count for name, count in counts.items() if name in names)
+
+    if check or not names or params["state"] != "drain" or not params["wait"]:
+        return look() if names else 0
+    try:
+        return wait_for(f"{backend} to have no sessions", look, lambda count: count == 0, params["wait_timeout"])
+    except TimedOutError as error:
+        return error.last
+
+
+def told(server: _haproxy.Server) -> dict[str, Any]:
+    return {"name": server.name, "address": server.address, "state": server.state, "weight": server.weight}
+
+
+def setting(server: _haproxy.Server, params: Mapping[str, Any]) -> dict[str, Any]:
+    weight = params.get("weight")
+    return {"state": params.get("state") or server.state, "weight": server.weight if weight is None else weight}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "backend": {"type": "str", "required": True},
+            "servers": {"type": "list", "elements": "str", "default": []},
+            "addresses": {"type": "list", "elements": "str", "default": []},
+            "state": {"type": "str", "choices": ["ready", "drain", "maint"]},
+            "weight": {"type": "int"},
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 30},
+            "socket": {"type": "path", "default": "/run/swarmherd/haproxy/admin.sock"},
+        },
+        required_one_of=[("state", "weight")],
+        supports_check_mode=True,
+    )
+    weight = module.params["weight"]
+    if weight is not None and not 0 <= weight <= 256:
+        module.fail_json(msg=f"weight: {weight} is not between 0 and 256")
+    try:
+        result = set_servers(module.params, module.check_mode)
+    except SwarmError as error:
+        module.fail_json(msg=str(error), **error.facts)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has landed, what is missing and what is to be set back, told from a view alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from swarmherd.enact.goals import UnknownKindError, goal_of
+from swarmherd.model import (
+    Action,
+    Availability,
+    ClusterView,
+    Node,
+    NodeState,
+    Outcome,
+    Role,
+    Service,
+    Task,
+    TaskState,
+)
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def node(name: str, **more: Any) -> Node:
+    return replace(Node(f"id-{name}", name, Role.WORKER, NodeState.READY, Availability.ACTIVE), **more)
+
+
+def task(slot: int, on: str, name: str = "", **more: Any) -> Task:
+    running = TaskState.RUNNING
+    return replace(Task(name or f"t{slot}", "web", slot, on and f"id-{on}", running, running, NOW, NOW), **more)
+
+
+def ended(one: Task) -> Task:
+    return replace(one, state=TaskState.SHUTDOWN, desired=TaskState.SHUTDOWN)
+
+
+def view(*tasks: Task, nodes: tuple[Node, ...] = (), replicas: int = 2, **service: Any) -> ClusterView:
+    web = replace(Service("id-web", "web", 7, replicas, NOW), **service)
+    return ClusterView("shop", NOW, nodes or (node("n1"), node("n2"), node("n3")), (web,), tasks)
+
+
+def action(kind: str, undo: dict[str, Any] | None = None, **parameters: Any) -> Action:
+    said = {f"swarmherd_{name}": value for name, value in parameters.items()}
+    back = {f"swarmherd_{name}": value for name, value in (undo or {}).items()}
+    return Action("a1", kind, "shop", "web", said, back, "a test")
+
+
+def move(**parameters: Any) -> Action:
+    return action("move", **{"service": "web", "node": "id-n1", "task": "", **parameters})
+
+
+BEFORE = view(task(1, "n1"), task(2, "n2"))
+
+
+@pytest.mark.parametrize("source", ["id-n1", "n1"])
+def test_a_move_has_landed_when_the_slot_runs_elsewhere(source: str) -> None:
+    goal = goal_of(move(node=source), BEFORE)
+    after = view(ended(task(1, "n1")), task(1, "n3", "new"), task(2, "n2"))
+    assert not goal.landed(BEFORE)
+    assert goal.landed(after)
+    assert goal.achieved(after) == "web.1 runs on n3 as new, before as t1"
+    assert goal.undo(after, Outcome.DONE) is None
+
+
+def test_a_move_has_not_landed_while_the_new_task_only_starts() -> None:
+    starting = task(1, "n3", "new", state=TaskState.STARTING)
+    goal = goal_of(move(), BEFORE)
+    assert not goal.landed(view(ended(task(1, "n1")), starting, task(2, "n2")))
+
+
+def test_nor_while_another_task_of_the_service_is_down() -> None:
+    after = view(task(1, "n3", "new"), task(2, "n2", state=TaskState.PENDING))
+    assert not goal_of(move(), BEFORE).landed(after)
+
+
+def test_a_task_that_went_where_it_was_not_to_go_has_not_landed() -> None:
+    goal = goal_of(move(allowed_nodes=["id-n2"]), BEFORE)
+    after = view(ended(task(1, "n1")), task(1, "n3", "new"), task(2, "n2"))
+    assert not goal.landed(after)
+    assert goal.shortfall(after) == "2 of 2 replicas run, web.1 went to n3, where it was not to go"
+    assert goal.undo(after, Outcome.GIVEN_UP) is None, "nothing is left to clear, and a task that moved stays"
+
+
+def test_a_task_that_came_back_to_the_node_it_left_has_not_landed() -> None:
+    goal = goal_of(move(task="t1"), BEFORE)
+    assert not goal.landed(view(ended(task(1, "n1")), task(1, "n1", "new"), task(2, "n2")))
+
+
+def test_only_the_one_task_must_go_where_one_is_named() -> None:
+    both = view(task(1, "n1"), task(2, "n1"))
+    goal = goal_of(move(task="t1"), both)
+    assert goal.landed(view(ended(task(1, "n1")), task(1, "n2", "new"), task(2, "n1")))
+
+
+def test_a_target_that_vanished_is_told() -> None:
+    goal = goal_of(move(allowed_nodes=["id-n9"]), BEFORE)
+    assert "no longer in the Swarm: id-n9" in goal.shortfall(BEFORE)
+
+
+def test_a_source_that_vanished_has_nothing_on_it_any_more() -> None:
+    goal = goal_of(move(), BEFORE)
+    assert goal.landed(view(task(1, "n3", "new"), task(2, "n2"), nodes=(node("n2"), node("n3"))))
+
+
+def test_a_service_that_is_gone_has_not_landed() -> None:
+    gone = replace(BEFORE, services=(), tasks=())
+    goal = goal_of(move(), BEFORE)
+    assert not goal.landed(gone)
+    assert goal.shortfall(gone) == "web is gone"
+
+
+@pytest.mark.parametrize(
+    ("marks", "mine"),
+    [
+        ({"swarmherd.deny.web": "yes"}, True),
+        ({"swarmherd.deny-until.web": "1772366400"}, True),
+        ({"swarmherd.paused": "web.1772366400"}, True),
+        ({"swarmherd.paused": "web.api.1772366400"}, False),
+        ({"swarmherd.deny.web.api": "yes"}, False),
+        ({"zone": "a"}, False),
+    ],
+)
+def test_what_a_move_left_is_cleared_and_nothing_of_another_service(marks: dict[str, str], mine: bool) -> None:
+    goal = goal_of(replace(move(expected_version=7), undo={"swarmherd_state": "cleared"}), BEFORE)
+    left = view(task(1, "n1"), task(2, "n2"), nodes=(node("n1", labels=marks), node("n2")))
+    variables = goal.undo(left, Outcome.GIVEN_UP)
+    assert (variables is not None) == mine
+    if variables is not None:
+        assert variables["swarmherd_state"] == "cleared"
+        assert "swarmherd_expected_version" not in variables, "our own write has changed it"
+        assert not goal_of(replace(move(), parameters=variables)).landed(left)
+
+
+# ---------------------------------------------------------------- anchors
+
+
+LABEL = {"swarmherd.anchor.db": "yes"}
+BESIDE = "node.labels.swarmherd.anchor.db == yes"
+RELABEL = action(
+    "relabel",
+    anchor="db",
+    node="id-n2",
+    old_nodes=["id-n1"],
+    dependents=[{"name": "web", "expected_version": 7}],
+)
+
+
+def anchored(on: str, labelled: tuple[str, ...], constraints: tuple[str, ...] = (BESIDE,), **n1: Any) -> ClusterView:
+    nodes = tuple(node(name, labels=LABEL if name in labelled else {}) for name in ("n1", "n2"))
+    return view(task(1, on), task(2, on), nodes=(replace(nodes[0], **n1), nodes[1]), constraints=constraints)
+
+
+def test_an_anchor_has_arrived_when_label_constraint_and_dependents_are_there() -> None:
+    goal = goal_of(RELABEL)
+    assert goal.landed(anchored("n2", ("n2",)))
+    assert not goal.landed(anchored("n2", ("n1", "n2"))), "the old node still has the label"
+    assert not goal.landed(anchored("n1", ("n2",))), "the dependents run elsewhere"
+    assert not goal.landed(anchored("n2", ("n2",), constraints=())), "nothing holds them there"
+
+
+def test_a_label_goes_back_with_the_versions_that_are_there_now() -> None:
+    variables = goal_of(RELABEL).undo(anchored("n1", ("n2",)), Outcome.GIVEN_UP)
+    assert variables is not None
+    assert (variables["swarmherd_node"], variables["swarmherd_old_nodes"]) == ("id-n1", ["id-n2"])
+    assert variables["swarmherd_dependents"] == [{"name": "web", "expected_version": 7}]
+
+
+def test_no_label_goes_back_to_a_node_that_is_down() -> None:
+    """Its dependents could run nowhere (S4)."""
+    down = anchored("n1", ("n2",), state=NodeState.DOWN)
+    assert goal_of(RELABEL).undo(down, Outcome.GIVEN_UP) is None
+
+
+def test_where_no_node_had_the_label_before_it_stays() -> None:
+    first = replace(RELABEL, parameters={**RELABEL.parameters, "swarmherd_old_nodes": []})
+    assert goal_of(first).undo(anchored("n1", ("n2",)), Outcome.GIVEN_UP) is None
+
+
+# ---------------------------------------------------------------- drains
+
+
+def drain(availability: str = "drain") -> Action:
+    return action("drain", {"availability": "active"}, node="n1", availability=availability)
+
+
+def drained(*tasks: Task, availability: Availability = Availability.DRAIN) -> ClusterView:
+    return view(*tasks, nodes=(node("n1", availability=availability), node("n2")))
+
+
+def test_a_drained_node_has_landed_when_its_last_container_is_gone() -> None:
+    stopping = task(1, "n1", desired=TaskState.SHUTDOWN)
+    goal = goal_of(drain())
+    assert not goal.landed(drained(stopping, task(1, "n2", "new")))
+    assert goal.shortfall(drained(stopping)) == "n1 still has web.1 t1 (running)"
+    assert goal.landed(drained(ended(stopping), task(1, "n2", "new")))
+
+
+def test_tasks_that_found_no_other_node_are_told() -> None:
+    homeless = task(1, "", state=TaskState.PENDING, message="no suitable node")
+    said = goal_of(drain()).achieved(drained(homeless))
+    assert said == "n1 is drained and empty, but 1 task has no node (1 x pending: no suitable node)"
+
+
+def test_an_availability_that_somebody_else_set_meanwhile_stays() -> None:
+    paused = drained(task(1, "n1"), availability=Availability.PAUSE)
+    assert goal_of(drain()).undo(paused, Outcome.GIVEN_UP) is None
+    assert goal_of(drain()).undo(drained(task(1, "n1")), Outcome.GIVEN_UP) is not None
+
+
+def test_a_kind_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UnknownKindError, match="teleport"):
+        goal_of(action("teleport"))

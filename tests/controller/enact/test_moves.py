@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves, drains and anchors' labels: verified by what Docker shows, set back where they do not land, and brought to an
+end after a controller died (S13, S15, S17)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from swarmherd.model import Action, Outcome, Result
+from swarmherd.service import Cluster, open_cluster
+
+from tests.controller.conftest import Engine
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+DENY = "swarmherd.deny.web"
+ANCHOR = "swarmherd.anchor.db"
+FAILS = "- hosts: m1\n  connection: local\n  gather_facts: false\n  tasks: [{ansible.builtin.fail: }]\n"
+
+
+@pytest.fixture
+def cluster(
+    inventory: Path,
+    collection: Path,  # noqa: ARG001  (the playbooks must be there)
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Cluster]:
+    monkeypatch.setattr("swarmherd.enact.playbook.SETTLE_SECONDS", 0.5)
+    engine.add_nodes("n2", "n3")
+    with open_cluster(inventory) as one:
+        yield one
+
+
+def action(kind: str, undo: dict[str, Any], about: str = "web", /, **parameters: Any) -> Action:
+    said = {f"swarmherd_{name}": value for name, value in parameters.items()}
+    back = {f"swarmherd_{name}": value for name, value in undo.items()}
+    return Action(f"a-{kind}", kind, "loop", about, {**said, "swarmherd_reason": "a test"}, back, "a test")
+
+
+def move(**parameters: Any) -> Action:
+    said = {"service": "web", "node": "node1", "task": "", "allowed_nodes": [], **parameters}
+    return action("move", {**said, "state": "cleared"}, expected_version=100, **said)
+
+
+def drain(availability: str = "drain") -> Action:
+    return action("drain", {"node": "node1", "availability": "active"}, "", node="node1", availability=availability)
+
+
+def relabel(engine: Engine) -> Action:
+    engine.constraints["web"] = [f"node.labels.{ANCHOR}==yes"]
+    engine.nodes["node1"].labels[ANCHOR] = "yes"
+    dependents = [{"name": "web", "expected_version": 100}]
+    said = {"anchor": "db", "node": "node2", "old_nodes": ["node1"], "dependents": dependents}
+    return action("relabel", {"anchor": "db", "node": "node1", "old_nodes": ["node2"]}, "db", **said)
+
+
+def done(cluster: Cluster, one: Action) -> Result:
+    result = cluster.playbooks().enact(one, NOW)
+    assert result is not None
+    return result
+
+
+def test_a_move_is_done_when_the_new_task_runs_elsewhere(cluster: Cluster) -> None:
+    result = done(cluster, move(task="web-2"))
+    assert result.outcome is Outcome.DONE
+    assert result.detail.startswith("web.2 runs on n2 as web-2-moved1, before as web-2 after ")
+    assert result.version == 101
+
+
+def test_a_move_that_does_not_land_is_given_up_and_what_it_set_is_cleared(cluster: Cluster, engine: Engine) -> None:
+    engine.move_ends = "stuck"
+    result = done(cluster, move())
+    assert result.outcome is Outcome.GIVEN_UP
+    assert result.detail == (
+        "2 of 2 replicas run, still on n1: web-1, web-2; set back: labels and pauses of the move are gone"
+    )
+    assert DENY not in engine.nodes["node1"].labels
+    assert engine.moves_asked[-1]["state"] == "cleared"
+
+
+def test_a_move_that_landed_and_left_something_is_tidied_up(cluster: Cluster, engine: Engine) -> None:
+    engine.move_ends = "untidy"
+    result = done(cluster, move())
+    assert result.outcome is Outcome.DONE
+    assert result.detail.endswith("; set back: labels and pauses of the move are gone")
+    assert DENY not in engine.nodes["node1"].labels
+
+
+def test_an_undo_that_fails_leaves_the_entry_open_for_the_next_cycle(
+    cluster: Cluster, engine: Engine, collection: Path
+) -> None:
+    engine.move_ends = "stuck"
+    playbook = collection / "playbooks" / "enact" / "move.yml"
+    sound = playbook.read_text()
+    playbook.write_text(sound.replace("state={{ swarmherd_state | default('') }}", "state="))
+    result = done(cluster, move())
+    assert result.outcome is Outcome.STARTED
+    assert "setting it back failed" in result.detail
+    playbook.write_text(sound)
+    cluster.recover()
+    (entry,) = cluster.store.history(5)
+    assert entry.outcome is Outcome.UNDONE
+    assert DENY not in engine.nodes["node1"].labels
+
+
+def test_the_host_of_the_node_is_named_as_the_inventory_names_it(
+    inventory: Path, cluster: Cluster, collection: Path, tmp_path: Path
+) -> None:
+    assert cluster.inventory.hosts["m1"] == "m1"
+    hosts = inventory / "hosts.yml"
+    hosts.write_text(hosts.read_text() + "    workers: {hosts: {w-two: {ansible_host: 10.0.0.2}}}\n")
+    seen = tmp_path / "seen"
+    playbook = collection / "playbooks" / "enact" / "move.yml"
+    playbook.write_text(
+        playbook.read_text()
+        + f"    - ansible.builtin.copy: {{content: '{{{{ swarmherd_node_host }}}}', dest: {seen}}}\n"
+    )
+    with open_cluster(inventory) as again:
+        done(again, move(node="node2"))
+    assert seen.read_text() == "w-two"
+
+
+def test_a_conflict_is_told_with_the_version_that_was_found(cluster: Cluster, collection: Path) -> None:
+    library = collection / "playbooks" / "enact" / "library"
+    library.mkdir()
+    (library / "conflicting.py").write_text(
+        "from ansible.module_utils.basic import AnsibleModule\n"
+        "AnsibleModule({}).fail_json(msg='changed', conflict=True, found={'version': 8})\n"
+    )
+    playbook = collection / "playbooks" / "enact" / "move.yml"
+    playbook.write_text("- hosts: m1\n  connection: local\n  gather_facts: false\n  tasks: [{conflicting: }]\n")
+    result = done(cluster, move())
+    assert result.outcome is Outcome.CONFLICT
+    assert result.detail == "another writer was quicker: found version 8"
+
+
+def test_a_drain_is_done_when_the_node_is_empty(cluster: Cluster, engine: Engine) -> None:
+    result = done(cluster, drain())
+    assert result.outcome is Outcome.DONE
+    assert result.detail.startswith("n1 is drained and empty after ")
+    assert result.version is None, "the version is a node's, and of no service"
+    assert engine.nodes["node1"].availability == "drain"
+
+
+def test_a_drain_that_does_not_empty_the_node_is_taken_back(cluster: Cluster, engine: Engine) -> None:
+    engine.move_ends = "stuck"
+    result = done(cluster, drain())
+    assert result.outcome is Outcome.GIVEN_UP
+    assert result.detail == ("n1 still has web.1 web-1 (running), web.2 web-2 (running); set back: n1 is active")
+    assert engine.nodes["node1"].availability == "active"
+
+
+def test_an_anchors_label_goes_over_and_its_dependents_with_it(cluster: Cluster, engine: Engine) -> None:
+    result = done(cluster, relabel(engine))
+    assert result.outcome is Outcome.DONE
+    assert result.detail.startswith("db's label is on n2, and web beside it after ")
+
+
+def test_dependents_that_do_not_come_bring_the_label_back(cluster: Cluster, engine: Engine) -> None:
+    engine.move_ends = "stuck"
+    result = done(cluster, relabel(engine))
+    assert result.outcome is Outcome.GIVEN_UP
+    assert result.detail == "0 of 2 replicas of web run on n2; set back: db's label is on n1, and web beside it"
+    assert ANCHOR in engine.nodes["node1"].labels
+    assert ANCHOR not in engine.nodes["node2"].labels
+
+
+# ---------------------------------------------------------------- after a controller died
+
+
+def left_by_a_dead_controller(cluster: Cluster, one: Action) -> None:
+    cluster.store.begin(one, NOW, datetime.now(UTC), f"{socket.gethostname()}:4194304")
+
+
+def closed(cluster: Cluster) -> tuple[Outcome, str]:
+    cluster.recover()
+    (entry,) = cluster.store.history(5)
+    return entry.outcome, entry.detail
+
+
+def test_a_move_cut_short_after_its_label_is_cleared(cluster: Cluster, engine: Engine) -> None:
+    left_by_a_dead_controller(cluster, move())
+    engine.nodes["node1"].labels[DENY] = "yes"
+    outcome, detail = closed(cluster)
+    assert outcome is Outcome.UNDONE
+    assert detail.endswith("set back: labels and pauses of the move are gone")
+    assert DENY not in engine.nodes["node1"].labels
+
+
+def test_a_move_cut_short_after_it_landed_is_rolled_forward_and_tidied_up(cluster: Cluster, engine: Engine) -> None:
+    left_by_a_dead_controller(cluster, move(task="web-1"))
+    engine.tasks_moved["web", 1] = ["node1", "node2"]
+    engine.nodes["node1"].labels[DENY] = "yes"
+    outcome, detail = closed(cluster)
+    assert outcome is Outcome.DONE
+    assert "web.1 runs on n2 as web-1-moved1, before as web-1" in detail
+    assert DENY not in engine.nodes["node1"].labels
+
+
+def test_a_move_cut_short_before_anything_happened_runs_no_playbook(cluster: Cluster, engine: Engine) -> None:
+    left_by_a_dead_controller(cluster, move())
+    outcome, detail = closed(cluster)
+    assert (outcome, engine.moves_asked) == (Outcome.UNDONE, [])
+    assert "nothing of it is left to clear" in detail
+
+
+def test_a_relabel_cut_short_gives_the_old_node_its_label_before_the_new_one_loses_it(
+    cluster: Cluster, engine: Engine
+) -> None:
+    left_by_a_dead_controller(cluster, relabel(engine))
+    engine.nodes["node2"].labels[ANCHOR] = "yes"
+    outcome, _detail = closed(cluster)
+    assert outcome is Outcome.UNDONE
+    assert engine.moves_asked == [{"anchor": "db", "node": "node1", "old": "node2"}]
+
+
+def test_a_drain_cut_short_is_taken_back_or_rolled_forward(cluster: Cluster, engine: Engine) -> None:
+    left_by_a_dead_controller(cluster, drain())
+    engine.nodes["node1"].availability = "drain"
+    assert closed(cluster)[0] is Outcome.UNDONE
+    assert engine.nodes["node1"].availability == "active"
+
+
+def test_a_recovery_whose_undo_fails_is_tried_again(cluster: Cluster, engine: Engine, collection: Path) -> None:
+    left_by_a_dead_controller(cluster, move())
+    engine.nodes["node1"].labels[DENY] = "yes"
+    playbook = collection / "playbooks" / "enact" / "move.yml"
+    sound = playbook.read_text()
+    playbook.write_text(FAILS)
+    assert closed(cluster)[0] is Outcome.STARTED
+    playbook.write_text(sound)
+    assert closed(cluster)[0] is Outcome.UNDONE
+
+
+def test_a_kind_of_a_newer_version_is_closed_and_told(cluster: Cluster) -> None:
+    left_by_a_dead_controller(cluster, action("teleport", {}))
+    outcome, detail = closed(cluster)
+    assert outcome is Outcome.GIVEN_UP
+    assert "knows no action of the kind teleport" in detail

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labels and moves become actions beside scaling: in order, within budgets, and held by kill switches."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+from swarmherd.model import (
+    Arrangement,
+    Balance,
+    Cause,
+    Decision,
+    Following,
+    Lever,
+    Memory,
+    Move,
+    Pause,
+    Plan,
+    ServiceMemory,
+)
+from swarmherd.plan import plan
+from swarmherd.policy import parse_policy
+
+from tests.controller.arranged import view_of
+from tests.controller.described import NOW, ago
+
+VIEW = view_of(
+    {
+        "nodes": {name: {} for name in ("n1", "n2", "n3", "n4")},
+        "services": {name: {"at": ["n1", "n1"], "version": 7} for name in ("db", "api", "web", "shop")},
+    }
+)
+FOLLOWING = Following("db", ("api",), ("put it there",), "n2", ("n1",), True, {"api": 7})
+MOVE = Move(Cause.REBALANCE, "web", "web.1", "n3", Lever.PAUSE_AND_STOP, ("n4",), ("move web.1",), version=7)
+UP = Decision("shop", 2, 3, 3, ("scale shop from 2 to 3",), version=7)
+
+
+def planned(*found: Any, memory: Memory | None = None, **policy: Any) -> Plan:
+    moves = tuple(one for one in found if isinstance(one, Move))
+    arrangement = Arrangement(
+        tuple(one for one in found if isinstance(one, Following)),
+        (Balance(Cause.REBALANCE, "memory", ("uneven",), moves),) if moves else (),
+    )
+    decisions = [one for one in found if isinstance(one, Decision)]
+    ids = map(str, itertools.count())
+    document = parse_policy(policy, "f.yml")
+    return plan(decisions, VIEW, document, memory or Memory(), NOW, lambda: next(ids), arrangement)
+
+
+def kinds(found: Plan) -> list[tuple[str, str]]:
+    return [(action.kind, action.service) for action in found.actions]
+
+
+def held(found: Plan) -> list[str]:
+    moves = [move for one in found.arrangement.balances for move in one.moves]
+    return [one.reasons[-1] for one in (*found.arrangement.following, *moves) if len(one.reasons) > 1]
+
+
+def test_labels_come_first_then_scaling_then_moves() -> None:
+    found = planned(MOVE, UP, FOLLOWING)
+    assert kinds(found) == [("relabel", "db"), ("scale", "shop"), ("move", "web")]
+    assert [action.id for action in found.actions] == ["0", "1", "2"]
+    assert held(found) == []
+
+
+def test_a_relabel_carries_its_variables_and_undoes_itself_the_other_way_round() -> None:
+    [action] = planned(FOLLOWING).actions
+    assert action.parameters == {
+        "swarmherd_anchor": "db",
+        "swarmherd_dependents": [{"name": "api", "expected_version": 7}],
+        "swarmherd_node": "n2",
+        "swarmherd_old_nodes": ["n1"],
+        "swarmherd_reason": "put it there",
+    }
+    assert action.undo == {
+        "swarmherd_anchor": "db",
+        "swarmherd_dependents": [{"name": "api"}],
+        "swarmherd_node": "n1",
+        "swarmherd_old_nodes": ["n2"],
+    }
+    [first] = planned(replace(FOLLOWING, labelled=())).actions
+    assert first.undo == {}
+
+
+def test_a_move_carries_its_variables_and_undoes_what_it_left() -> None:
+    [action] = planned(replace(MOVE, avoid=("n2",))).actions
+    both = {
+        "swarmherd_service": "web",
+        "swarmherd_node": "n3",
+        "swarmherd_task": "web.1",
+        "swarmherd_method": "pause_and_stop",
+        "swarmherd_allowed_nodes": ["n4"],
+        "swarmherd_avoid_nodes": ["n2"],
+    }
+    assert action.parameters == {**both, "swarmherd_expected_version": 7, "swarmherd_reason": "move web.1"}
+    assert action.undo == {**both, "swarmherd_state": "cleared"}
+
+
+def test_what_a_relabel_touches_is_neither_scaled_nor_moved_in_the_same_cycle() -> None:
+    found = planned(FOLLOWING, replace(UP, service="api"), replace(MOVE, source="n1"))
+    assert kinds(found) == [("relabel", "db")]
+    assert found.decisions[0].then == 2
+    assert found.decisions[0].reasons[-1] == "leave api at 2, because another action for it is planned already"
+    assert held(found) == ["leave web on n1, because another action concerns n1 already"]
+
+
+def test_a_move_beyond_the_budgets_is_held_and_says_so() -> None:
+    other = replace(MOVE, service="shop", task="shop.1", source="n1", allowed=("n2",))
+    found = planned(MOVE, other)
+    assert kinds(found) == [("move", "web")]
+    assert held(found) == ["leave shop on n1, because the budget of 1 move at once is used up"]
+    assert kinds(planned(MOVE, other, rebalance={"moves_at_once": 2})) == [("move", "web"), ("move", "shop")]
+    busy = Memory({"db": ServiceMemory(moves=(ago(3000), ago(60)))})
+    assert held(planned(MOVE, memory=busy, rebalance={"moves_per_hour": 2})) == [
+        "leave web on n3, because the budget of 2 moves per hour is used up"
+    ]
+    assert kinds(planned(MOVE, memory=busy, rebalance={"moves_per_hour": 3})) == [("move", "web")]
+    assert kinds(planned(FOLLOWING, UP, MOVE, actions_per_cycle=2)) == [("relabel", "db"), ("scale", "shop")]
+    assert held(planned(UP, FOLLOWING, MOVE, actions_per_cycle=1)) == [
+        "leave web on n3, because the cycle's budget of 1 action is used up"
+    ]
+
+
+def test_a_kill_switch_holds_labels_and_moves_as_well() -> None:
+    everything = Memory(pauses=(Pause("ada", "deploying", ago(9)),))
+    found = planned(FOLLOWING, MOVE, memory=everything)
+    assert found.actions == ()
+    assert held(found) == [
+        "leave the label of db as it is, because ada paused everything: deploying",
+        "leave web on n3, because ada paused everything: deploying",
+    ]
+    one = Memory(pauses=(Pause("ada", "deploying", ago(9), "api"),))
+    assert kinds(planned(FOLLOWING, MOVE, memory=one)) == [("move", "web")]
+
+
+def test_what_failed_waits_and_what_is_gone_is_held() -> None:
+    failed = Memory({"web": ServiceMemory(failures=1, last_failure_at=ago(5), last_version=7)})
+    [said] = held(planned(MOVE, memory=failed))
+    assert said == "leave web on n3, because its last action failed 5 s ago (1 in a row), next try after 30 s"
+    assert held(planned(replace(MOVE, service="gone"))) == ["leave gone on n3, because there is no such service"]
+    gone = planned(replace(FOLLOWING, anchor="gone"))
+    assert gone.actions == ()

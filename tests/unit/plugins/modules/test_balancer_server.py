@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers of a load balancer, over a runtime socket on this machine that answers as HAProxy 2.6 does."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.swarmherd.cluster.plugins.modules import balancer_server
+
+COLUMNS = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_port"
+FREE = 0x20
+"""The bit of a slot that DNS has no address for."""
+
+
+class Balancer:
+    """One backend, and every command that it was given."""
+
+    def __init__(self):
+        self.servers = {"shop-1": ["10.0.1.5", 0, 1], "shop-2": ["10.0.1.6", 0, 1], "shop-3": ["-", FREE, 1]}
+        self.sessions = [0]
+        self.told = []
+
+    def answer(self, command):
+        words = command.split()
+        if words[:3] == ["show", "servers", "state"]:
+            return self.state() if words[3] == "shop" else "Can't find backend.\n"
+        if words[:2] == ["show", "stat"]:
+            left = self.sessions.pop(0) if len(self.sessions) > 1 else self.sessions[0]
+            return f"# pxname,svname,qcur,qmax,scur,\nshop,shop-1,0,0,{left},\nshop,shop-2,0,0,9,\n\n"
+        self.told.append(command)
+        server = self.servers[words[2].split("/")[1]]
+        if words[3] == "state":
+            server[1] = (server[1] & FREE) | {"ready": 0, "drain": 8, "maint": 1}[words[4]]
+        else:
+            server[2] = int(words[4])
+        return "\n"
+
+    def state(self):
+        rows = [
+            f"3 shop 1 {name} {addr} 2 {admin} {weight} 1 80" for name, (addr, admin, weight) in self.servers.items()
+        ]
+        return "\n".join(["1", f"# {COLUMNS}", *rows, "", ""])
+
+
+@pytest.fixture
+def socket_path():
+    """Paths of sockets are short: not every folder for tests will do."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield str(Path(folder, "admin.sock"))
+
+
+@pytest.fixture
+def balancer(socket_path):
+    held = Balancer()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(held.answer(self.rfile.readline().decode()).encode())
+
+    with socketserver.ThreadingUnixStreamServer(socket_path, Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield held
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def set_server(socket_path, capsys):
+    def run(**args):
+        with patch_module_args({"backend": "shop", "socket": socket_path, **args}), pytest.raises(SystemExit):
+            balancer_server.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_a_server_is_found_by_its_address_drained_and_no_other_touched(set_server, balancer):
+    result = set_server(addresses=["10.0.1.5", "10.0.9.9"], state="drain")
+    assert result["changed"]
+    assert result["servers"] == [{"name": "shop-1", "address": "10.0.1.5", "state": "ready", "weight": 1}]
+    assert balancer.told == ["set server shop/shop-1 state drain\n"]
+    assert not set_server(addresses=["10.0.1.5"], state="drain")["changed"]
+
+
+def test_a_drain_waits_until_the_sessions_of_its_servers_have_ended(set_server, balancer):
+    balancer.sessions = [2, 1, 0]
+    assert set_server(servers=["shop-1"], state="drain")["sessions"] == 0
+    assert balancer.sessions == [0]
+
+
+def test_past_the_bound_the_sessions_that_are_left_are_told_and_are_no_error(set_server, balancer):
+    balancer.sessions = [3]
+    result = set_server(servers=["shop-1"], state="drain", wait_timeout=0)
+    assert (result.get("failed"), result["sessions"]) == (None, 3)
+
+
+def test_a_slot_serves_again_and_one_without_an_address_keeps_waiting_for_one(set_server, balancer):
+    balancer.servers["shop-3"][1] = FREE | 8
+    assert set_server(servers=["shop-3"], state="ready")["changed"]
+    assert balancer.servers["shop-3"][1] == FREE
+    assert not set_server(servers=["shop-3"], state="ready")["changed"]
+
+
+def test_an_address_that_the_balancer_does_not_know_needs_no_drain(set_server, balancer):
+    result = set_server(addresses=["10.0.9.9", "-"], state="drain")
+    assert (result["changed"], result["servers"], balancer.told) == (False, [], [])
+
+
+def test_check_mode_tells_the_same_and_gives_no_order(set_server, balancer):
+    wanted = {"servers": ["shop-2"], "state": "maint", "weight": 7}
+    check = set_server(_ansible_check_mode=True, **wanted)
+    assert balancer.told == []
+    assert check["diff"] == set_server(**wanted)["diff"]
+    assert check["diff"]["after"] == {"shop-2": {"state": "maint", "weight": 7}}
+    assert balancer.servers["shop-2"] == ["10.0.1.6", 1, 7]
+
+
+@pytest.mark.usefixtures("balancer")
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"backend": "nope"}, "backend: the load balancer has no backend nope: Can't find backend."),
+        ({"backend": "a b; shutdown"}, "backend: 'a b; shutdown' is no name of HAProxy's"),
+        ({"servers": ["shop-9"]}, "servers: the backend shop has no server shop-9"),
+        ({"weight": 300}, "weight: 300 is not between 0 and 256"),
+    ],
+)
+def test_what_is_not_there_or_cannot_be_is_refused(given, words, set_server):
+    result = set_server(**{"servers": ["shop-1"], "state": "drain", **given})
+    assert result["failed"]
+    assert result["msg"].startswith(words)
+
+
+def test_a_balancer_that_cannot_be_reached_is_an_error(set_server, socket_path):
+    result = set_server(servers=["shop-1"], state="drain")
+    assert result["failed"]
+    assert result["msg"].startswith(f"the load balancer at {socket_path} cannot be reached")
