@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from swarmherd.decide import decide
+from swarmherd.decide.changes import change
 from swarmherd.decide.memory import remember, remember_result
 from swarmherd.enact import Enactor
 from swarmherd.model import Action, Decision, Direction, Memory, Plan, Result
@@ -118,13 +119,13 @@ def sentence(planned: Plan, results: Iterable[Result | None]) -> str:
 
 
 def _action_sentence(action: Action, outcomes: Mapping[str, Result | None]) -> str:
-    change = f"{action.service} {action.undo.get('swarmherd_replicas')} -> {action.parameters['swarmherd_replicas']}"
+    said = change(action)
     if action.id not in outcomes:
-        return f"{change} not begun: stopping"
+        return f"{said} not begun: stopping"
     result = outcomes[action.id]
     if result is None:
-        return f"would scale {change} because {action.reason}"
-    return f"{change} {result.outcome.value.replace('_', ' ')}: {result.detail}; because {action.reason}"
+        return f"would {action.kind} {said} because {action.reason}"
+    return f"{said} {result.outcome.value.replace('_', ' ')}: {result.detail}; because {action.reason}"
 
 
 def _still(decisions: list[Decision]) -> list[str]:

@@ -326,14 +326,124 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """What to do about one anchor's label, or that it is held, and why (S4). Nodes are given by their ids."""
+
+    anchor: str
+    """The service that others follow."""
+    dependents: tuple[str, ...]
+    """The services that follow it directly, by name."""
+    reasons: tuple[str, ...]
+    """A history, as a decision's."""
+    node: str = ""
+    """Where the anchor is seen running; empty where that is not known for certain."""
+    labelled: tuple[str, ...] = ()
+    """The nodes that carry its label now."""
+    relabel: bool = False
+    """Whether the label, or a dependent's constraint, is to be set right."""
+    versions: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    """The dependents' versions that were decided on."""
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def because(self) -> str:
+        return "; ".join(self.reasons)
+
+
+class Lever(StrEnum):
+    """How tasks are made to leave a node."""
+
+    DENY_LABEL = "deny_label"
+    """All tasks of one service on the node; old and new may overlap."""
+    PAUSE_AND_STOP = "pause_and_stop"
+    """Exactly one task, which stops before its successor starts."""
+
+
+class Cause(StrEnum):
+    """What a move is good for."""
+
+    REBALANCE = "rebalance"
+    REFILL = "refill"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeScore:
+    """One node's scores for one task, by the name of the score and weighted; all in `total`."""
+
+    node: str
+    """Its id."""
+    total: float
+    scores: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One task, or all of one service's tasks on a node, to go elsewhere, and why. Nodes are given by their ids."""
+
+    cause: Cause
+    service: str
+    task: str
+    """The task's id; empty for all of the service's tasks on `source`."""
+    source: str
+    lever: Lever
+    allowed: tuple[str, ...]
+    """Where it may land: every node that Swarm might choose will do (S12)."""
+    reasons: tuple[str, ...]
+    avoid: tuple[str, ...] = ()
+    """Nodes to be paused while it moves, so that Swarm chooses among `allowed` alone."""
+    followers: tuple[str, ...] = ()
+    """The services that follow this one, chained ones too: they go with it."""
+    ranking: tuple[NodeScore, ...] = ()
+    """The nodes that would take it, the best first."""
+    evidence: tuple[Evidence, ...] = ()
+    version: int | None = None
+    """The service version that was decided on."""
+    held: bool = False
+    """True when planning held it; the last reason then says why."""
+
+    @property
+    def because(self) -> str:
+        return "; ".join(self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is made of the nodes' loads: moves, in their order, or nothing, and why (S20)."""
+
+    cause: Cause
+    measure: str
+    """`memory` or `cpu`."""
+    reasons: tuple[str, ...]
+    moves: tuple[Move, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    """Each node's load."""
+
+    @property
+    def because(self) -> str:
+        return "; ".join(self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What is decided about which task runs where, beside the decisions about replicas."""
+
+    following: tuple[Following, ...] = ()
+    """One for each anchor, by name."""
+    balances: tuple[Balance, ...] = ()
+    stays: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    """By service: why none of its tasks is moved to even out the load."""
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One change, to be made by one playbook, with its undo. `parameters` are the playbook's variables."""
 
     id: str
     kind: str
-    """The playbook's name under `playbooks/enact/`: `scale`."""
+    """The playbook's name under `playbooks/enact/`: `scale`, `relabel`, `move`."""
     cluster: str
     service: str
+    """The service that it is about; the anchor, of a relabel."""
     parameters: Mapping[str, Any]
     undo: Mapping[str, Any]
     reason: str
@@ -348,6 +458,7 @@ class Plan:
     at: datetime
     actions: tuple[Action, ...]
     decisions: tuple[Decision, ...]
+    arrangement: Arrangement = Arrangement()
 
 
 class Outcome(StrEnum):
@@ -403,6 +514,18 @@ class ServiceMemory:
     good_cycles: int = 0
     """Cycles in a row with every reading known, counted up to what ends a fallback."""
     recommendations: tuple[Recommendation, ...] = ()
+    moves: tuple[datetime, ...] = ()
+    """When tasks of it were moved by us, oldest first, as far back as budgets and cooldowns ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """What later cycles must know of one node."""
+
+    takes_work_since: datetime | None
+    """Since when it has been seen ready and active without a break; None while it is not."""
+    returned: bool = False
+    """Whether it joined, or came back, while we watched: such a node is refilled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +545,8 @@ class Memory:
 
     services: Mapping[str, ServiceMemory] = field(default_factory=lambda: EMPTY)
     pauses: tuple[Pause, ...] = ()
+    nodes: Mapping[str, NodeMemory] = field(default_factory=lambda: EMPTY)
+    """By node id."""
 
     def of(self, service: str) -> ServiceMemory:
         return self.services.get(service, ServiceMemory())

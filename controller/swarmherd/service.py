@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 import structlog
 
+from swarmherd.decide.changes import change
 from swarmherd.decide.memory import remember_result
 from swarmherd.enact import Enactor, RecordingEnactor
 from swarmherd.enact.collection import Collection, find_collection
@@ -84,6 +85,7 @@ class Cluster:
             look=self.look,
             clock=clock,
             deadline_seconds=self.settings.playbook_timeout_seconds,
+            host_of=self.inventory.host_of,
         )
         return PlaybookEnactor(self.store, around)
 
@@ -95,19 +97,25 @@ class Cluster:
         state = self.docker.read()
         return ClusterView(self.settings.name, clock(), state.nodes, state.services, state.tasks)
 
-    def look(self, service: str) -> ClusterView | None:
-        """One service as Docker shows it now; None when it cannot be read."""
+    def look(self, service: str | None) -> ClusterView | None:
+        """One service, or everything, as Docker shows it now; None when it cannot be read."""
         with suppress(ObserveError):
-            state = self.docker.read_service(service)
+            state = self.docker.read() if service is None else self.docker.read_service(service)
             return ClusterView(self.settings.name, clock(), state.nodes, state.services, state.tasks)
         return None
 
     def recover(self) -> None:
-        """Brings to an end what an earlier controller, or a cycle that broke off, left in mid-action (S15)."""
-        for action, result in recover(self.store.unfinished(), self.look, self.store.end, clock):
+        """Brings to an end what an earlier controller, or a cycle that broke off, left in mid-action (S15).
+
+        Raises CollectionError where there is something to set back and no playbook to do it.
+        """
+        if not (unfinished := self.store.unfinished()):
+            return
+        undo = self.playbooks().set_back
+        for action, result in recover(unfinished, self.look, undo, self.store.end, clock):
             before = self.store.memory()
             self.store.remember(before, remember_result(before, action, result))
-            log.warning(f"{action.service}: {result.outcome.value}: {result.detail}", cluster=self.settings.name)
+            log.warning(f"{change(action)} {result.outcome.value}: {result.detail}", cluster=self.settings.name)
 
     def _manager(self) -> str | None:
         with suppress(ObserveError):

@@ -10,9 +10,11 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
+from swarmherd.cli.before_after import BeforeAfter
 from swarmherd.cli.doctor import Check, State
 from swarmherd.cli.documents import Status
-from swarmherd.model import Decision, Direction, Evidence, Node, NodeState, Outcome, Plan
+from swarmherd.decide.changes import change
+from swarmherd.model import ClusterView, Decision, Direction, Evidence, Node, NodeState, Outcome, Plan, Task
 from swarmherd.policy import Mode
 from swarmherd.store import Entry, Recorded
 
@@ -61,14 +63,12 @@ def status(one: Status) -> RenderableType:
 def history(entries: Sequence[Entry]) -> RenderableType:
     if not entries:
         return "the journal is empty"
-    table = _table("started", "service", "change", "outcome", "seconds", "detail", "reason")
+    table = _table("started", "kind", "change", "outcome", "seconds", "detail", "reason")
     for one in entries:
-        before, after = one.action.undo.get("swarmherd_replicas"), one.action.parameters.get("swarmherd_replicas")
         seconds = f"{(one.finished_at - one.started_at).total_seconds():.1f}" if one.finished_at else ""
         outcome = f"[{COLOURS[one.outcome]}]{one.outcome.value}[/]"
-        change = f"{before} -> {after}"
         words = (escape(one.detail), escape(one.action.reason))
-        table.add_row(_time(one.started_at), escape(one.action.service), change, outcome, seconds, *words)
+        table.add_row(_time(one.started_at), one.action.kind, escape(change(one.action)), outcome, seconds, *words)
     return table
 
 
@@ -78,6 +78,26 @@ def explained(service: str, found: Iterable[Recorded]) -> RenderableType:
         decision = one.decision
         table.add_row(_time(one.at), _change(decision), _reasons(decision), _evidence(decision.evidence))
     return table
+
+
+def before_after(seen: BeforeAfter) -> RenderableType:
+    """The tasks that are other ones now, and how many are the same."""
+    if seen.after is None:
+        return "Docker cannot be read now, so which tasks changed is not known"
+    if not (replaced := seen.replaced()):
+        return f"no task changed; {seen.unchanged()} are as they were"
+    table = _table("task", "before", "on", "after", "on", "state")
+    for one in replaced:
+        told = (*_told(one.before, seen.before), *_told(one.after, seen.after))
+        table.add_row(escape(one.name), *told, one.after.state.value if one.after else "")
+    return Group(table, f"{seen.unchanged()} other tasks are as they were")
+
+
+def _told(task: Task | None, view: ClusterView) -> tuple[str, str]:
+    if task is None:
+        return "-", "-"
+    node = view.node(task.node_id)
+    return task.id, escape(node.hostname if node else task.node_id or "-")
 
 
 def checks(found: Iterable[Check]) -> RenderableType:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What to do about every service that the policy or a label names, and why: (view, policy, memory, now) -> decisions.
 
+`decide` is about how many replicas there are, `arrange` about where they run.
+
 Pure: the same view, policy, memory and instant give the same decisions, in any order of their parts, today and in a
 replay. Nothing here reads a clock, a network or a file.
 """
@@ -9,13 +11,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from swarmherd.decide.memory import remember, remember_result
+from swarmherd.decide.arrange import arrange
+from swarmherd.decide.memory import remember, remember_nodes, remember_result
 from swarmherd.decide.scale import leave_alone, scale
 from swarmherd.decide.situation import Cycle, Index
 from swarmherd.model import ClusterView, Decision, Memory
 from swarmherd.policy import Policy, scale_policies
 
-__all__ = ["decide", "remember", "remember_result"]
+__all__ = ["arrange", "decide", "remember", "remember_nodes", "remember_result"]
 
 
 def decide(view: ClusterView, policy: Policy, memory: Memory, now: datetime) -> tuple[Decision, ...]:

@@ -3,13 +3,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from swarmherd.model import Action, Decision, Memory, Outcome, Recommendation, Result, ServiceMemory
-from swarmherd.policy import Policy, ScaleKeys
+from swarmherd.model import (
+    Action,
+    Availability,
+    ClusterView,
+    Decision,
+    Memory,
+    Node,
+    NodeMemory,
+    NodeState,
+    Outcome,
+    Recommendation,
+    Result,
+    ServiceMemory,
+)
+from swarmherd.policy import Policy, RebalanceKeys, ScaleKeys
 from swarmherd.policy.merge import merged
 
+HOUR_SECONDS = 3600.0
+PAUSED_BY_US = "swarmherd.paused"
+"""The label of a node that a move has paused."""
 UNWATCHED_SECONDS = 60.0
 """Longer than the pause between two cycles; a longer one is an absence."""
 
@@ -26,10 +43,37 @@ def watched(
     return (Recommendation(now, replicas),)
 
 
-def remember(memory: Memory, decisions: tuple[Decision, ...], policy: Policy, now: datetime) -> Memory:
-    """The memory after a cycle's decisions. Of services that are no longer decided about nothing is kept."""
-    services = {d.service: _after(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
-    return replace(memory, services=services)
+def remember(
+    memory: Memory, decisions: tuple[Decision, ...], policy: Policy, now: datetime, also: Collection[str] = ()
+) -> Memory:
+    """The memory after a cycle's decisions. Of services that are neither decided about nor in `also` nothing is kept."""
+    services = {name: past for name, past in memory.services.items() if name in also}
+    services |= {d.service: _after(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
+    return replace(memory, services={name: _rested(past, policy, now) for name, past in services.items()})
+
+
+def _rested(memory: ServiceMemory, policy: Policy, now: datetime) -> ServiceMemory:
+    """Moves that no budget and no cooldown asks about any more are forgotten."""
+    keys = policy.rebalance or RebalanceKeys()
+    oldest = now - timedelta(seconds=max(HOUR_SECONDS, keys.cooldown, keys.service_cooldown))
+    kept = tuple(at for at in memory.moves if at > oldest)
+    return memory if kept == memory.moves else replace(memory, moves=kept)
+
+
+def remember_nodes(memory: Memory, view: ClusterView, now: datetime) -> Memory:
+    """The memory after a look at the nodes: since when each takes work, and which of them came while we watched."""
+    known = memory.nodes
+    return replace(memory, nodes={node.id: _seen(node, known.get(node.id), bool(known), now) for node in view.nodes})
+
+
+def _seen(node: Node, past: NodeMemory | None, watching: bool, now: datetime) -> NodeMemory:
+    if past is not None and any(label.startswith(PAUSED_BY_US) for label in node.labels):
+        return past  # paused for the moment of a move
+    if node.state is not NodeState.READY or node.availability is not Availability.ACTIVE:
+        return NodeMemory(None)
+    if past is None:
+        return NodeMemory(now, returned=watching)
+    return past if past.takes_work_since is not None else NodeMemory(now, returned=True)
 
 
 def _keys(policy: Policy, service: str) -> ScaleKeys:
@@ -69,7 +113,7 @@ def _counted(memory: ServiceMemory, decision: Decision, keys: ScaleKeys) -> Serv
 
 def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
     """The memory after an action. A conflict teaches nothing: the next cycle decides again (S17)."""
-    if result.outcome in (Outcome.STARTED, Outcome.CONFLICT):
+    if result.outcome in (Outcome.STARTED, Outcome.CONFLICT) or not action.service:
         return memory
     before = memory.of(action.service)
     after = replace(before, last_version=before.last_version if result.version is None else result.version)
@@ -77,13 +121,17 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         after = replace(_moved(after, action, result.finished_at), failures=0, last_failure_at=None)
     else:
         after = replace(after, failures=before.failures + 1, last_failure_at=result.finished_at)
-        if result.version is not None:  # it failed, but Docker was written to
+        if result.version is not None or action.kind == "move":  # it failed, but Docker was written to
             after = _moved(after, action, result.finished_at)
     return replace(memory, services={**memory.services, action.service: after})
 
 
 def _moved(memory: ServiceMemory, action: Action, at: datetime) -> ServiceMemory:
     """The cooldowns begin when the action ended (S5)."""
+    if action.kind == "move":
+        return replace(memory, moves=(*memory.moves, at))
+    if action.kind != "scale":
+        return memory
     then, before = action.parameters["swarmherd_replicas"], action.parameters["swarmherd_expected_replicas"]
     if then > before:
         return replace(memory, last_up_at=at)

@@ -77,6 +77,11 @@ def crash_loop(s: Situation) -> str:
     return f"it is crash-looping: {failed}" + (f" ({last})" if last else "")
 
 
+def looping(s: Situation) -> str | None:
+    """S24: what crash-loops is not moved about."""
+    return crash_loop(s) if s.crash_looping else None
+
+
 OBJECTIONS: tuple[Callable[[Situation], str | None], ...] = (
     switched_off,
     paused,

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One action: journal it, run its playbook, look at Docker, close the entry (S15, S17, S21)."""
+"""One action: journal it, run its playbook, look at Docker, set back what did not land, close the entry (S13, S15, S17,
+S21)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, Protocol
 
 from swarmherd.enact.collection import Collection, CollectionError
-from swarmherd.enact.landing import attainable, landed, shortfall
+from swarmherd.enact.goals import Goal, goal_of
 from swarmherd.enact.processes import owner, undo_of
 from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
-from swarmherd.model import Action, ClusterView, Outcome, Result
+from swarmherd.enact.watch import Look, Watch
+from swarmherd.model import Action, Node, Outcome, Result
 
-LOOK_SECONDS = 0.5
 WAIT_RATIO = 0.75
-"""Of the deadline: how long the playbook itself waits for the replicas, so that it can still say what is missing."""
+"""Of the deadline: how long the playbook itself waits until it has landed, so that it can still say what is missing."""
 SETTLE_SECONDS = 10.0
 """After the playbook, which has waited itself, Docker is looked at for at least this long."""
 
@@ -40,10 +40,20 @@ class Surroundings:
     setting: Setting
     manager: Callable[[], str | None]
     """The inventory's name of a manager that answers now, or None."""
-    look: Callable[[str], ClusterView | None]
-    """One service as Docker shows it now, or None when Docker cannot be read."""
+    look: Look
     clock: Callable[[], datetime]
     deadline_seconds: float
+    host_of: Callable[[Node], str | None] = lambda _node: None
+    """The inventory's name of a node's host, or None where it is not clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetBack:
+    """What came of undoing an action: whether Docker shows it undone, what to say of it, and our write's version."""
+
+    done: bool
+    said: str
+    version: int | None = None
 
 
 class PlaybookEnactor:
@@ -65,57 +75,85 @@ class PlaybookEnactor:
         self._journal.end(result)
         return result
 
+    def set_back(self, action: Action, variables: Mapping[str, Any], because: str) -> SetBack:
+        """Runs the action's playbook with the variables of its undo, and looks whether that is there."""
+        undo = replace(
+            action,
+            id=undo_of(action.id),
+            parameters={**variables, "swarmherd_reason": f"set back, because {because}"},
+        )
+        goal = goal_of(undo)
+        watch = Watch(goal, self._around.look, self._around.clock)
+        run = self._run(undo, goal, watch)
+        if isinstance(run, str):
+            return SetBack(False, f"setting it back failed: {run}")
+        watch.look()
+        if watch.running_at is not None and watch.view is not None:
+            return SetBack(True, f"set back: {goal.achieved(watch.view)}", watch.version(run))
+        why = ": ".join(part for part in (run.problem, watch.shortfall()) if part)
+        return SetBack(False, f"setting it back failed: {why}", watch.version(run))
+
     def _done(self, action: Action, started_at: datetime) -> Result:
-        watch = Watch(action, self._around)
+        before = self._around.look(goal_of(action).reads)
+        goal = goal_of(action, before)
+        watch = Watch(goal, self._around.look, self._around.clock)
+        watch.view = before
+        run = self._run(action, goal, watch)
+        if isinstance(run, str):
+            return self._result(action, started_at, Outcome.GIVEN_UP, run)
+        judged = self._judged(action, goal, started_at, run, watch)
+        if goal.leaves_traces and not watch.fresh:
+            return replace(judged, outcome=Outcome.STARTED, detail=f"{judged.detail}; {UNSEEN}")
+        variables = goal.undo(watch.view, judged.outcome) if watch.view is not None else None
+        return judged if variables is None else self._compensated(action, goal, judged, variables)
+
+    def _compensated(self, action: Action, goal: Goal, judged: Result, variables: Mapping[str, Any]) -> Result:
+        """What came of the action stays, and the detail says what was set back (S13). An undo that failed itself
+        leaves the entry open, so that the next cycle finds it (S15)."""
+        back = self.set_back(action, variables, judged.detail)
+        outcome = Outcome.STARTED if goal.leaves_traces and not back.done else judged.outcome
+        detail, version = f"{judged.detail}; {back.said}", back.version or judged.version
+        return replace(judged, outcome=outcome, detail=detail, version=version, finished_at=self._around.clock())
+
+    def _run(self, action: Action, goal: Goal, watch: Watch) -> Run | str:
+        """The playbook's run, or why there was none."""
         try:
             playbook = self._around.collection.playbook(action.kind)
         except CollectionError as error:
-            return self._result(action, started_at, Outcome.GIVEN_UP, str(error))
+            return str(error)
         manager = self._around.manager()
         if manager is None:
-            return self._result(action, started_at, Outcome.GIVEN_UP, "no manager answers; no playbook was run")
-        run = self._run(playbook, {**action.parameters, "swarmherd_manager": manager}, action.id, watch)
-        judged = self._judged(action, started_at, run, watch)
-        if judged.outcome is Outcome.GIVEN_UP and watch.attainable is not None:
-            return self._set_back(action, judged, playbook, manager, watch)
-        return judged
-
-    def _run(self, playbook: Path, variables: Mapping[str, Any], action_id: str, watch: Watch) -> Run:
+            return "no manager answers; no playbook was run"
         seconds = self._around.deadline_seconds
-        wait = max(1, int(seconds * WAIT_RATIO))
+        told = {
+            **action.parameters,
+            **self._host(goal, watch),
+            "swarmherd_manager": manager,
+            "swarmherd_wait_timeout": max(1, int(seconds * WAIT_RATIO)),
+        }
         with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
-            told = {**variables, "swarmherd_wait_timeout": wait}
-            running = pool.submit(run_playbook, playbook, told, action_id, seconds, self._around.setting)
+            running = pool.submit(run_playbook, playbook, told, action.id, seconds, self._around.setting)
             return watch.beside(running)
 
-    def _set_back(self, action: Action, judged: Result, playbook: Path, manager: str, short: Watch) -> Result:
-        """Scales to what can be had, by the same playbook. It stays given up; the detail says what was set."""
-        replicas = short.attainable
-        parameters = {
-            "swarmherd_service": action.service,
-            "swarmherd_replicas": replicas,
-            "swarmherd_expected_replicas": action.parameters["swarmherd_replicas"],
-            "swarmherd_expected_version": short.seen_version,
-            "swarmherd_reason": f"set back, because {judged.detail}",
-        }
-        watch = Watch(replace(action, parameters=parameters), self._around)
-        run = self._run(playbook, {**parameters, "swarmherd_manager": manager}, undo_of(action.id), watch)
-        watch.look()
-        done = watch.running_at is not None
-        came = f"set back to {replicas}" if done else f"setting it back to {replicas} failed: {run.problem}"
-        version = watch.version(run) or judged.version
-        return replace(judged, detail=f"{judged.detail}; {came}", finished_at=self._around.clock(), version=version)
+    def _host(self, goal: Goal, watch: Watch) -> Mapping[str, str]:
+        """Where a container can be stopped, as the inventory calls it. Without it the playbook looks for itself."""
+        view = watch.view or self._around.look(goal.reads)
+        node = goal.host_needed(view) if view is not None else None
+        host = self._around.host_of(node) if node is not None else None
+        return {} if host is None else {"swarmherd_node_host": host}
 
-    def _judged(self, action: Action, started_at: datetime, run: Run, watch: Watch) -> Result:
+    def _judged(self, action: Action, goal: Goal, started_at: datetime, run: Run, watch: Watch) -> Result:
         """The outcome is what Docker shows; the run only explains it."""
         if conflict := run.result_with("conflict"):
+            watch.look()
             return self._result(action, started_at, Outcome.CONFLICT, _conflict(conflict))
         if run.ending is Ending.OK:
             watch.until(monotonic() + SETTLE_SECONDS)
         else:
             watch.look()
-        if watch.running_at is not None:
-            detail = _landed(action, watch.running_at, started_at, run)
+        if watch.running_at is not None and watch.view is not None:
+            said = f"{goal.achieved(watch.view)} after {(watch.running_at - started_at).total_seconds():.1f} s"
+            detail = said if run.ending is Ending.OK else f"{said}, although {run.problem}"
             return self._result(action, started_at, Outcome.DONE, detail, watch.running_at, watch.version(run))
         detail = ": ".join(part for part in (run.problem, watch.shortfall()) if part)
         return self._result(action, started_at, Outcome.GIVEN_UP, detail, version=watch.version(run))
@@ -132,73 +170,11 @@ class PlaybookEnactor:
         return Result(action.id, outcome, detail, started_at, self._around.clock(), running_at, version)
 
 
-class Watch:
-    """Looks at one service until the action has landed, and remembers when that was."""
-
-    def __init__(self, action: Action, around: Surroundings) -> None:
-        self._action = action
-        self._around = around
-        self._replicas = int(action.parameters["swarmherd_replicas"])
-        self._view: ClusterView | None = None
-        self.running_at: datetime | None = None
-
-    def look(self) -> None:
-        view = self._around.look(self._action.service)
-        self._view = view or self._view
-        there = view is not None and landed(view, self._action.service, self._replicas)
-        self.running_at = (self.running_at or self._around.clock()) if there else None
-
-    def beside(self, running: Future[Run]) -> Run:
-        """Looks while the playbook runs: it may have landed long before the playbook says so."""
-        while not running.done():
-            self.look()
-            _wait_for(running, LOOK_SECONDS)
-        return running.result()
-
-    def until(self, deadline: float) -> None:
-        """Looks until it has landed, or the monotonic clock says `deadline`."""
-        self.look()
-        while self.running_at is None and monotonic() < deadline:
-            sleep(LOOK_SECONDS)
-            self.look()
-
-    def version(self, run: Run) -> int | None:
-        """The version that our write left: as the module says, else as Docker shows once it has landed."""
-        said = run.result_with("version")
-        if said is not None and isinstance(said["version"], int):
-            return said["version"]
-        return self.seen_version if self.running_at is not None else None
-
-    @property
-    def attainable(self) -> int | None:
-        """What to set the action back to, as last seen."""
-        return attainable(self._view, self._action) if self._view is not None else None
-
-    @property
-    def seen_version(self) -> int | None:
-        service = self._view.service(self._action.service) if self._view is not None else None
-        return service.version if service is not None else None
-
-    def shortfall(self) -> str:
-        if self._view is None:
-            return "Docker could not be read to see what came of it"
-        return shortfall(self._view, self._action.service, self._replicas)
+UNSEEN = "Docker cannot be read now, so the entry stays open until it can"
 
 
-def _wait_for(running: Future[Run], seconds: float) -> None:
-    try:
-        running.exception(seconds)
-    except TimeoutError:
-        return
-
-
-def _conflict(result: Any) -> str:
+def _conflict(result: Mapping[str, Any]) -> str:
     found = result.get("found") or {}
-    seen = f"found {found.get('replicas')} replicas at version {found.get('version')}" if found else result.get("msg")
+    replicas = f"{found['replicas']} replicas at " if found.get("replicas") is not None else ""
+    seen = f"found {replicas}version {found.get('version')}" if found else result.get("msg")
     return f"another writer was quicker: {seen}"
-
-
-def _landed(action: Action, running_at: datetime, started_at: datetime, run: Run) -> str:
-    wanted = action.parameters["swarmherd_replicas"]
-    said = f"{wanted} replicas run after {(running_at - started_at).total_seconds():.1f} s"
-    return said if run.ending is Ending.OK else f"{said}, although {run.problem}"

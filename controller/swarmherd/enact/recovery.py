@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a controller that ended in mid-action left in the journal is brought to an end (S15)."""
+"""What a controller that ended in mid-action left in the journal is brought to an end (S15).
+
+Rolled forward where Docker already shows what was wanted; otherwise set back by the action's own playbook, where there
+is anything to set back. Nothing here writes to Docker itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from swarmherd.enact.landing import landed, shortfall
+from swarmherd.enact.goals import Goal, UnknownKindError, goal_of
+from swarmherd.enact.playbook import SetBack
 from swarmherd.enact.processes import end_marked, owner_lives, undo_of
+from swarmherd.enact.watch import Look
 from swarmherd.model import Action, ClusterView, Outcome, Result
 
 ABANDONED_AFTER = timedelta(hours=1)
-"""No action takes this long: an owner that seems to live is another process with the same number."""
+"""No action takes this long: an owner that seems to live is another process with the same number. What could not be
+set back for so long is left to people."""
+Undo = Callable[[Action, Mapping[str, Any], str], SetBack]
+"""Sets an action back with these variables, for this reason."""
 
 
 class Unfinished(Protocol):
@@ -28,50 +37,52 @@ class Unfinished(Protocol):
     def owner(self) -> str: ...
 
 
-def recovered(action: Action, started_at: datetime, view: ClusterView, now: datetime) -> Result:
-    """Rolled forward where Docker already shows what was wanted; otherwise closed, saying what is there instead.
-
-    Nothing is written to Docker: what is then still to be done, the next cycle decides afresh.
-    """
-    outcome, detail = _found(action, view)
-    service = view.service(action.service)
-    version = service.version if service and outcome is Outcome.DONE else None
-    return Result(action.id, outcome, f"the controller ended in mid-action; {detail}", started_at, now, None, version)
-
-
 def recover(
     unfinished: Iterable[Unfinished],
-    look: Callable[[str], ClusterView | None],
+    look: Look,
+    undo: Undo,
     end: Callable[[Result], None],
     clock: Callable[[], datetime],
 ) -> tuple[tuple[Action, Result], ...]:
-    """Ends what still runs of each entry whose controller is gone, and closes it, if Docker can tell about it."""
+    """Ends what still runs of each entry whose controller is gone, and closes it, if Docker can tell about it.
+
+    An entry whose undo fails stays open, to be tried again, until it is abandoned.
+    """
     closed = []
     for entry in unfinished:
-        if owner_lives(entry.owner) and clock() - entry.started_at < ABANDONED_AFTER:
+        old = clock() - entry.started_at >= ABANDONED_AFTER
+        if owner_lives(entry.owner) and not old:
             continue
         for mark in (entry.action.id, undo_of(entry.action.id)):
             end_marked(mark)
-        view = look(entry.action.service)
-        if view is None:
-            continue
-        result = recovered(entry.action, entry.started_at, view, clock())
-        end(result)
-        closed.append((entry.action, result))
+        said = _closed(entry.action, look, undo, old)
+        if said is not None:
+            outcome, detail, version = said
+            detail = f"the controller ended in mid-action; {detail}"
+            result = Result(entry.action.id, outcome, detail, entry.started_at, clock(), None, version)
+            end(result)
+            closed.append((entry.action, result))
     return tuple(closed)
 
 
-def _found(action: Action, view: ClusterView) -> tuple[Outcome, str]:
-    wanted = int(action.parameters["swarmherd_replicas"])
-    before = action.undo.get("swarmherd_replicas")
-    service = view.service(action.service)
-    if landed(view, action.service, wanted):
-        return Outcome.DONE, f"{wanted} replicas run"
-    if service is not None and service.replicas == wanted:
-        return (
-            Outcome.DONE,
-            f"{wanted} replicas are wanted as decided, and {len(view.running(action.service))} run so far",
-        )
-    if service is not None and service.replicas == before:
-        return Outcome.UNDONE, f"nothing of it had happened, {before} replicas are wanted as before"
-    return Outcome.GIVEN_UP, shortfall(view, action.service, wanted)
+def _closed(action: Action, look: Look, undo: Undo, old: bool) -> tuple[Outcome, str, int | None] | None:
+    """How to close the entry, with our write's version; None while that cannot be told."""
+    try:
+        goal = goal_of(action)
+    except UnknownKindError as error:
+        return Outcome.GIVEN_UP, str(error), None
+    view = look(goal.reads)
+    if view is None:
+        return None
+    outcome, detail = _found(goal, view)
+    variables = goal.undo(view, Outcome.DONE if outcome is Outcome.DONE else Outcome.STARTED)
+    if variables is None:
+        return outcome, detail, goal.version(view) if outcome is Outcome.DONE else None
+    back = undo(action, variables, "the controller ended in mid-action")
+    if back.done:
+        return outcome if outcome is Outcome.DONE else Outcome.UNDONE, f"{detail}; {back.said}", back.version
+    return (Outcome.GIVEN_UP, f"{detail}; {back.said}", back.version) if old else None
+
+
+def _found(goal: Goal, view: ClusterView) -> tuple[Outcome, str]:
+    return (Outcome.DONE, goal.achieved(view)) if goal.landed(view) else goal.cut_short(view)

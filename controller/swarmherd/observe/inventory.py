@@ -15,12 +15,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from swarmherd.model import EMPTY, Node
 from swarmherd.observe.connection import LOCAL_SOCKET, Connection, Ssh, Tls, with_url
 from swarmherd.observe.errors import InventoryError
 
@@ -32,10 +34,16 @@ MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 SSH_OPTION = "lookup('ansible.builtin.config', '{}', plugin_type='connection', plugin_name='ssh')"
 """What ansible.cfg, the environment or Ansible's default say; a host's own variables stand before it."""
 
+ADDRESSED = "groups['all'] | map('extract', hostvars) | selectattr('ansible_host', 'defined')"
 QUESTIONS: Mapping[str, str] = {
     "cluster": f"{CLUSTER} | default(none)",
     "policy": f"{POLICY} | default(none)",
     "order": f"groups['{GROUP}']",
+    "hosts": f"groups['all'] if inventory_hostname == groups['{GROUP}'][0] else []",
+    "addresses": f"({ADDRESSED} | map(attribute='ansible_host') | list) "
+    f"if inventory_hostname == groups['{GROUP}'][0] else []",
+    "addressed": f"({ADDRESSED} | map(attribute='inventory_hostname') | list) "
+    f"if inventory_hostname == groups['{GROUP}'][0] else []",
     "collections_paths": "lookup('ansible.builtin.config', 'COLLECTIONS_PATHS')",
     "connection": "ansible_connection | default('ssh')",
     "docker_host": "swarmherd_docker_host | default('')",
@@ -74,6 +82,16 @@ class Inventory:
     """Where Ansible looks for collections."""
     check_host_keys: bool = True
     """Whether SSH checks host keys where no host's variable says otherwise."""
+    hosts: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    """Every host by its name, with its address; without an address of its own a host is reached by its name."""
+
+    def host_of(self, node: Node) -> str | None:
+        """The host that is this node: of its name, else the only one at its address or hostname. None if unclear."""
+        if node.hostname in self.hosts:
+            return node.hostname
+        places = {node.address, node.hostname} - {""}
+        found = [name for name, address in self.hosts.items() if address in places]
+        return found[0] if len(found) == 1 else None
 
 
 def read_inventory(path: Path) -> Inventory:
@@ -94,7 +112,13 @@ def read_inventory(path: Path) -> Inventory:
         managers=tuple(_connection(host, answers[host], path) for host in order),
         collections_paths=tuple(first["collections_paths"]),
         check_host_keys=_true(first["check_host_keys"]),
+        hosts=_hosts(answers[order[0]]),
     )
+
+
+def _hosts(said: Mapping[str, Any]) -> Mapping[str, str]:
+    addresses = dict(zip(said["addressed"], map(str, said["addresses"]), strict=True))
+    return MappingProxyType({name: addresses.get(name, name) for name in said["hosts"]})
 
 
 def fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:

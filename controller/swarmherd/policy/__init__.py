@@ -2,9 +2,11 @@
 """What the operator wants: validated settings, with one clear error per mistake, naming file and key.
 
 `parse_cluster` and `parse_policy` read the two variables of an inventory, `scale_policies` joins the policy with the
-services' labels, `queries` says what to ask Prometheus, and `json_schema` describes it all to editors.
+services' labels, for scaling, and `service_wishes` for where tasks run; `queries` says what to ask Prometheus, and `json_schema` describes it all to editors.
 """
 
+from swarmherd.policy.anchors import anchor_constraint, anchor_label, followers
+from swarmherd.policy.arranging import LoadBy, MoveKeys, NeighbourKeys, PlacementKeys, RebalanceKeys, RefillKeys
 from swarmherd.policy.labels import ScalePolicies, scale_policies
 from swarmherd.policy.parse import parse_cluster, parse_policy
 from swarmherd.policy.problem import PolicyError, Problem
@@ -12,21 +14,34 @@ from swarmherd.policy.queries import queries
 from swarmherd.policy.schema import json_schema
 from swarmherd.policy.settings import ClusterSettings
 from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy
+from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
     "ClusterSettings",
+    "LoadBy",
     "Mode",
+    "MoveKeys",
+    "NeighbourKeys",
+    "PlacementKeys",
     "Policy",
     "PolicyError",
     "Problem",
     "Queries",
+    "RebalanceKeys",
+    "RefillKeys",
     "ScaleKeys",
     "ScalePolicies",
     "ScalePolicy",
     "ServicePolicy",
+    "ServiceWish",
+    "Wishes",
+    "anchor_constraint",
+    "anchor_label",
+    "followers",
     "json_schema",
     "parse_cluster",
     "parse_policy",
     "queries",
     "scale_policies",
+    "service_wishes",
 ]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from swarmherd.policy.anchors import between_services
 from swarmherd.policy.document import Part
 from swarmherd.policy.merge import contradictions, merged
 from swarmherd.policy.problem import PolicyError, Problem
@@ -132,3 +133,5 @@ def _contradictions(policy: Policy, file: str) -> Iterator[Problem]:
         if service.scale is not None:
             for key, message, remedy in contradictions(merged(policy.defaults.scale, service.scale)):
                 yield Problem(file, f"{POLICY}.services.{name}.scale.{key}", message, remedy)
+    for name, (key, message, remedy) in between_services(policy.services):
+        yield Problem(file, f"{POLICY}.services.{name}.{key}", message, remedy)

@@ -105,6 +105,13 @@ def _ratio(value: object) -> float:
     return number
 
 
+def _share(value: object) -> float:
+    number = _percent(value) / 100 if is_percentage(value) else _number(value)
+    if not 0 < number <= 1:
+        raise wrong(f"{shown(value)} is no share", "write a number above 0 up to 1, or a percentage: 0.9 or 90%")
+    return number
+
+
 def _count(value: object) -> int:
     number = as_number(value)
     if number is None or number != int(number):
@@ -158,9 +165,11 @@ def _switch(value: object) -> bool:
 _NUMERIC_TEXT = {"type": "string", "pattern": r"^\d+(\.\d+)?$"}
 _PERCENT_TEXT = {"type": "string", "pattern": r"^\d+(\.\d+)?%?$"}
 _RATIO_TEXT = {"type": "string", "pattern": r"^(0(\.\d+)?|\d{1,2}(\.\d+)?%)$"}
+_SHARE_TEXT = {"type": "string", "pattern": r"^((0|1)(\.\d+)?|(100|\d{1,2}(\.\d+)?)%)$"}
 _DURATION_TEXT = {"type": "string", "pattern": r"^(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d))+)$"}
 _FROM_ZERO = {"type": "number", "minimum": 0}
 _ABOVE_ZERO = {"type": "number", "exclusiveMinimum": 0}
+_UP_TO_ONE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _SHORT_OF_ONE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 
 
@@ -186,6 +195,7 @@ Positive = Annotated[float, BeforeValidator(_positive), _schema(_ABOVE_ZERO, _NU
 Percent = Annotated[float, BeforeValidator(_percent), _schema(_FROM_ZERO, _PERCENT_TEXT)]
 PositivePercent = Annotated[float, BeforeValidator(_positive_percent), _schema(_ABOVE_ZERO, _PERCENT_TEXT)]
 Ratio = Annotated[float, BeforeValidator(_ratio), _schema(_SHORT_OF_ONE, _RATIO_TEXT)]
+Share = Annotated[float, BeforeValidator(_share), _schema(_UP_TO_ONE, _SHARE_TEXT)]
 Count = Annotated[int, BeforeValidator(_count), _schema(_integer(0), _NUMERIC_TEXT)]
 PositiveCount = Annotated[int, BeforeValidator(_positive_count), _schema(_integer(1), _NUMERIC_TEXT)]
 Seconds = Annotated[float, BeforeValidator(_seconds), _schema(_FROM_ZERO, _DURATION_TEXT)]

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Priority, RebalanceKeys, RefillKeys
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
 from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
 from swarmherd.policy.settings import Name
@@ -81,11 +82,26 @@ class ScalePolicy(ScaleKeys):
     max: PositiveCount
 
 
-class ServicePolicy(Part):
-    """What is wanted of one service."""
+class ServiceDefaults(Part):
+    """What may be wanted of every service alike."""
 
     scale: ScaleKeys | None = None
     """Its replicas; without this key they are left alone, unless the service's labels ask for it."""
+    priority: Priority = 0
+    """From 0 to 100. From 80 on its tasks are not moved."""
+    move: MoveKeys = MoveKeys()
+    """Whether its tasks may be moved."""
+
+
+class ServicePolicy(ServiceDefaults):
+    """What is wanted of one service."""
+
+    follows: Name | None = None
+    """The service that it runs beside, on the same node: its anchor."""
+    near: Neighbours = ()
+    """Services on whose nodes it is to run."""
+    apart_from: Neighbours = ()
+    """Services on whose nodes it is not to run."""
 
 
 class Queries(Part):
@@ -130,10 +146,16 @@ class Policy(Part):
     """False leaves everything alone."""
     services: dict[Name, ServicePolicy] = Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
     """By service name."""
-    defaults: ServicePolicy = ServicePolicy()
+    defaults: ServiceDefaults = ServiceDefaults()
     """What holds for every service that does not say otherwise."""
     queries: Queries = Queries()
     """The questions behind the metrics."""
+    placement: PlacementKeys = PlacementKeys()
+    """What makes a node fit for a task, and one better than another."""
+    rebalance: RebalanceKeys | None = None
+    """Moving tasks to even out the load; off unless it stands here."""
+    refill: RefillKeys | None = None
+    """Giving tasks to a node that joined or came back; off unless it stands here."""
     settle_seconds: Seconds = 30.0
     """How long a service is left alone after somebody else changed it."""
     crash_loop: CrashLoop = CrashLoop()

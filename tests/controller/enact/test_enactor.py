@@ -87,7 +87,7 @@ def test_a_scale_up_that_cannot_land_is_set_back_to_what_runs(
     result = cluster.playbooks().enact(to(5), NOW)
     assert result is not None
     assert result.outcome is Outcome.GIVEN_UP
-    assert result.detail == "3 of 5 replicas run (2 x pending: no suitable node: started); set back to 3"
+    assert result.detail == "3 of 5 replicas run (2 x pending: no suitable node: started); set back: 3 replicas run"
     assert (engine.replicas["web"], result.version) == (3, 102)
 
 

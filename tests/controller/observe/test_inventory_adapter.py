@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from swarmherd.model import Availability, Node, NodeState, Role
 from swarmherd.observe.connection import Ssh, Tls, with_url
 from swarmherd.observe.errors import InventoryError
 from swarmherd.observe.inventory import fingerprint, read_inventory
@@ -98,3 +99,22 @@ def test_our_own_ssh_options_stand_before_the_operators() -> None:
     assert "StrictHostKeyChecking=no" in words
     assert words[words.index("--") + 1] == "h"
     assert words[words.index("-l") + 1] == "u"
+
+
+def test_a_node_is_found_among_the_hosts_by_its_name_or_its_address(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "shop",
+        hosts="[managers]\nm1 ansible_host='{{ base }}.2'\nm2 ansible_host=10.9.8.3\n"
+        "[workers]\nw1\nw2 ansible_host=10.9.8.5\ntwin1 ansible_host=10.9.8.9\ntwin2 ansible_host=10.9.8.9\n",
+        group_vars__all__cluster=VARIABLES + "swarmherd_policy: {}\n",
+    )
+    found = read_inventory(folder)
+    assert found.hosts["m1"] == "10.9.8.2"
+    assert found.hosts["w1"] == "w1"
+    asked = {"w1": "w1", "10.9.8.5": "w2", "10.9.8.9": None, "10.9.8.77": None}
+    assert {address: found.host_of(node(address)) for address in asked} == {**asked, "w1": "w1"}
+    assert found.host_of(node("10.9.8.2", hostname="m2")) == "m2", "a name is more than an address"
+
+
+def node(address: str, hostname: str = "") -> Node:
+    return Node("id", hostname or address, Role.WORKER, NodeState.READY, Availability.ACTIVE, address)

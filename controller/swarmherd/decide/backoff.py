@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""S13: after a failed action, wait twice as long each time, and give up after so many, until the service is changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from swarmherd.decide.words import duration
+from swarmherd.model import Memory, Service
+from swarmherd.policy import Policy
+
+LONGEST_BACKOFF_SECONDS = 3600.0
+
+
+def backing_off(service: Service, policy: Policy, memory: Memory, now: datetime) -> str | None:
+    """Why `service` is to be left alone after what failed: scaling, moving, or having others follow it."""
+    past = memory.of(service.name)
+    if past.last_failure_at is None or past.failures == 0:
+        return None
+    if service.version != past.last_version and service.updated_at > past.last_failure_at:
+        return None  # changed since, and not by us: that may have been the cure
+    if past.failures >= policy.give_up_after:
+        return f"{past.failures} actions failed in a row: given up until the service is changed"
+    wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0 ** (past.failures - 1))
+    ago = abs((now - past.last_failure_at).total_seconds())
+    if ago >= wait:
+        return None
+    return f"its last action failed {duration(ago)} ago ({past.failures} in a row), next try after {duration(wait)}"

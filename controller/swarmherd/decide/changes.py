@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an action changes, in as few words as its kind allows. Pure."""
+
+from __future__ import annotations
+
+from swarmherd.model import Action
+
+
+def change(action: Action) -> str:
+    """`shop_web 2 -> 4`, `shop_web off n1`, `anchor shop_db to n2`, `n1 active -> drain`.
+
+    A kind that is not known here is called by its name; a node is named as the action names it.
+    """
+    said, undo = action.parameters, action.undo
+    node = said.get("swarmherd_node")
+    match action.kind:
+        case "scale":
+            return f"{action.service} {undo.get('swarmherd_replicas')} -> {said.get('swarmherd_replicas')}"
+        case "move":
+            task = said.get("swarmherd_task")
+            return f"{action.service}{f' task {task}' if task else ''} off {node}"
+        case "relabel":
+            return f"anchor {said.get('swarmherd_anchor')} to {node}"
+        case "drain":
+            return f"{node} {undo.get('swarmherd_availability')} -> {said.get('swarmherd_availability')}"
+    return f"{action.service} {action.kind}".strip()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a node takes a group of tasks: their memory in all with headroom, then Swarm's filters and ours (S12)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from swarmherd.decide.place import Neighbour, NodeCapacity, Placer, TaskShape, seen
+from swarmherd.decide.scene import Scene, settings_of
+from swarmherd.decide.sizes import memory_of_tasks, memory_on
+from swarmherd.decide.words import count, number
+from swarmherd.model import Evidence, Node, Reading, Task
+from swarmherd.policy import NeighbourKeys
+
+MEBIBYTE = 2**20
+
+
+def fits_beside(
+    scene: Scene, node: Node, movers: Sequence[Task], labels: Mapping[str, str], also_bytes: float = 0.0
+) -> tuple[str | None, tuple[Evidence, ...]]:
+    """Why `movers` cannot run on `node` once it carries `labels` as well, or None; and what was looked at.
+
+    `also_bytes` go there besides: an anchor whose followers these are.
+    """
+    if not movers:
+        return None, ()
+    used, needed = memory_on(scene, node), memory_of_tasks(scene, movers)
+    for unknown in (needed, used):
+        if isinstance(unknown, str):
+            return f"{unknown}; give it a memory reservation", ()
+    assert isinstance(used, float)
+    assert isinstance(needed, float)
+    limit = scene.policy.placement.memory_limit
+    evidence = (_evidence(scene, node, used, limit),)
+    if used + also_bytes + needed > limit * node.memory_bytes:
+        return _too_full(node, len(movers), used + also_bytes, needed, limit), evidence
+    return _refused(scene, node, movers, labels), evidence
+
+
+def _evidence(scene: Scene, node: Node, used: float, limit: float) -> Evidence:
+    use = scene.view.node_use.get(node.id)
+    reading = use.memory if use else None
+    if reading is None or reading.value is None:
+        reading = (
+            Reading(used / node.memory_bytes, scene.view.at, "what the tasks there take")
+            if node.memory_bytes
+            else (Reading(None, scene.view.at, "Docker", "the node's memory is unknown"))
+        )
+    return Evidence(f"memory of {node.hostname}", reading, f"at most {number(100 * limit)} %", None)
+
+
+def _too_full(node: Node, tasks: int, used: float, needed: float, limit: float) -> str:
+    room = max(0.0, limit * node.memory_bytes - used)
+    return (
+        f"{node.hostname} has room for {_mebibytes(room)} within {number(100 * limit)} % of its memory, and the "
+        f"{count(tasks, 'task')} that would come need {_mebibytes(needed)}"
+    )
+
+
+def _mebibytes(amount: float) -> str:
+    return f"{number(round(amount / MEBIBYTE, 1))} MiB"
+
+
+def _refused(scene: Scene, node: Node, movers: Sequence[Task], labels: Mapping[str, str]) -> str | None:
+    """Swarm's own filters and ours, asked of this node alone, for all of the movers together."""
+    here = next(one for one in seen.nodes(scene.view) if one.id == node.id)
+    placer = Placer([replace(here, labels={**here.labels, **labels})], settings_of(scene.policy.placement))
+    for name, many in sorted(Counter(task.service for task in movers).items()):
+        # The total was compared with what is really used; a follower of a follower is bound to labels yet to come.
+        [placed] = placer.place(
+            [replace(shape_of(scene, name), replicas=many, constraints=_lasting(scene, name, labels))]
+        )
+        if placed.unplaced:
+            return f"{node.hostname} cannot take {name}: {placed.explanation}"
+    return None
+
+
+def _lasting(scene: Scene, service: str, labels: Mapping[str, str]) -> tuple[object, ...]:
+    """The constraints of `service` that hold whichever way its own anchor goes."""
+    shape = shape_of(scene, service)
+    return tuple(c for c in shape.constraints if not c.attribute.startswith("node.labels.swarmherd.anchor."))
+
+
+def shape_of(scene: Scene, name: str) -> TaskShape:
+    """One task of a service as placement sees it, with what the policy wishes of its neighbours and priority."""
+    service, wish = scene.cycle.index.services[name], scene.wishes.of(name)
+    return seen.shape(
+        service, near=_neighbours(wish.near), apart_from=_neighbours(wish.apart_from), priority=wish.priority
+    ).shape
+
+
+def _neighbours(keys: Iterable[NeighbourKeys]) -> tuple[Neighbour, ...]:
+    return tuple(Neighbour(key.service, key.weight) for key in keys)
+
+
+def node_capacity(nodes: Sequence[NodeCapacity], node_id: str) -> NodeCapacity:
+    return next(node for node in nodes if node.id == node_id)

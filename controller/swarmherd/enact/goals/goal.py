@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the enactor must know of an action, whatever its kind. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from swarmherd.model import ClusterView, Node, Outcome, Task, TaskState
+
+SHOWN = 3
+ENDED_BADLY = (TaskState.FAILED, TaskState.REJECTED, TaskState.ORPHANED)
+
+
+class Goal(Protocol):
+    """What an action is after, told from what Docker shows."""
+
+    @property
+    def reads(self) -> str | None:
+        """The service to look at; None for the whole cluster."""
+
+    @property
+    def leaves_traces(self) -> bool:
+        """Whether an action that broke off may leave something behind that must not stay (S15)."""
+
+    def landed(self, view: ClusterView) -> bool:
+        """Whether everything that was wanted is there."""
+
+    def achieved(self, view: ClusterView) -> str:
+        """What is there, in words, once it has landed."""
+
+    def shortfall(self, view: ClusterView) -> str:
+        """What is still missing, with what the tasks in trouble say of themselves."""
+
+    def undo(self, view: ClusterView, outcome: Outcome) -> Mapping[str, Any] | None:
+        """The playbook's variables for setting it back (S13), after a run that ended with `outcome` or, with
+        `STARTED`, was cut short. None where nothing is to be set back."""
+
+    def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
+        """How to close an action that was cut short and of which nothing is to be set back."""
+
+    def version(self, view: ClusterView) -> int | None:
+        """The version of the action's service, where it is about one."""
+
+    def host_needed(self, view: ClusterView) -> Node | None:
+        """The node whose own host the playbook must reach."""
+
+
+def same(parameters: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """`parameters` with others in their place, and without what was expected to be found before."""
+    kept = {name: value for name, value in parameters.items() if "_expected_" not in name}
+    return {**kept, **more}
+
+
+def find_node(view: ClusterView, name: str) -> Node | None:
+    """The node of this id, or of this hostname where only one has it."""
+    named = [node for node in view.nodes if node.hostname == name]
+    return view.node(name) or (named[0] if len(named) == 1 else None)
+
+
+def called(view: ClusterView, node_id: str) -> str:
+    """A node as people call it."""
+    node = view.node(node_id)
+    return node.hostname if node is not None and node.hostname else node_id
+
+
+def some(words: Iterable[str]) -> str:
+    """A few of them, and how many more there are."""
+    said = list(words)
+    more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
+    return ", ".join(said[:SHOWN]) + more
+
+
+def complaints(tasks: Iterable[Task]) -> str:
+    """What those of the tasks that are in trouble say, the newest first; empty when none is."""
+    troubled = (
+        task
+        for task in tasks
+        if task.message
+        and (task.state in ENDED_BADLY or (task.desired is TaskState.RUNNING and task.state is not TaskState.RUNNING))
+    )
+    newest = sorted(troubled, key=lambda task: task.state_at, reverse=True)[:20]
+    counted = Counter(f"{task.state.value}: {task.message}" for task in newest)
+    said = [f"{number} x {text}" for text, number in counted.most_common(SHOWN)]
+    return f" ({'; '.join(said)})" if said else ""

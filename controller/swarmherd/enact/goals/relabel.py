@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An anchor's label has gone to another node, and its dependents run there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swarmherd.enact.goals.goal import called, complaints, same, some
+from swarmherd.model import Action, ClusterView, Node, NodeState, Outcome, Service
+from swarmherd.policy import anchor_constraint, anchor_label
+
+
+def follows(service: Service, anchor: str) -> bool:
+    """Whether its constraints hold it to the anchor's label."""
+    wanted = anchor_constraint(anchor).casefold()
+    return any("".join(text.split()).casefold() == wanted for text in service.constraints)
+
+
+@dataclass(frozen=True, slots=True)
+class Relabel:
+    """See `Goal`."""
+
+    action: Action
+
+    @property
+    def reads(self) -> None:
+        return None
+
+    @property
+    def leaves_traces(self) -> bool:
+        return True
+
+    @property
+    def _anchor(self) -> str:
+        return str(self.action.parameters["swarmherd_anchor"])
+
+    @property
+    def _node(self) -> str:
+        return str(self.action.parameters["swarmherd_node"])
+
+    @property
+    def _old(self) -> tuple[str, ...]:
+        return tuple(str(node) for node in self.action.parameters.get("swarmherd_old_nodes") or ())
+
+    def landed(self, view: ClusterView) -> bool:
+        return not any(self._missing(view))
+
+    def achieved(self, view: ClusterView) -> str:
+        names = some(service.name for service in self._dependents(view))
+        return f"{self._anchor}'s label is on {called(view, self._node)}" + (
+            f", and {names} beside it" if names else ""
+        )
+
+    def shortfall(self, view: ClusterView) -> str:
+        names = {service.name for service in self._dependents(view)}
+        return "; ".join(self._missing(view)) + complaints(task for task in view.tasks if task.service in names)
+
+    def undo(self, view: ClusterView, outcome: Outcome) -> Mapping[str, Any] | None:
+        """The old node gets its label back, and then the new one loses it (S4).
+
+        Nothing is set back where the new node has no label yet, and none where the old node is not there and ready:
+        dependents cannot run on it, and a label is not taken from the only node that they can run on.
+        """
+        new, old = view.node(self._node), [n for n in map(view.node, self._old) if n and n.state is NodeState.READY]
+        if outcome is Outcome.DONE or new is None or not self._labelled(new) or not old:
+            return None
+        dependents = [{"name": s.name, "expected_version": s.version} for s in self._dependents(view)]
+        return same(
+            self.action.parameters,
+            {
+                "swarmherd_node": old[0].id,
+                "swarmherd_old_nodes": [new.id],
+                "swarmherd_dependents": dependents,
+            },
+        )
+
+    def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
+        new = view.node(self._node)
+        if new is not None and self._labelled(new):
+            return Outcome.GIVEN_UP, self.shortfall(view)
+        return Outcome.UNDONE, f"nothing of it had happened, {called(view, self._node)} has no label"
+
+    def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (the anchor itself is not written to)
+        return None
+
+    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
+        return None
+
+    def _labelled(self, node: Node) -> bool:
+        return node.labels.get(anchor_label(self._anchor), "").casefold() == "yes"
+
+    def _dependents(self, view: ClusterView) -> tuple[Service, ...]:
+        """Those that are still there."""
+        named = {str(one["name"]) for one in self.action.parameters.get("swarmherd_dependents") or ()}
+        return tuple(service for service in view.services if service.name in named)
+
+    def _missing(self, view: ClusterView) -> Iterator[str]:
+        new = view.node(self._node)
+        if new is None:
+            yield f"{self._node} is no longer in the Swarm"
+        elif not self._labelled(new):
+            yield f"{new.hostname} has no label {anchor_label(self._anchor)}"
+        for old in map(view.node, self._old):
+            if old is not None and self._labelled(old):
+                yield f"{old.hostname} still has the label {anchor_label(self._anchor)}"
+        for service in self._dependents(view):
+            if not follows(service, self._anchor):
+                yield f"{service.name} lacks the constraint"
+            beside = sum(task.node_id == self._node for task in view.running(service.name))
+            if service.replicas is not None and beside != service.replicas:
+                yield f"{beside} of {service.replicas} replicas of {service.name} run on {called(view, self._node)}"

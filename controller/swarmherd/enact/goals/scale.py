@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service has a number of replicas, and just as many tasks run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swarmherd.enact.goals.goal import complaints, same
+from swarmherd.model import Action, ClusterView, Node, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """See `Goal`."""
+
+    action: Action
+
+    @property
+    def reads(self) -> str:
+        return self.action.service
+
+    @property
+    def leaves_traces(self) -> bool:
+        return False
+
+    @property
+    def _replicas(self) -> int:
+        return int(self.action.parameters["swarmherd_replicas"])
+
+    def landed(self, view: ClusterView) -> bool:
+        found = view.service(self.action.service)
+        return found is not None and found.replicas == self._replicas == len(view.running(self.action.service))
+
+    def achieved(self, view: ClusterView) -> str:  # noqa: ARG002  (the protocol's)
+        return f"{self._replicas} replicas run"
+
+    def shortfall(self, view: ClusterView) -> str:
+        found = view.service(self.action.service)
+        if found is None:
+            return f"{self.action.service} is gone"
+        words = [f"{len(view.running(self.action.service))} of {self._replicas} replicas run"]
+        if found.replicas != self._replicas:
+            words.append(f"{found.replicas} are wanted")
+        mine = (task for task in view.tasks if task.service == self.action.service)
+        return ", ".join(words) + complaints(mine)
+
+    def undo(self, view: ClusterView, outcome: Outcome) -> Mapping[str, Any] | None:
+        """A scale-up that does not land goes back to what runs of it, and never below what was there before.
+
+        Left as it is, its pending tasks would keep every later decision away from the service (S6). Nothing is set
+        back of a scale-down, or where somebody else wants another count by now.
+        """
+        wanted, service = self._replicas, view.service(self.action.service)
+        before = int(self.action.undo.get("swarmherd_replicas", wanted))
+        if outcome is not Outcome.GIVEN_UP or service is None or service.replicas != wanted or wanted <= before:
+            return None
+        there = max(before, len(view.running(self.action.service)))
+        if there >= wanted:
+            return None
+        return same(
+            self.action.parameters,
+            {
+                "swarmherd_replicas": there,
+                "swarmherd_expected_replicas": wanted,
+                "swarmherd_expected_version": service.version,
+            },
+        )
+
+    def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
+        """Nothing is written to Docker: what is then still to be done, the next cycle decides afresh."""
+        service, before = view.service(self.action.service), self.action.undo.get("swarmherd_replicas")
+        if service is not None and service.replicas == self._replicas:
+            run = len(view.running(self.action.service))
+            return Outcome.DONE, f"{self._replicas} replicas are wanted as decided, and {run} run so far"
+        if service is not None and service.replicas == before:
+            return Outcome.UNDONE, f"nothing of it had happened, {before} replicas are wanted as before"
+        return Outcome.GIVEN_UP, self.shortfall(view)
+
+    def version(self, view: ClusterView) -> int | None:
+        service = view.service(self.action.service)
+        return None if service is None else service.version
+
+    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
+        return None
