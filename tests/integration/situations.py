@@ -102,12 +102,16 @@ class Swarm:
         self._do(lambda client: client.create_service(template, name, {LABEL: "yes"}, mode))
 
     def scale(self, service: str, replicas: int) -> None:
-        def change(client: EngineClient) -> None:
-            version = client.inspect_service(service)["Version"]["Index"]
-            mode = ServiceMode("replicated", replicas)
-            client.update_service(service, version, mode=mode, fetch_current_spec=True)
+        """The SDK's own update writes Swarm's defaults into the specification, which would restart every task."""
 
-        self._do(change)
+        def write(client: EngineClient) -> None:
+            found = client.inspect_service(service)
+            found["Spec"]["Mode"]["Replicated"]["Replicas"] = replicas
+            url = f"{client.base_url}/v{client.api_version}/services/{found['ID']}/update"
+            done = client.post(url, json=found["Spec"], params={"version": found["Version"]["Index"]}, timeout=15)
+            assert done.ok, done.text
+
+        self._do(write)
 
     def settled(self, also: Callable[[ClusterView], bool] = lambda _view: True) -> ClusterView:
         """The view once every task of ours runs, or has been told that there is no node for it."""
