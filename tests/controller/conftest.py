@@ -82,6 +82,8 @@ class Engine:
         self.task_error = ""
         self.room = 100
         """Tasks of a service that find a node; the others stay pending."""
+        self.attached = 0
+        """Containers attached to an overlay network by hand, which are tasks only for who asks for such."""
         self.control_available = True
         self.broken: dict[str, Answer] = {}
         """Answers that stand in for the right ones, by the path's end."""
@@ -107,7 +109,7 @@ class Engine:
             "/info": self._info(),
             "/nodes": [self._node()],
             "/services": [self._service(s) for s in self.replicas],
-            "/tasks": [self._task(s, slot) for s, count in self.replicas.items() for slot in range(1, count + 1)],
+            "/tasks": self._attachments() if "attachment" in parameters.get("filters", "") else self._tasks(),
             "/networks": [{"Name": "swarmherd", "Driver": "overlay", "Scope": "swarm", "Attachable": True}],
             "/images/json": [],
         }
@@ -148,6 +150,15 @@ class Engine:
                 "Mode": {"Replicated": {"Replicas": self.replicas[name]}},
             },
         }
+
+    def _tasks(self) -> list[dict[str, Any]]:
+        return [self._task(s, slot) for s, count in self.replicas.items() for slot in range(1, count + 1)]
+
+    def _attachments(self) -> list[dict[str, Any]]:
+        spec, status = {"NetworkAttachmentSpec": {"ContainerID": "c"}}, {"State": "running"}
+        task = {"ID": "a", "NodeID": "node1", "Spec": spec, "Status": status, "DesiredState": "running"}
+        ended = {**task, "Status": {"State": "complete"}}
+        return [*[task] * self.attached, ended]
 
     def _task(self, service: str, slot: int) -> dict[str, Any]:
         state, error = (self.task_state, self.task_error) if slot <= self.room else ("pending", "no suitable node")
