@@ -116,6 +116,8 @@ class Node:
     engine_labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     plugins: frozenset[str] | None = None
     """Names of its volume, network and log plugins; None when unknown."""
+    attached: int = 0
+    """Containers there that were attached to an overlay network by hand: Swarm counts them as tasks."""
 
 
 class TaskState(StrEnum):

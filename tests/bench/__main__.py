@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a decision takes, how quickly tasks are placed, how long a playbook takes, and until the replicas run.
+"""How long a decision takes, how quickly and how tightly tasks are placed, how few moves even out a cluster, how long
+a playbook takes, and until the replicas run.
 
 usage: python -m tests.bench [--quick] [--rounds N]
 
-Medians of N rounds (default 5), printed and written to build/bench/figures.json. The lab is made, or the one that
-stands is used; --quick measures only what needs no engine. Machines are noisy: compare figures of one run only.
+Medians of N rounds (default 5) where time is measured; all is printed and written to build/bench/figures.json. The lab
+is made, or the one that stands is used; --quick measures only what needs no engine. Machines are noisy: compare
+figures of one run only.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from swarmherd.decide import decide
 from swarmherd.plan import plan
 from swarmherd.policy import Policy, parse_policy, queries
 
+from tests.bench.packing import packing
 from tests.bench.placement import placements
+from tests.bench.rebalance import rebalances
 from tests.integration import lab as on
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -160,7 +164,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only what needs no engine")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each figure (default 5)")
     wanted = parser.parse_args()
-    figures: dict[str, Any] = {"decision": decisions(wanted.rounds), "placement": placements(wanted.rounds)}
+    figures: dict[str, Any] = {
+        "decision": decisions(wanted.rounds),
+        "placement": placements(wanted.rounds),
+        "packing": packing(),
+        "rebalance": rebalances(),
+    }
     if not wanted.quick:
         with on.standing_lab():
             figures["scale_1_to_3"] = enactments(wanted.rounds)

@@ -97,6 +97,8 @@ class Engine:
         self.task_error = ""
         self.room = 100
         """Tasks of a service that find a node; the others stay pending."""
+        self.attached = 0
+        """Containers attached to an overlay network by hand, which are tasks only for who asks for such."""
         self.control_available = True
         self.broken: dict[str, Answer] = {}
         """Answers that stand in for the right ones, by the path's end."""
@@ -134,12 +136,7 @@ class Engine:
             "/info": self._info(),
             "/nodes": [self._node(node_id) for node_id in self.nodes],
             "/services": [self._service(s) for s in self.replicas],
-            "/tasks": [
-                task
-                for service, count in self.replicas.items()
-                for slot in range(1, count + 1)
-                for task in self._tasks(service, slot)
-            ],
+            "/tasks": self._attachments() if "attachment" in parameters.get("filters", "") else self._all_tasks(),
             "/networks": [{"Name": "swarmherd", "Driver": "overlay", "Scope": "swarm", "Attachable": True}],
             "/images/json": [],
         }
@@ -225,6 +222,16 @@ class Engine:
                 "Mode": {"Replicated": {"Replicas": self.replicas[name]}},
             },
         }
+
+    def _all_tasks(self) -> list[dict[str, Any]]:
+        slots = ((service, slot) for service, count in self.replicas.items() for slot in range(1, count + 1))
+        return [task for service, slot in slots for task in self._tasks(service, slot)]
+
+    def _attachments(self) -> list[dict[str, Any]]:
+        spec, status = {"NetworkAttachmentSpec": {"ContainerID": "c"}}, {"State": "running"}
+        task = {"ID": "a", "NodeID": "node1", "Spec": spec, "Status": status, "DesiredState": "running"}
+        ended = {**task, "Status": {"State": "complete"}}
+        return [*[task] * self.attached, ended]
 
     @staticmethod
     def _task_id(service: str, slot: int, moves: int) -> str:

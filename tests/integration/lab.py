@@ -132,10 +132,10 @@ def running(service: str) -> int:
     return int(docker("service", "ls", "--filter", f"name={service}", "--format", "{{.Replicas}}").split("/")[0])
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float, every: float = 0.3) -> Any:
     """The condition's first true value; fails with what was waited for when the bound is reached."""
     deadline = time.monotonic() + seconds
     while not (seen := condition()):
         assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
-        time.sleep(0.3)
+        time.sleep(every)
     return seen

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -160,12 +161,23 @@ def _swarm(client: EngineClient, manager: str, only: str | None = None) -> Swarm
     services = [s for s in services if only is None or s.name == only]
     names = {s.id: s.name for s in services}
     tasks = client.list_of("tasks", {"service": only} if only is not None and services else None)
+    attached = _attached(client)
     return SwarmState(
         manager=manager,
-        nodes=tuple(swarm_objects.node(d) for d in client.list_of("nodes")),
+        nodes=tuple(swarm_objects.node(d, attached[d["ID"]]) for d in client.list_of("nodes")),
         services=tuple(services),
         # A task whose service is gone is on its way out, and nothing of ours.
         tasks=tuple(swarm_objects.task(d, names[d["ServiceID"]]) for d in tasks if d.get("ServiceID") in names),
+    )
+
+
+def _attached(client: EngineClient) -> Counter[str]:
+    """By node id: what `docker run --network` attached to an overlay. Only who asks for such tasks is told of them."""
+    found = client.list_of("tasks", {"runtime": "attachment"})
+    return Counter(
+        d.get("NodeID", "")
+        for d in found
+        if "NetworkAttachmentSpec" in (d.get("Spec") or {}) and d["Status"]["State"] == "running"
     )
 
 

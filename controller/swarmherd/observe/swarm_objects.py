@@ -17,7 +17,7 @@ NEVER = datetime(1, 1, 1, tzinfo=UTC)
 Document = Mapping[str, Any]
 
 
-def node(document: Document) -> Node:
+def node(document: Document, attached: int = 0) -> Node:
     spec, description = document["Spec"], document.get("Description") or {}
     resources, engine = description.get("Resources") or {}, description.get("Engine") or {}
     platform, plugins = description.get("Platform") or {}, engine.get("Plugins")
@@ -37,6 +37,7 @@ def node(document: Document) -> Node:
         arch=platform.get("Architecture", ""),
         engine_labels=MappingProxyType(dict(engine.get("Labels") or {})),
         plugins=None if plugins is None else frozenset(_plugin(plugin["Name"]) for plugin in plugins),
+        attached=attached,
     )
 
 

@@ -110,6 +110,17 @@ def test_reservations_add_up_and_each_task_reserves_what_its_own_specification_s
     assert two.reserved == Amount(0.5, GIB)
 
 
+def test_a_task_of_a_service_that_is_not_in_the_view_counts_with_what_it_tells_itself() -> None:
+    telling, silent = task("running", service="old", needs=TaskNeeds(1.0, GIB)), task("starting", service="old")
+    one, _n2 = nodes(view(telling, silent))
+    assert (one.tasks, one.reserved, one.ports) == ({"old": 2}, Amount(1.0, GIB), set())
+
+
+def test_what_is_attached_to_a_network_by_hand_counts_as_tasks_of_no_service() -> None:
+    with_two = replace(view(task("running")), nodes=(replace(N1, attached=2), N2))
+    assert [node.tasks for node in nodes(with_two)] == [{"web": 1, "": 2}, {}]
+
+
 def test_tasks_that_are_taken_to_be_gone_are_not_there() -> None:
     leaving, staying = task("running"), task("starting")
     one, _n2 = nodes(view(leaving, staying), without=[leaving.id])

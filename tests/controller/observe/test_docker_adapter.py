@@ -43,6 +43,16 @@ def test_what_a_manager_says_is_read_into_the_model(engine: Engine) -> None:
     ]
 
 
+def test_containers_attached_to_an_overlay_by_hand_are_counted_on_their_node_and_are_no_service_s_tasks(
+    engine: Engine,
+) -> None:
+    engine.attached = 2
+    with docker(engine.url) as one:
+        state = one.read()
+    assert [node.attached for node in state.nodes] == [2]
+    assert len(state.tasks) == 2
+
+
 def test_the_error_of_a_task_stands_before_its_message(engine: Engine) -> None:
     engine.task_state, engine.task_error = "rejected", "No such image"
     with docker(engine.url) as one:

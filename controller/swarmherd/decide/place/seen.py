@@ -6,8 +6,8 @@ scheduler.go and nodeinfo.go): so long it holds its reservations. Among the node
 it stands only while it is also wanted, that is while its desired state is not past *complete*. Tasks that wait for a
 node, or that were refused one, are nowhere.
 
-What Docker's API does not tell is not counted: containers that were attached to an overlay network by hand, and the
-tasks of a service that was removed while they stop.
+Containers that were attached to an overlay network by hand are tasks as well. What the view does not have is not
+counted: the tasks of a service that was removed, while they stop.
 """
 
 from __future__ import annotations
@@ -133,11 +133,19 @@ def _node(
         cpu=node.cpus or None,
         memory_bytes=float(node.memory_bytes) or None,
         reserved=_reserved(tasks, services),
-        tasks=Counter(task.service for task in tasks if counted(task)),
+        tasks=_counts(node, tasks),
         ports=frozenset(port for service in own for port in service.host_ports),
         images=_images(tasks, services),
         readings=_readings(use),
     )
+
+
+def _counts(node: Node, tasks: list[Task]) -> Counter[str]:
+    """What is attached by hand is of no service."""
+    counts = Counter(task.service for task in tasks if counted(task))
+    if node.attached:
+        counts[""] = node.attached
+    return counts
 
 
 def _reserved(tasks: list[Task], services: dict[str, Service]) -> Amount:
