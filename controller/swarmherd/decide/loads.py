@@ -147,11 +147,13 @@ class _Window:
         best = gain.max()
         if not best > TINY:
             return None
-        row, column = min(
-            zip(*np.nonzero(gain >= best - TINY), strict=True),
-            key=lambda at: (self.size[rows[at[0]]], self.share[columns[at[1]]], rows[at[0]], columns[at[1]]),
-        )
-        return Step(int(rows[row]), int(columns[column]))
+        ties = np.nonzero(gain >= best - TINY)
+        things, targets = rows[ties[0]], columns[ties[1]]
+        size, share = self.size[things], self.share[targets]
+        smallest = np.flatnonzero(size == size.min())
+        least = smallest[share[smallest] == share[smallest].min()]
+        first = least[0]  # np.nonzero lists things in their order, and each one's targets in theirs
+        return Step(int(things[first]), int(targets[first]))
 
     def gains(self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Column:
         """By thing and target: how much less lies outside afterwards; 0 where the move is not allowed."""

@@ -139,7 +139,7 @@ def _nothing(cause: Cause, measure: Measure, why: str, loads: Loads | None = Non
 def _moving(scene: Scene, stays: Mapping[str, str], aim: _Aim) -> Balance:
     """The moves of this cycle, each one such that Swarm can only do what is wanted; or why there are none."""
     targets, movable = Targets(scene, aim.loads), list(units(scene, aim.loads, stays))
-    things = [_thing(aim, targets, unit) for unit in movable]
+    things = [_thing(scene, aim, targets, unit) for unit in movable]
     moves: list[Move] = []
     refused: list[str] = []
     while len(moves) < aim.most and len(refused) < TRIES and (steps := aim.choose(things)):
@@ -171,11 +171,18 @@ def _all_stay(stays: Mapping[str, str]) -> str:
     return f"nothing may be moved: {first[0]}, for one, stays because {first[1]}" if first else "nothing may be moved"
 
 
-def _thing(aim: _Aim, targets: Targets, unit: Unit) -> Load:
-    rows = targets.of(unit)
+def _thing(scene: Scene, aim: _Aim, targets: Targets, unit: Unit) -> Load:
+    """The unit with the nodes that may get it: those alone are looked at closely that a move would better."""
+    everywhere = Load(unit.row, unit.size, tuple(range(len(aim.loads.nodes))))
+    rows = _improving(scene, aim.loads, everywhere)
     if aim.only is not None:
         rows = tuple(row for row in rows if aim.loads.nodes[row].id in aim.only)
-    return Load(unit.row, unit.size, rows)
+    return Load(unit.row, unit.size, targets.of(unit, rows) if rows else ())
+
+
+def _improving(scene: Scene, loads: Loads, thing: Load) -> tuple[int, ...]:
+    limit = _limit(scene, loads.measure)
+    return improving(loads.loads, loads.capacities, thing, budgets(scene).improvement, limit)
 
 
 def _apart(loads: Loads, made: Move, thing: Load, unit: Unit) -> Load:
@@ -188,8 +195,7 @@ def _apart(loads: Loads, made: Move, thing: Load, unit: Unit) -> Load:
 
 def _move(scene: Scene, aim: _Aim, targets: Targets, unit: Unit, thing: Load, steps: int) -> Move | str:
     loads = aim.loads
-    better = improving(loads.loads, loads.capacities, thing, budgets(scene).improvement, _limit(scene, loads.measure))
-    good = node_ids(loads, better)
+    good = node_ids(loads, _improving(scene, loads, thing))
     seen = foretold(scene, unit, good)
     if seen.why_not:
         return seen.why_not

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from swarmherd.decide.fits import fits_beside, shape_of
 from swarmherd.decide.foretell import moved
-from swarmherd.decide.loads import spread_of
+from swarmherd.decide.loads import TINY
 from swarmherd.decide.measured import CPU, MEMORY, Loads, Measure, measured, size_of
 from swarmherd.decide.place import Placer, seen
 from swarmherd.decide.protect import budgets, ripe
@@ -79,11 +79,13 @@ class Targets:
             )
         return self._rankings[service]
 
-    def of(self, unit: Unit) -> tuple[int, ...]:
-        """Indices into the loads' nodes."""
+    def of(self, unit: Unit, among: Collection[int]) -> tuple[int, ...]:
+        """Indices into the loads' nodes, of those in `among`."""
         wanted = {one.node for one in self.ranking(unit.service.name)} - {unit.task.node_id}
-        rows = [row for row, node in enumerate(self._loads.nodes) if node.id in wanted]
-        return tuple(row for row in rows if self._takes_group(unit, row) and all(ok(unit, row) for ok in self._others))
+        rows = [row for row in among if self._loads.nodes[row].id in wanted]
+        return tuple(
+            row for row in rows if self._takes_group(unit, row) and all(o.bears(unit, row) for o in self._others)
+        )
 
     def _takes_group(self, unit: Unit, row: int) -> bool:
         """S12: what follows an anchor must fit beside it, before the anchor goes."""
@@ -93,28 +95,34 @@ class Targets:
         why, _evidence = fits_beside(self._scene, self._loads.nodes[row], unit.followers, anchor or 0.0)
         return why is None and anchor is not None
 
-    def _other(self, other: Measure) -> Callable[[Unit, int], bool] | None:
-        """The check that evening out one measure does not upset the other, as far as that one is known."""
+    def _other(self, other: Measure) -> _Other | None:
         if other is self._loads.measure:
             return None
         found = measured(self._scene, other, self._loads.by)
-        if isinstance(found, str) or [node.id for node in found.nodes] != [node.id for node in self._loads.nodes]:
-            return None
-        keys, placement = budgets(self._scene), self._scene.policy.placement
-        rule = keys.memory if other is MEMORY else keys.cpu
-        limit = placement.memory_limit if other is MEMORY else placement.cpu_limit
-        most = max(rule.spread, found.spread) if rule else None
+        return None if isinstance(found, str) else _Other(self._scene, found)
 
-        def ok(unit: Unit, row: int) -> bool:
-            sizes = [size_of(self._scene, other, found.by, task) for task in unit.tasks]
-            size = sum(one for one in sizes if one is not None)
-            after = list(found.loads)
-            after[row] += size
-            after[unit.row] -= size
-            within = after[row] <= limit * found.capacities[row]
-            return within and (most is None or spread_of(after, found.capacities) <= most + 1e-12)
 
-        return ok
+class _Other:
+    """The check that evening out one measure does not upset another, as far as that one is known."""
+
+    def __init__(self, scene: Scene, loads: Loads) -> None:
+        keys, placement = budgets(scene), scene.policy.placement
+        memory = loads.measure is MEMORY
+        rule = keys.memory if memory else keys.cpu
+        self._scene, self._loads, self._shares = scene, loads, loads.shares
+        self._limit = placement.memory_limit if memory else placement.cpu_limit
+        self._most = max(rule.spread, loads.spread) if rule else None
+        order = sorted(range(len(self._shares)), key=lambda row: self._shares[row])
+        self._ends = {*order[:3], *order[-3:]}
+        """Whichever two nodes change, the fullest and the emptiest of the others are among these."""
+
+    def bears(self, unit: Unit, row: int) -> bool:
+        sizes = [size_of(self._scene, self._loads.measure, self._loads.by, task) for task in unit.tasks]
+        size, capacities = sum(one for one in sizes if one is not None), self._loads.capacities
+        there = self._shares[row] + size / capacities[row]
+        here = self._shares[unit.row] - size / capacities[unit.row]
+        after = [there, here, *(self._shares[end] for end in self._ends if end not in (row, unit.row))]
+        return there <= self._limit and (self._most is None or max(after) - min(after) <= self._most + TINY)
 
 
 @dataclass(frozen=True, slots=True)
