@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a Compose document to the networks and services of a stack, named and labelled as `docker stack deploy` does. Pure.
+"""From a Compose document to a stack's networks and services, named and labelled as `docker stack deploy` does. Pure.
 
 Volumes are no objects of a Swarm: each node makes them when a task that mounts them starts. So they are part of mounts.
 """
@@ -10,7 +10,7 @@ import re
 from typing import Any, Mapping, NamedTuple
 
 from ._compose_service import service
-from ._document import mapping, section, text, truth
+from ._document import items, mapping, section, text, truth
 from ._errors import SwarmError
 from ._interpolation import pairs
 
@@ -92,7 +92,7 @@ def _network(stack_name: str, key: str, value: Any) -> dict[str, Any]:
     ipam = section(found.get("ipam"), f"{place}.ipam", ("config",), {"driver": "Swarm uses its own; take it out"})
     subnets = [
         text(section(entry, f"{place}.ipam.config", ("subnet",)).get("subnet"), f"{place}.ipam.config.subnet")
-        for entry in ipam.get("config", [])
+        for entry in items(ipam.get("config"), f"{place}.ipam.config")
     ]
     return {
         "name": _full_name(stack_name, key, found),

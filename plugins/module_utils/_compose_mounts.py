@@ -103,7 +103,7 @@ def _size(value: Any, key: str) -> Any:
 
 
 def references(value: Any, key: str, declared: Mapping[str, str], folder: str) -> list[dict[str, Any]]:
-    """Secrets or configs: `name` in the Swarm, and the file that a task finds; in `folder` unless the file says where."""
+    """Secrets or configs: `name` in the Swarm, and the file that a task finds, in `folder` unless it is said where."""
     found = []
     for place, entry in enumerate(items(value, key)):
         here = f"{key}[{place}]"

@@ -86,7 +86,7 @@ def _complete(name: str, service: Any, variables: Mapping[str, Any], read: Calla
 
 
 def env_file(text: str, path: str) -> dict[str, str | None]:
-    """The variables of a file with lines `NAME=value`, taken as they stand but for one pair of quotes around a value."""
+    """The variables of a file of lines `NAME=value`, taken as they stand but for one pair of quotes around a value."""
     found: dict[str, str | None] = {}
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()

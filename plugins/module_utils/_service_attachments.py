@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How networks, mounts, ports, secrets and configs stand in a service's spec. Pure; the rules are `_service_fields`'."""
+"""How networks, mounts, ports, secrets and configs stand in a service's spec. Pure; rules as in `_service_fields`."""
 
 from __future__ import annotations
 

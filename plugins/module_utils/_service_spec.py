@@ -89,7 +89,7 @@ def desired_spec(held: Mapping[str, Any] | None, params: Mapping[str, Any], whol
 
     With `whole`, what is set name by name (environment, labels, hosts) loses the names that the task does not give, but
     for labels of Swarmherd. `params["networks"]` are network ids. Raises SwarmError where the task asks for what cannot
-    be.
+    be. `params["initial_replicas"]` is for a new service alone.
     """
     spec: Spec = copy.deepcopy(dict(held)) if held else {"Name": params["name"], "TaskTemplate": {"ContainerSpec": {}}}
     if not held and not params.get("image"):
@@ -117,6 +117,7 @@ def _nulls(names: Iterable[str]) -> dict[str, None]:
 def _put_mode(spec: Spec, params: Mapping[str, Any], new: bool) -> None:
     mode, count = params.get("mode"), params.get("replicas")
     if new:
+        count = params.get("initial_replicas") if count is None else count
         spec["Mode"] = {"Global": {}} if mode == "global" else {"Replicated": {"Replicas": 1}}
     found = mode_name({"Spec": spec})
     if mode and mode != found:

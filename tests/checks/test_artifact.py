@@ -130,6 +130,7 @@ LEAST = {
     "node_labels": {"node": "n1"},
     "service": {"name": "shop", "image": "shop:1"},
     "service_scale": {"name": "shop", "replicas": 1},
+    "stack": {"name": "shop", "compose": {"services": {"web": {"image": "shop:1"}}}},
 }
 
 
