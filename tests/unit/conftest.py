@@ -25,6 +25,7 @@ class Engine:
         self.nodes: list[Document] = []
         self.tasks: list[Document] = []
         self.networks: list[Document] = []
+        self.secrets: list[Document] = []
         self.writes: list[Document] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
@@ -36,7 +37,13 @@ class Engine:
             return self.failure[0], {"message": self.failure[1]}
         if path == "/version":
             return 200, {"ApiVersion": "1.41"}
-        lists = {"/nodes": self.nodes, "/tasks": self.tasks, "/services": self.services, "/networks": self.networks}
+        lists = {
+            "/nodes": self.nodes,
+            "/tasks": self.tasks,
+            "/services": self.services,
+            "/networks": self.networks,
+            "/secrets": self.secrets,
+        }
         if path in lists:
             return 200, lists[path]
         return self._one(path)
@@ -47,6 +54,31 @@ class Engine:
             if found["ID"].startswith(name) or found["Spec"].get("Name") == name:
                 return 200, found
         return 404, {"message": f"{kind} {name} not found"}
+
+    def create(self, path: str, document: Document) -> tuple[int, Any]:
+        """A new service or network, whose id is made of its name."""
+        self.writes.append(document)
+        if path == "/networks/create":
+            made = {**document, "Id": f"id-{document['Name']}"}
+            self.networks.append(made)
+            return 201, {"Id": made["Id"]}
+        made = {
+            "ID": f"id-{document['Name']}",
+            "Version": {"Index": 1},
+            "Spec": document,
+            "CreatedAt": "",
+            "UpdatedAt": "",
+        }
+        self.services.append(made)
+        self.after_write()
+        return 201, {"ID": made["ID"]}
+
+    def remove(self, path: str) -> tuple[int, Any]:
+        status, found = self._one(path)
+        if status == 200:
+            self.services.remove(found)
+            self.after_write()
+        return status, found if status != 200 else None
 
     def write(self, path: str, version: int, spec: Document) -> tuple[int, Any]:
         self.before_write()
@@ -69,8 +101,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         spec = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        if self._path().endswith("/create"):
+            self._answer(*self.engine.create(self._path(), spec))
+            return
         version = int(parse_qs(urlsplit(self.path).query)["version"][0])
         self._answer(*self.engine.write(self._path(), version, spec))
+
+    def do_DELETE(self) -> None:
+        self._answer(*self.engine.remove(self._path()))
 
     def _path(self) -> str:
         return re.sub(r"^/v[0-9.]+", "", urlsplit(self.path).path)
