@@ -206,7 +206,7 @@ def test_what_leaves_the_file_leaves_the_service(web, path, value):
     assert value_at(after, path) != value
 
 
-def test_a_count_of_the_file_does_not_become_that_of_a_service_that_is_there_by_the_options_of_a_new_one():
+def test_an_initial_count_is_for_a_new_service_alone():
     held = spec(deploy={"replicas": 5})
     options = stack(document(deploy={"replicas": 2}), "shop").services["shop_web"]
     wanted = {**options, "networks": [], "initial_replicas": options["replicas"], "replicas": None}
