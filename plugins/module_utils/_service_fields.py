@@ -184,13 +184,18 @@ def rollout(kind: str) -> Callable[[Mapping[str, Any], dict[str, Any] | None], d
             "Parallelism": wanted.get("parallelism"),
             "Delay": _duration(wanted, "delay", kind),
             "FailureAction": wanted.get("failure_action"),
-            "Monitor": _duration(wanted, "monitor", kind),
+            "Monitor": _monitor(_duration(wanted, "monitor", kind)),
             "MaxFailureRatio": wanted.get("max_failure_ratio"),
             "Order": wanted.get("order"),
         }
         return _settings(settings, held, UPDATE_DEFAULTS)
 
     return merge
+
+
+def _monitor(wanted_ns: int | None) -> int | None:
+    """To Docker's API none is the same as its default; it cannot be had."""
+    return UPDATE_DEFAULTS["Monitor"] if wanted_ns == 0 else wanted_ns
 
 
 def _settings(

@@ -115,7 +115,9 @@ services:
 """
 
 
-def test_a_compose_file_is_deployed_from_where_its_writer_is_and_keeps_what_was_decided(place: Path, swarm: Any) -> None:
+def test_a_compose_file_is_deployed_from_where_its_writer_is_and_keeps_what_was_decided(
+    place: Path, swarm: Any
+) -> None:
     (place / "mine").mkdir()
     (place / "mine" / "stack.yml").write_text(COMPOSE)
     web = swarm.services[0]

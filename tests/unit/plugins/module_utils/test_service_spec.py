@@ -56,6 +56,7 @@ SAME = [
     {"networks": ["n1"]},
     {"restart_policy": {"condition": "any", "delay": "5s", "window": "0"}},
     {"update_config": {"parallelism": 2, "monitor": "5s", "order": "start-first"}},
+    {"update_config": {"monitor": "0s"}},
     {"rollback_config": {"parallelism": 1, "order": "stop-first", "failure_action": "pause"}},
     {"endpoint_mode": "vip"},
     {"publish": [{"target_port": 80, "published_port": 8080, "protocol": "tcp", "mode": "ingress"}]},
