@@ -102,8 +102,8 @@ def _size(value: Any, key: str) -> Any:
     return value
 
 
-def references(value: Any, key: str, declared: Mapping[str, str], folder: str) -> list[dict[str, Any]]:
-    """Secrets or configs: `name` in the Swarm, and the file that a task finds, in `folder` unless it is said where."""
+def references(value: Any, key: str, declared: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Secrets or configs: `name` in the Swarm, and the file that a task finds, as Docker names it where nobody says."""
     found = []
     for place, entry in enumerate(items(value, key)):
         here = f"{key}[{place}]"
@@ -115,7 +115,7 @@ def references(value: Any, key: str, declared: Mapping[str, str], folder: str) -
         found.append(
             {
                 "name": declared[source],
-                "target": text(settings.get("target", f"{folder}{source}"), f"{here}.target"),
+                "target": text(settings.get("target", source), f"{here}.target"),
                 "uid": text(settings.get("uid", "0"), f"{here}.uid"),
                 "gid": text(settings.get("gid", "0"), f"{here}.gid"),
                 "mode": _mode(settings.get("mode", _READABLE_BY_ALL), f"{here}.mode"),

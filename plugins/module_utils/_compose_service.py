@@ -78,8 +78,8 @@ def service(
         "networks": _networks(name, found, f"{key}.networks", shared["networks"]),
         "publish": ports.publish(found.get("ports"), f"{key}.ports"),
         "mounts": mounts.mounts(found, key, shared["volumes"]),
-        "secrets": mounts.references(found.get("secrets"), f"{key}.secrets", shared["secrets"], ""),
-        "configs": mounts.references(found.get("configs"), f"{key}.configs", shared["configs"], "/"),
+        "secrets": mounts.references(found.get("secrets"), f"{key}.secrets", shared["secrets"]),
+        "configs": mounts.references(found.get("configs"), f"{key}.configs", shared["configs"]),
     }
 
 

@@ -7,6 +7,7 @@ programs; of commands, the words are checked. Nothing is connected to.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -91,7 +92,7 @@ def test_make_has_the_target(line: str) -> None:
 @pytest.mark.parametrize("line", commands("ansible-playbook"))
 def test_ansible_knows_the_playbook(line: str) -> None:
     words = shlex.split(line)
-    given = [word for before, word in zip(words, words[1:], strict=False) if before != "-e"]
+    given = [word for before, word in itertools.pairwise(words) if before != "-e"]
     playbooks = [word for word in given if word.endswith(".yml") or word.startswith("swarmherd.cluster.")]
     assert len(playbooks) == 1
     written = {path for page in PAGES for path in files(page)}

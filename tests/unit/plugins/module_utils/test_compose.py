@@ -183,7 +183,7 @@ MEANINGS = [
             {
                 "ConfigID": "page_v2",
                 "ConfigName": "page_v2",
-                "File": {"Name": "/page", "UID": "0", "GID": "0", "Mode": 0o400},
+                "File": {"Name": "page", "UID": "0", "GID": "0", "Mode": 0o400},
             }
         ],
     ),
