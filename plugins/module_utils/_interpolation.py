@@ -40,6 +40,8 @@ def _replacement(match: re.Match[str], variables: Mapping[str, Any], key: str) -
     if not name:
         raise SwarmError(f"{key}: a dollar sign begins no variable here; write $$ for a dollar sign, or ${{NAME}}")
     operator, word = match["operator"] or "", match["word"] or ""
+    if "$" in word:
+        raise SwarmError(f"{key}: a variable within the default of {name} is not supported; give {name} itself")
     found = variables.get(name)
     given = found is not None and not (operator.startswith(":") and str(found) == "")
     if operator.endswith("+"):

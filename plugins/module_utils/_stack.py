@@ -13,7 +13,6 @@ from ._compose import NAMESPACE, Stack
 from ._conflicts import retried
 from ._errors import SwarmError
 from ._service import PREDEFINED_NETWORKS, SETTLED_LOOKS, Written, remove, write
-from ._values import stripped
 from ._waiter import Awaited, wait_for_all
 
 Service = Mapping[str, Any]
@@ -77,11 +76,13 @@ def look_around(swarm: Swarm, stack: Stack) -> Around:
 def refuse_other_network(name: str, wanted: Mapping[str, Any], found: Document) -> None:
     """Docker cannot change a network. The engine adds options of its own, which are no difference."""
     options = {key: (found.get("Options") or {}).get(key) for key in wanted["options"]}
+    subnets = [pool.get("Subnet") for pool in (found.get("IPAM") or {}).get("Config") or []]
     pairs = {
         "driver": (wanted["driver"], found["Driver"]),
         "attachable": (wanted["attachable"], bool(found.get("Attachable"))),
         "internal": (wanted["internal"], bool(found.get("Internal"))),
         "driver_opts": (wanted["options"], options),
+        "subnets": (wanted["subnets"], subnets if wanted["subnets"] else []),
     }
     different = [f"{key} is {there!r} and not {here!r}" for key, (here, there) in pairs.items() if here != there]
     if different:
@@ -178,17 +179,20 @@ def told(
     services = {service: outcome.told(names) for service, outcome in written.items()}
     gone = {service: outcome.told(names) for service, outcome in removed.items()}
     differences = {service: outcome.pop("diff") for service, outcome in {**services, **gone}.items()}
-    before, after = (
-        stripped({"services": {service: diff[side] for service, diff in differences.items()}})
+    shown = {
+        side: {service: difference[side] for service, difference in differences.items() if difference[side]}
         for side in ("before", "after")
-    )
+    }
+    diff: dict[str, Any] = {side: {"services": found} if found else {} for side, found in shown.items()}
+    if new:
+        diff["after"]["networks"] = list(new)
     return {
         "changed": bool(new or gone or any(outcome["changed"] for outcome in services.values())),
         "stack": name,
         "services": services,
         "networks": list(new),
         "pruned": sorted(gone),
-        "diff": {"before": before, "after": {**after, **({"networks": list(new)} if new else {})}},
+        "diff": diff,
     }
 
 

@@ -76,6 +76,22 @@ def test_an_encrypted_file_of_variables_is_decrypted(hand_over):
     assert args["compose"]["services"]["web"]["environment"] == {"A": "geheim", "B": "here"}
 
 
+def test_anchors_and_numbers_are_those_of_compose_files(hand_over):
+    text = """
+        x-common: &common {image: "shop:1", stop_grace_period: 1m}
+        services:
+          web:
+            <<: *common
+            ports: [22:22]
+            deploy: {replicas: 2, update_config: {max_failure_ratio: 0.5}}
+            secrets: [{source: key, mode: 0440}]
+    """
+    web = hand_over({"s.yml": text}, file="s.yml")["compose"]["services"]["web"]
+    assert (web["image"], web["ports"]) == ("shop:1", ["22:22"])
+    assert web["deploy"] == {"replicas": 2, "update_config": {"max_failure_ratio": 0.5}}
+    assert web["secrets"] == [{"source": "key", "mode": 0o440}]
+
+
 def test_what_looks_like_a_template_is_text(hand_over):
     args = hand_over({"s.yml": "services: {web: {image: 'a', hostname: '{{.Node.Hostname}}'}}"}, file="s.yml")
     assert args["compose"]["services"]["web"]["hostname"] == "{{.Node.Hostname}}"

@@ -47,6 +47,7 @@ def test_a_variable_becomes_its_value(text, value):
         ("${EMPTY:?say it}", "the variable EMPTY is not given: say it"),
         ("costs 5$", "write \\$\\$ for a dollar sign"),
         ("${TAG", "a dollar sign begins no variable"),
+        ("${GONE:-${TAG}}", "a variable within the default of GONE is not supported; give GONE itself"),
         ("${TAG/1/2}", "a dollar sign begins no variable"),
     ],
 )

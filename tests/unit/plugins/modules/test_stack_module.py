@@ -93,6 +93,15 @@ def test_the_count_of_the_file_is_set_where_that_is_asked_for(deploy, run_module
     assert result["services"]["shop_web"]["replicas"] == {"before": 5, "after": 2}
 
 
+def test_a_count_of_nothing_is_shown_as_such(deploy):
+    deploy(document(deploy={"replicas": 2}))
+    result = deploy(document(deploy={"replicas": 0}), scale="file", _ansible_diff=True)
+    assert result["diff"] == {
+        "before": {"services": {"shop_web": {"replicas": 2}}},
+        "after": {"services": {"shop_web": {"replicas": 0}}},
+    }
+
+
 def test_a_zero_that_a_person_set_stays_a_zero(deploy, swarm, run_module):
     deploy(document(deploy={"replicas": 2}))
     run_module(service_scale.main, name="shop_web", replicas=0, wait=False)
