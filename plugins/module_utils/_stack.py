@@ -43,7 +43,11 @@ def deploy(swarm: Swarm, name: str, stack: Stack, params: Mapping[str, Any], che
         ids = {network: create_network(swarm, network, stack.networks[network]) for network in new}
         names = {**around.names, **{identity: network for network, identity in ids.items()}}
         around = around._replace(networks={**around.networks, **ids}, names=names)
-    written = put_all(swarm, stack, around, params["scale"], check)
+    try:
+        written = put_all(swarm, stack, around, params["scale"], check)
+    except SwarmError as error:
+        error.facts["changed"] = bool(error.facts.get("changed") or new or removed)
+        raise
     result = told(name, written, removed, new, around.names)
     result["left"] = [] if pruned else left
     result["warnings"] = [
