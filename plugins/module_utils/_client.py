@@ -142,6 +142,12 @@ class Swarm:
     def networks(self) -> list[Document]:
         return self._ask("list the networks", self._api.networks)
 
+    def secrets(self) -> list[Document]:
+        return self._ask("list the secrets", self._api.secrets)
+
+    def configs(self) -> list[Document]:
+        return self._ask("list the configs", self._api.configs)
+
     def service(self, name: str) -> Document:
         """The service called `name` exactly, or with that id. Raises NotFoundError.
 
@@ -186,6 +192,11 @@ class Swarm:
 
     def remove_service(self, service: Document) -> None:
         self._ask(f"remove the service {service['Spec']['Name']}", self._api.remove_service, service["ID"])
+
+    def create_network(self, name: str, **settings: Any) -> str:
+        """The id of a new network of the whole Swarm. `settings` are those of the SDK's `create_network`."""
+        answer = self._ask(f"create the network {name}", self._api.create_network, name, scope="swarm", **settings)
+        return answer["Id"]
 
     def update_node(self, node: Document, spec: Document) -> None:
         """Raises VersionConflictError when the node was written since `node` was read."""

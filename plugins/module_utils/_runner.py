@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Mapping
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -14,6 +14,15 @@ Work = Callable[[Swarm, Mapping[str, Any], bool], Dict[str, Any]]
 """From the engine, the task's parameters and whether this is check mode, to the module's result."""
 
 HIDDEN = "(hidden)"
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every value within, as Ansible puts them on the list of what it blanks out."""
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(inner)
+    elif value is not None:
+        yield str(value)
 
 
 def run(module: AnsibleModule, work: Work, hidden: Iterable[str] = ()) -> None:
@@ -29,7 +38,7 @@ def run(module: AnsibleModule, work: Work, hidden: Iterable[str] = ()) -> None:
             msg=missing_required_lib("docker (Docker SDK for Python, Debian: python3-docker)"), exception=IMPORT_ERROR
         )
     for name in hidden:
-        module.no_log_values.difference_update(str(v) for v in (module.params.get(name) or {}).values())
+        module.no_log_values.difference_update(texts_in(module.params.get(name)))
     invocation = {"module_args": {k: HIDDEN if k in hidden and v else v for k, v in module.params.items()}}
     try:
         result = work(connect(module.params), module.params, module.check_mode)

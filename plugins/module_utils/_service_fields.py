@@ -7,11 +7,16 @@ itself when both mean the same, so that what is equal in meaning is never writte
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Mapping, Sequence
 
 from ._constraints import parse as parse_constraint
-from ._errors import SwarmError
 from ._values import NANOSECONDS, merged_texts, nano_cpus, nanoseconds, size_bytes, stripped
+
+OUR_LABELS = "swarmherd."
+"""Labels that the controller reads and writes begin so, on services as on nodes."""
+
+OUR_NODE_LABELS = f"node.labels.{OUR_LABELS}"
 
 GRACE_SECONDS = 10
 """Docker's own stop grace period."""
@@ -44,6 +49,36 @@ def text(wanted: str, held: str | None) -> str | None:
     return held if (held or "") == wanted else wanted or None
 
 
+def flag(wanted: bool, held: bool | None) -> bool | None:
+    """For settings that are off where Docker holds nothing."""
+    return held if bool(held) == wanted else wanted
+
+
+def init(wanted: bool | str, held: bool | None) -> bool | None:
+    """True, False, or `default` for what the engine is set to, which need not be off."""
+    return None if wanted == "default" else held if held is wanted else bool(wanted)
+
+
+def count(wanted: int, held: int | None) -> int | None:
+    """A number of which 0 means that there is none."""
+    return held if (held or 0) == wanted else wanted or None
+
+
+def capabilities(wanted: Sequence[str], held: list[str] | None) -> list[str] | None:
+    """Docker holds them in capitals and with their prefix; their order carries no meaning."""
+    capitals = [name.upper() for name in wanted]
+    after = [name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in capitals]
+    return held if sorted(after) == sorted(held or []) else after or None
+
+
+def logging(wanted: Mapping[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
+    """`driver` and `options`; without a driver the engine's own."""
+    after = {"Name": wanted["driver"], "Options": merged_texts({}, wanted.get("options") or {}, "logging.options")}
+    if not wanted["driver"]:
+        return None
+    return held if stripped(after) == stripped(held or {}) else stripped(after)
+
+
 def words(wanted: Sequence[str], held: list[str] | None) -> list[str] | None:
     return held if (held or []) == list(wanted) else list(wanted) or None
 
@@ -68,11 +103,15 @@ def labels(wanted: Mapping[str, Any], held: dict[str, str] | None) -> dict[str, 
 
 def hosts(wanted: Mapping[str, Any], held: list[str] | None) -> list[str] | None:
     """Docker holds lines of an address and its names, as a hosts file does."""
-    before = {name: line.split()[0] for line in held or [] for name in line.split()[1:]}
+    before = host_addresses(held)
     after = merged_texts(before, wanted, "hosts")
     if after == before:
         return held
     return [f"{address} {name}" for name, address in after.items()] or None
+
+
+def host_addresses(held: Sequence[str] | None) -> dict[str, str]:
+    return {name: line.split()[0] for line in held or [] for name in line.split()[1:]}
 
 
 def grace(wanted: str, held: int | None) -> int | None:
@@ -86,12 +125,22 @@ def endpoint_mode(wanted: str, held: str | None) -> str | None:
 
 
 def constraints(wanted: Sequence[str], held: list[str] | None) -> list[str] | None:
+    """All constraints but Swarmherd's own, which stay as long as the list says nothing of their very labels."""
+
     def plain(lines: Sequence[str] | None) -> list[str]:
         return sorted("".join(line.split()) for line in lines or [])
 
     for line in wanted:
         parse_constraint(line)
-    return held if plain(wanted) == plain(held) else list(wanted) or None
+    named = {constraint_key(line) for line in wanted}
+    ours = [line for line in held or [] if constraint_key(line).startswith(OUR_NODE_LABELS)]
+    after = [*wanted, *(line for line in ours if constraint_key(line) not in named)]
+    return held if plain(after) == plain(held) else after or None
+
+
+def constraint_key(line: str) -> str:
+    """What a constraint compares, as `node.labels.disk`."""
+    return re.split("[=!]=", line)[0].strip()
 
 
 def preferences(wanted: Sequence[str], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
@@ -99,16 +148,8 @@ def preferences(wanted: Sequence[str], held: list[dict[str, Any]] | None) -> lis
     return held if after == (held or []) else after or None
 
 
-def networks(wanted: Sequence[str], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-    """`wanted` are network ids. An attachment that stays keeps its aliases and driver options."""
-    attached = {attachment["Target"]: attachment for attachment in held or []}
-    if set(wanted) == set(attached):
-        return held
-    return [attached.get(target, {"Target": target}) for target in wanted] or None
-
-
 def resources(kind: str) -> Callable[[Mapping[str, Any], dict[str, Any] | None], dict[str, Any] | None]:
-    """For `limits` or `reservations`. 0 takes one of them away; generic resources and process limits stay."""
+    """For `limits` or `reservations`. 0 takes one of them away; what is not named, as generic resources, stays."""
 
     def merge(wanted: Mapping[str, Any], held: dict[str, Any] | None) -> dict[str, Any] | None:
         after = dict(held or {})
@@ -116,6 +157,8 @@ def resources(kind: str) -> Callable[[Mapping[str, Any], dict[str, Any] | None],
             after["NanoCPUs"] = nano_cpus(wanted["cpus"], f"{kind}.cpus")
         if wanted.get("memory") is not None:
             after["MemoryBytes"] = size_bytes(wanted["memory"], f"{kind}.memory")
+        if wanted.get("pids") is not None:
+            after["Pids"] = int(wanted["pids"])
         after = {key: value for key, value in after.items() if value}
         return held if after == stripped(held or {}) else after or None
 
@@ -140,13 +183,18 @@ def rollout(kind: str) -> Callable[[Mapping[str, Any], dict[str, Any] | None], d
             "Parallelism": wanted.get("parallelism"),
             "Delay": _duration(wanted, "delay", kind),
             "FailureAction": wanted.get("failure_action"),
-            "Monitor": _duration(wanted, "monitor", kind),
+            "Monitor": _monitor(_duration(wanted, "monitor", kind)),
             "MaxFailureRatio": wanted.get("max_failure_ratio"),
             "Order": wanted.get("order"),
         }
         return _settings(settings, held, UPDATE_DEFAULTS)
 
     return merge
+
+
+def _monitor(wanted_ns: int | None) -> int | None:
+    """To Docker's API none is the same as its default; it cannot be had."""
+    return UPDATE_DEFAULTS["Monitor"] if wanted_ns == 0 else wanted_ns
 
 
 def _settings(
@@ -172,7 +220,7 @@ def healthcheck(wanted: Mapping[str, Any], held: dict[str, Any] | None) -> dict[
         test = ["NONE"] if test.upper() == "NONE" else ["CMD-SHELL", test]
     elif isinstance(test, list):
         test = [str(word) for word in test]
-        test = test if test[:1] in (["NONE"], ["CMD"], ["CMD-SHELL"]) else ["CMD", *test]
+        test = test if not test or test[0] in ("NONE", "CMD", "CMD-SHELL") else ["CMD", *test]
     settings = {
         "Test": test,
         "Interval": _duration(wanted, "interval", "healthcheck"),
@@ -182,61 +230,3 @@ def healthcheck(wanted: Mapping[str, Any], held: dict[str, Any] | None) -> dict[
     }
     after = {**(held or {}), **{key: value for key, value in settings.items() if value is not None}}
     return held if stripped(after) == stripped(held or {}) else after
-
-
-def mounts(wanted: Sequence[Mapping[str, Any]], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-    """A mount that stays where it is keeps the settings that the task does not name."""
-    places = {_mount_place(mount): mount for mount in held or []}
-    after = []
-    for mount in wanted:
-        new = _mount(mount)
-        after.append({**places.get(_mount_place(new), {}), **new})
-    if _in_order(after, _mount_place) == _in_order(held or [], _mount_place):
-        return held
-    return after or None
-
-
-def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
-    kind = mount["type"]
-    if kind == "bind" and not mount.get("source"):
-        raise SwarmError(f"mounts: {mount['target']}: a bind mount needs a source")
-    new: dict[str, Any] = {"Type": kind, "Source": mount.get("source") or "", "Target": mount["target"]}
-    if mount.get("readonly") is not None:
-        new["ReadOnly"] = mount["readonly"]
-    if mount.get("propagation"):
-        new["BindOptions"] = {"Propagation": mount["propagation"]}
-    if mount.get("tmpfs_size") is not None:
-        new["TmpfsOptions"] = {"SizeBytes": size_bytes(mount["tmpfs_size"], f"mounts: {mount['target']}: tmpfs_size")}
-    if mount.get("driver") or mount.get("driver_options"):
-        config = {"Name": mount.get("driver") or "", "Options": mount.get("driver_options") or {}}
-        new["VolumeOptions"] = {"DriverConfig": stripped(config)}
-    return new
-
-
-def _mount_place(mount: Mapping[str, Any]) -> Sequence[str]:
-    return (mount.get("Target", ""), mount.get("Type", ""), mount.get("Source", ""))
-
-
-def publish(wanted: Sequence[Mapping[str, Any]], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-    after = [
-        stripped(
-            {
-                "Protocol": port["protocol"],
-                "TargetPort": port["target_port"],
-                "PublishedPort": port.get("published_port"),
-                "PublishMode": port["mode"],
-            }
-        )
-        for port in wanted
-    ]
-    defaults = {"Protocol": "tcp", "PublishMode": "ingress"}
-    filled = [{**defaults, **stripped({k: v for k, v in port.items() if k != "Name"})} for port in held or []]
-    return held if _in_order(after, _port_place) == _in_order(filled, _port_place) else after or None
-
-
-def _port_place(port: Mapping[str, Any]) -> Sequence[Any]:
-    return (port["TargetPort"], port.get("Protocol", ""), port.get("PublishedPort", 0))
-
-
-def _in_order(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], Any]) -> list[dict[str, Any]]:
-    return sorted((stripped(item) for item in items), key=key)

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Iterable, Mapping, NamedTuple, Sequence
 
+from . import _service_attachments as attachments
 from . import _service_fields as fields
 from ._errors import SwarmError
 from ._tasks import mode_name
 
 Spec = Dict[str, Any]
 Shown = Dict[str, Any]
+
+HIDDEN = "(hidden)"
 
 _TASK = ("TaskTemplate",)
 _CONTAINER = ("TaskTemplate", "ContainerSpec")
@@ -25,22 +28,28 @@ class Field(NamedTuple):
     option: str
     path: tuple[str, ...]
     merge: Callable[[Any, Any], Any]
+    names: Callable[[Any], Iterable[str]] | None = None
+    """Of an option that is set name by name, the names that Docker holds."""
+
+
+def _keys(held: Any) -> Iterable[str]:
+    return held or ()
 
 
 FIELDS: Sequence[Field] = (
-    Field("labels", ("Labels",), fields.labels),
+    Field("labels", ("Labels",), fields.labels, _keys),
     Field("image", (*_CONTAINER, "Image"), fields.image),
     Field("command", (*_CONTAINER, "Command"), fields.words),
     Field("args", (*_CONTAINER, "Args"), fields.words),
-    Field("env", (*_CONTAINER, "Env"), fields.env),
-    Field("container_labels", (*_CONTAINER, "Labels"), fields.labels),
+    Field("env", (*_CONTAINER, "Env"), fields.env, fields.env_values),
+    Field("container_labels", (*_CONTAINER, "Labels"), fields.labels, _keys),
     Field("user", (*_CONTAINER, "User"), fields.text),
     Field("workdir", (*_CONTAINER, "Dir"), fields.text),
-    Field("hosts", (*_CONTAINER, "Hosts"), fields.hosts),
-    Field("mounts", (*_CONTAINER, "Mounts"), fields.mounts),
+    Field("hosts", (*_CONTAINER, "Hosts"), fields.hosts, fields.host_addresses),
+    Field("mounts", (*_CONTAINER, "Mounts"), attachments.mounts),
     Field("stop_grace_period", (*_CONTAINER, "StopGracePeriod"), fields.grace),
     Field("healthcheck", (*_CONTAINER, "Healthcheck"), fields.healthcheck),
-    Field("networks", (*_TASK, "Networks"), fields.networks),
+    Field("networks", (*_TASK, "Networks"), attachments.networks),
     Field("limits", (*_RESOURCES, "Limits"), fields.resources("limits")),
     Field("reservations", (*_RESOURCES, "Reservations"), fields.resources("reservations")),
     Field("restart_policy", (*_TASK, "RestartPolicy"), fields.restart_policy),
@@ -49,7 +58,23 @@ FIELDS: Sequence[Field] = (
     Field("update_config", ("UpdateConfig",), fields.rollout("update_config")),
     Field("rollback_config", ("RollbackConfig",), fields.rollout("rollback_config")),
     Field("endpoint_mode", ("EndpointSpec", "Mode"), fields.endpoint_mode),
-    Field("publish", ("EndpointSpec", "Ports"), fields.publish),
+    Field("publish", ("EndpointSpec", "Ports"), attachments.publish),
+    # What a Compose file can say besides.
+    Field("hostname", (*_CONTAINER, "Hostname"), fields.text),
+    Field("init", (*_CONTAINER, "Init"), fields.init),
+    Field("read_only", (*_CONTAINER, "ReadOnly"), fields.flag),
+    Field("tty", (*_CONTAINER, "TTY"), fields.flag),
+    Field("stdin_open", (*_CONTAINER, "OpenStdin"), fields.flag),
+    Field("stop_signal", (*_CONTAINER, "StopSignal"), fields.text),
+    Field("cap_add", (*_CONTAINER, "CapabilityAdd"), fields.capabilities),
+    Field("cap_drop", (*_CONTAINER, "CapabilityDrop"), fields.capabilities),
+    Field("dns", (*_CONTAINER, "DNSConfig", "Nameservers"), fields.words),
+    Field("dns_search", (*_CONTAINER, "DNSConfig", "Search"), fields.words),
+    Field("sysctls", (*_CONTAINER, "Sysctls"), fields.labels, _keys),
+    Field("secrets", (*_CONTAINER, "Secrets"), attachments.references("Secret")),
+    Field("configs", (*_CONTAINER, "Configs"), attachments.references("Config")),
+    Field("logging", (*_TASK, "LogDriver"), fields.logging),
+    Field("max_replicas_per_node", (*_PLACEMENT, "MaxReplicas"), fields.count),
 )
 
 SHOWN = (
@@ -59,18 +84,24 @@ SHOWN = (
 )
 
 
-def desired_spec(held: Mapping[str, Any] | None, params: Mapping[str, Any]) -> Spec:
+def desired_spec(held: Mapping[str, Any] | None, params: Mapping[str, Any], whole: bool = False) -> Spec:
     """The whole spec to write: `held`, or nothing for a new service, with what the task names.
 
-    `params["networks"]` are network ids. Raises SwarmError where the task asks for what cannot be.
+    With `whole`, what is set name by name (environment, labels, hosts) loses the names that the task does not give, but
+    for labels of Swarmherd. `params["networks"]` are network ids. Raises SwarmError where the task asks for what cannot
+    be. `params["initial_replicas"]` is for a new service alone.
     """
     spec: Spec = copy.deepcopy(dict(held)) if held else {"Name": params["name"], "TaskTemplate": {"ContainerSpec": {}}}
     if not held and not params.get("image"):
         raise SwarmError(f"image: the service {params['name']} is not there, and a new one needs an image")
     for field in FIELDS:
         wanted = params.get(field.option)
-        if wanted is not None:
-            _put(spec, field.path, field.merge(wanted, value_at(spec, field.path)))
+        if wanted is None:
+            continue
+        present = value_at(spec, field.path)
+        if whole and field.names:
+            wanted = {**_nulls(field.names(present)), **wanted}
+        _put(spec, field.path, field.merge(wanted, present))
     _put_mode(spec, params, new=not held)
     if held and params.get("force_update"):
         template = spec["TaskTemplate"]
@@ -79,9 +110,14 @@ def desired_spec(held: Mapping[str, Any] | None, params: Mapping[str, Any]) -> S
     return spec
 
 
+def _nulls(names: Iterable[str]) -> dict[str, None]:
+    return {name: None for name in names if not name.startswith(fields.OUR_LABELS)}
+
+
 def _put_mode(spec: Spec, params: Mapping[str, Any], new: bool) -> None:
     mode, count = params.get("mode"), params.get("replicas")
     if new:
+        count = params.get("initial_replicas") if count is None else count
         spec["Mode"] = {"Global": {}} if mode == "global" else {"Replicated": {"Replicas": 1}}
     found = mode_name({"Spec": spec})
     if mode and mode != found:
@@ -113,20 +149,22 @@ def shown(spec: Mapping[str, Any] | None, options: Sequence[str], names: Mapping
     values = {option: value_at(spec, paths[option]) for option in options}
     if values.get("networks"):
         values["networks"] = [names.get(net["Target"], net["Target"]) for net in values["networks"]]
+    if (values.get("logging") or {}).get("Options"):
+        values["logging"] = {**values["logging"], "Options": dict.fromkeys(values["logging"]["Options"], HIDDEN)}
     return {option: value for option, value in values.items() if value is not None}
 
 
 def diff(
     before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, names: Mapping[str, str]
 ) -> dict[str, Shown]:
-    """What changes, for diff mode. Values of environment variables are not told, only that they differ."""
+    """What changes, for diff mode. Of environment variables it tells only that they differ; log options are hidden."""
     options = changes(before, after)
     told = {"before": shown(before, options, names), "after": shown(after, options, names)}
     if "env" in options:
         old, new = (fields.env_values(value_at(spec, (*_CONTAINER, "Env"))) for spec in (before, after))
-        told["before"]["env"] = dict.fromkeys(old, "(hidden)")
+        told["before"]["env"] = dict.fromkeys(old, HIDDEN)
         told["after"]["env"] = {
-            name: "(hidden)" if old.get(name, value) == value else "(hidden, changed)" for name, value in new.items()
+            name: HIDDEN if old.get(name, value) == value else "(hidden, changed)" for name, value in new.items()
         }
     return told
 

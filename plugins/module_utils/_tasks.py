@@ -13,6 +13,7 @@ Document = Mapping[str, Any]
 
 IN_PROGRESS = ("updating", "rollback_started")
 STOPPED = ("paused", "rollback_paused", "rollback_completed")
+ROLLED_BACK = ("rollback_paused", "rollback_completed")
 BROKEN = ("failed", "rejected")
 RESTARTING_PARTS = ("ContainerSpec", "Resources", "RestartPolicy", "Networks", "LogDriver", "ForceUpdate")
 """The parts of a task's spec that Swarm makes a new task for."""
@@ -164,6 +165,16 @@ def _failures(
         for place in sorted(reasons)
         if place not in healthy and _is_meant_to_run(newest[place])
     )
+
+
+def failures_of(
+    spec: Document, service: Document, tasks: Iterable[Document], nodes: Sequence[Document]
+) -> tuple[dict[str, Any], ...]:
+    """For each place, the newest task of `spec` that broke; also after Swarm rolled `service` back to another spec."""
+    names = {node["ID"]: node["Description"]["Hostname"] for node in nodes}
+    broken = [task for task in tasks if task["Status"]["State"] in BROKEN and is_current(task, {"Spec": spec})]
+    newest = {_place(task): task for task in sorted(broken, key=lambda task: (task["CreatedAt"], task["ID"]))}
+    return tuple(_told(newest[place], service, names) for place in sorted(newest))
 
 
 def _is_meant_to_run(task: Document) -> bool:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, Mapping, NamedTuple, TypeVar
 
 from ._client import Document, Swarm
 from ._errors import SwarmError, TimedOutError
-from ._tasks import Progress, progress
+from ._tasks import ROLLED_BACK, Progress, failure_sentence, failures_of, progress
 
 Seen = TypeVar("Seen")
 
@@ -58,28 +58,71 @@ def look_at(swarm: Swarm, name: str) -> tuple[Document, Progress]:
 
 
 def wait_until_converged(
-    swarm: Swarm, name: str, timeout_seconds: float, wrote: bool, looks: int = 1
+    swarm: Swarm, name: str, timeout_seconds: float, wrote: bool, looks: int = 1, tried: Document | None = None
 ) -> tuple[Document, Progress]:
     """Wait until every wanted task runs and no update is under way.
 
     Raises SwarmError, with what was seen, past the bound or as soon as Swarm itself has stopped the update. With
-    `wrote` false, an update that Swarm stopped or rolled back earlier is history as long as every task runs.
+    `wrote` false, an update that Swarm stopped or rolled back earlier is history as long as every task runs. `tried` is
+    the spec that was written: when Swarm rolls back, what its tasks said is the reason.
     """
+    end = wait_for_all(swarm, {name: Awaited(wrote, tried)}, timeout_seconds, looks)[name]
+    if end.problem:
+        raise SwarmError(end.problem, **end.facts())
+    return end.service, end.seen
 
-    def over(seen: tuple[Document, Progress]) -> bool:
-        return seen[1].converged or seen[1].stopped
+
+class Awaited(NamedTuple):
+    """Whether a service was written just now, and with which spec."""
+
+    wrote: bool
+    tried: Document | None = None
+
+
+class End(NamedTuple):
+    """How waiting for a service ended. `problem` is empty where all is well."""
+
+    service: Document
+    seen: Progress
+    problem: str = ""
+    failures: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def rolled_back(self) -> bool:
+        return bool(self.problem) and self.seen.update_state in ROLLED_BACK
+
+    def facts(self) -> dict[str, Any]:
+        facts = {"version": self.service["Version"]["Index"], **self.seen.seen()}
+        if self.problem:
+            facts.update(failures=list(self.failures), rolled_back=self.rolled_back)
+        return facts
+
+
+def wait_for_all(
+    swarm: Swarm, awaited: Mapping[str, Awaited], timeout_seconds: float, looks: int = 1
+) -> dict[str, End]:
+    """Wait until each of the services has converged or Swarm itself has stopped its update; one bound for all."""
+
+    def look() -> dict[str, tuple[Document, Progress]]:
+        return {name: look_at(swarm, name) for name in awaited}
+
+    def over(seen: Mapping[str, tuple[Document, Progress]]) -> bool:
+        return all(progress.converged or progress.stopped for _service, progress in seen.values())
 
     try:
-        service, seen = wait_for(
-            f"{name} to converge", lambda: look_at(swarm, name), over, timeout_seconds, lambda s: s[1].sentence, looks
-        )
+        last = wait_for(f"{', '.join(awaited)} to converge", look, over, timeout_seconds, looks=looks)
     except TimedOutError as error:
-        service, seen = error.last
-        raise SwarmError(str(error), **_facts(service, seen)) from error
-    if seen.stopped and (wrote or not seen.converged):
-        raise SwarmError(f"Swarm stopped the update of {name}: {seen.sentence}", **_facts(service, seen))
-    return service, seen
+        last = error.last
+    return {name: _end(swarm, name, *last[name], awaited[name], timeout_seconds) for name in awaited}
 
 
-def _facts(service: Document, seen: Progress) -> dict[str, Any]:
-    return {"version": service["Version"]["Index"], **seen.seen()}
+def _end(swarm: Swarm, name: str, service: Document, seen: Progress, awaited: Awaited, timeout_seconds: float) -> End:
+    if seen.stopped and (awaited.wrote or not seen.converged):
+        said = failures_of(awaited.tried, service, swarm.tasks_of(service), swarm.nodes()) if awaited.tried else ()
+        sentences = [seen.sentence, *(failure_sentence(failure) for failure in said if failure not in seen.failures)]
+        problem = f"Swarm stopped the update of {name}: {'; '.join(sentences)}"
+        return End(service, seen, problem, said or seen.failures)
+    if not (seen.converged or seen.stopped):
+        problem = f"waited {timeout_seconds:g} s for {name} to converge: {seen.sentence}"
+        return End(service, seen, problem, seen.failures)
+    return End(service, seen)

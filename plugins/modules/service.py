@@ -149,7 +149,10 @@ options:
         description: Options of the volume driver.
         type: dict
   constraints:
-    description: All placement constraints, as V(node.labels.disk == ssd).
+    description:
+      - All placement constraints, as V(node.labels.disk == ssd).
+      - Those on labels of Swarmherd (C(node.labels.swarmherd.)) that the service has already stay, unless the list
+        names the same label.
     type: list
     elements: str
   placement_preferences:
@@ -329,7 +332,7 @@ changes:
   sample: [image, limits]
 replicas:
   description: The replicas before and after. Null for services that have no count.
-  returned: when the service is there
+  returned: when the service is there, or would be in check mode
   type: dict
   sample: {before: 3, after: 3}
 version:
@@ -356,33 +359,15 @@ failures:
   sample: []
 """
 
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
-from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import refuse_unexpected, retried
+from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Swarm, connection_options
+from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import retried
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
 from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
-from ansible_collections.swarmherd.cluster.plugins.module_utils._service_spec import changes, desired_spec, diff
-from ansible_collections.swarmherd.cluster.plugins.module_utils._tasks import mode_name, replicas
-from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import (
-    look_at,
-    wait_for,
-    wait_until_converged,
-)
-
-SETTLED_LOOKS = 3
-"""After a write Swarm takes a moment to mark the update as begun; so one good look is not yet the end of it."""
-
-PREDEFINED_NETWORKS = ("host", "none", "bridge")
-
-
-class Written(NamedTuple):
-    """One attempt's outcome: the service before and after, and the spec that was decided on."""
-
-    before: Document | None
-    spec: Document | None
-    service: Document | None
+from ansible_collections.swarmherd.cluster.plugins.module_utils._service import network_ids, remove, watch, write
+from ansible_collections.swarmherd.cluster.plugins.module_utils._service_options import service_options
 
 
 def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
@@ -390,204 +375,13 @@ def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, An
     wanted = {**params, "networks": network_ids(swarm, params["networks"])}
     step = remove if params["state"] == "absent" else write
     written = retried(lambda: step(swarm, wanted, check), params["expected_version"])
-    held = written.before["Spec"] if written.before else None
-    result: dict[str, Any] = {
-        "changed": written.spec != held,
-        "service": params["name"],
-        "changes": changes(held, written.spec),
-        "diff": diff(held, written.spec, names),
-    }
+    result = {"service": params["name"], **written.told(names)}
     if written.service is None:
         return result
-    result["id"] = written.service["ID"]
-    result["replicas"] = {
-        "before": replicas(written.before) if written.before else 0,
-        "after": replicas({"Spec": written.spec}),
-    }
     try:
         return {**result, **watch(swarm, written, params, check)}
     except SwarmError as error:
         raise SwarmError(str(error), **{**result, **error.facts}) from error
-
-
-def network_ids(swarm: Swarm, names: Any | None) -> Any | None:
-    """The ids of networks that span the Swarm; Docker's own local ones are known by their name."""
-    if names is None:
-        return None
-    known = {
-        network["Name"]: network["Id"]
-        for network in swarm.networks()
-        if network["Scope"] == "swarm" or network["Name"] in PREDEFINED_NETWORKS
-    }
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise SwarmError(f"networks: no network of the Swarm is called {', '.join(missing)}; create it first")
-    return [known[name] for name in names]
-
-
-def write(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
-    """Read, decide and write once."""
-    found = swarm.find_service(params["name"])
-    expect(found, params)
-    spec = desired_spec(found["Spec"] if found else None, params)
-    if check or (found and spec == found["Spec"]):
-        return Written(found, spec, found)
-    if found:
-        swarm.update_service(found, spec)
-        return Written(found, spec, swarm.service(found["ID"]))
-    return Written(None, spec, swarm.service(swarm.create_service(spec)))
-
-
-def remove(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
-    """Remove the service, and wait until none of its tasks runs any more."""
-    found = swarm.find_service(params["name"])
-    if found is None:
-        return Written(None, None, None)
-    expect(found, params)
-    if not check:
-        swarm.remove_service(found)
-        if params["wait"]:
-            wait_for(
-                f"the tasks of {params['name']} to stop",
-                lambda: [task for task in swarm.tasks() if task["ServiceID"] == found["ID"] and still_runs(task)],
-                lambda tasks: not tasks,
-                params["wait_timeout"],
-                lambda tasks: f"{len(tasks)} still run",
-            )
-    return Written(found, None, None)
-
-
-def still_runs(task: Document) -> bool:
-    return task["Status"]["State"] in ("starting", "running")
-
-
-def expect(found: Document | None, params: Mapping[str, Any]) -> None:
-    if params["expected_version"] is None:
-        return
-    if found is None:
-        raise SwarmError(
-            f"conflict: {params['name']} was expected at version {params['expected_version']} and is not there",
-            conflict=True,
-            found=None,
-        )
-    refuse_unexpected(found, params["expected_version"])
-
-
-def watch(swarm: Swarm, written: Written, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
-    """What is seen of the service, after waiting for it where that was asked for."""
-    service_id = written.service["ID"]
-    ends = mode_name({"Spec": written.spec}).endswith("job")
-    if check or not params["wait"] or ends:
-        service, seen = look_at(swarm, service_id)
-    else:
-        wrote = written.before is None or written.spec != written.before["Spec"]
-        looks = SETTLED_LOOKS if wrote else 1
-        service, seen = wait_until_converged(swarm, params["name"], params["wait_timeout"], wrote, looks)
-    return {"version": service["Version"]["Index"], **seen.seen()}
-
-
-def resource_options() -> dict[str, Any]:
-    return {"type": "dict", "options": {"cpus": {"type": "float"}, "memory": {"type": "str"}}}
-
-
-def rollout_options() -> dict[str, Any]:
-    return {
-        "type": "dict",
-        "options": {
-            "parallelism": {"type": "int"},
-            "delay": {"type": "str"},
-            "failure_action": {"type": "str", "choices": ["pause", "continue", "rollback"]},
-            "monitor": {"type": "str"},
-            "max_failure_ratio": {"type": "float"},
-            "order": {"type": "str", "choices": ["stop-first", "start-first"]},
-        },
-    }
-
-
-def publish_options() -> dict[str, Any]:
-    return {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "target_port": {"type": "int", "required": True},
-            "published_port": {"type": "int"},
-            "protocol": {"type": "str", "choices": ["tcp", "udp", "sctp"], "default": "tcp"},
-            "mode": {"type": "str", "choices": ["ingress", "host"], "default": "ingress"},
-        },
-    }
-
-
-def mount_options() -> dict[str, Any]:
-    propagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"]
-    return {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "target": {"type": "str", "required": True},
-            "source": {"type": "str"},
-            "type": {"type": "str", "choices": ["bind", "volume", "tmpfs"], "default": "volume"},
-            "readonly": {"type": "bool"},
-            "propagation": {"type": "str", "choices": propagations},
-            "tmpfs_size": {"type": "str"},
-            "driver": {"type": "str"},
-            "driver_options": {"type": "dict"},
-        },
-    }
-
-
-def healthcheck_options() -> dict[str, Any]:
-    return {
-        "type": "dict",
-        "options": {
-            "test": {"type": "raw"},
-            "interval": {"type": "str"},
-            "timeout": {"type": "str"},
-            "start_period": {"type": "str"},
-            "retries": {"type": "int"},
-        },
-    }
-
-
-def restart_options() -> dict[str, Any]:
-    return {
-        "type": "dict",
-        "options": {
-            "condition": {"type": "str", "choices": ["none", "on-failure", "any"]},
-            "delay": {"type": "str"},
-            "max_attempts": {"type": "int"},
-            "window": {"type": "str"},
-        },
-    }
-
-
-def service_options() -> dict[str, dict[str, Any]]:
-    words = {"type": "list", "elements": "str"}
-    return {
-        "image": {"type": "str"},
-        "command": words,
-        "args": words,
-        "env": {"type": "dict", "no_log": True},
-        "labels": {"type": "dict"},
-        "container_labels": {"type": "dict"},
-        "user": {"type": "str"},
-        "workdir": {"type": "str"},
-        "hosts": {"type": "dict"},
-        "mode": {"type": "str", "choices": ["replicated", "global"]},
-        "replicas": {"type": "int"},
-        "networks": words,
-        "endpoint_mode": {"type": "str", "choices": ["vip", "dnsrr"]},
-        "publish": publish_options(),
-        "mounts": mount_options(),
-        "constraints": words,
-        "placement_preferences": words,
-        "limits": resource_options(),
-        "reservations": resource_options(),
-        "restart_policy": restart_options(),
-        "update_config": rollout_options(),
-        "rollback_config": rollout_options(),
-        "stop_grace_period": {"type": "str"},
-        "healthcheck": healthcheck_options(),
-    }
 
 
 def main() -> None:

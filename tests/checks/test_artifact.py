@@ -110,6 +110,33 @@ def test_a_playbook_by_its_full_name_changes_the_swarm_once(place: Path, swarm: 
     assert [spec["Mode"]["Replicated"]["Replicas"] for spec in swarm.writes] == [3]
 
 
+COMPOSE = """
+services:
+  web:
+    image: shop:${TAG}
+    deploy: {replicas: 2}
+"""
+
+
+def test_a_compose_file_is_deployed_from_where_its_writer_is_and_keeps_what_was_decided(
+    place: Path, swarm: Any
+) -> None:
+    (place / "mine").mkdir()
+    (place / "mine" / "stack.yml").write_text(COMPOSE)
+    web = swarm.services[0]
+    web["Spec"]["Name"] = "shop_web"
+    web["Spec"]["Mode"]["Replicated"]["Replicas"] = 5
+    swarm.after_write()
+    command = ["ansible-playbook", "-i", "hosts.yml", "swarmherd.cluster.deploy", "-e", "swarmherd_stack=shop"]
+    command += ["-e", "swarmherd_compose=mine/stack.yml", "-e", '{"swarmherd_variables": {"TAG": 2}}']
+    first = built.run_in(place, *command, DOCKER_HOST=swarm.url)
+    second = built.run_in(place, *command, DOCKER_HOST=swarm.url)
+    assert "changed=1" in first
+    assert "changed=0" in second
+    assert web["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] == "shop:2"
+    assert web["Spec"]["Mode"]["Replicated"]["Replicas"] == 5
+
+
 def test_the_inventory_plugin_reads_the_swarm(place: Path, swarm: Any) -> None:
     (place / "shop.swarm.yml").write_text(f"plugin: swarmherd.cluster.swarm\ndocker_host: {swarm.url}\n")
     told = json.loads(built.run_in(place, "ansible-inventory", "-i", "shop.swarm.yml", "--list"))
@@ -136,6 +163,7 @@ LEAST = {
     "service": {"name": "shop", "image": "shop:1"},
     "service_move": {"name": "shop", "node": "n1"},
     "service_scale": {"name": "shop", "replicas": 1},
+    "stack": {"name": "shop", "compose": {"services": {"web": {"image": "shop:1"}}}},
     "task_stop": {"task": "abc"},
 }
 

@@ -7,6 +7,7 @@ programs; of commands, the words are checked. Nothing is connected to.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -22,6 +23,8 @@ import typer
 import yaml
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import get_docstring
+from ansible_collections.swarmherd.cluster.plugins.module_utils._compose import stack
+from ansible_collections.swarmherd.cluster.plugins.module_utils._interpolation import interpolated, with_env_files
 from swarmherd.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +33,7 @@ GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *GUIDES]
 COMMANDS = re.compile(r"^ *(?:\$ )?((?:swarmherd|ansible-playbook|ansible|make) .*)$", re.M)
 ENACT = [f"swarmherd.cluster.enact.{path.stem}" for path in (ROOT / "playbooks" / "enact").glob("*.yml")]
-PLAYBOOKS = ["swarmherd.cluster.provision", *ENACT]
+PLAYBOOKS = ["swarmherd.cluster.provision", "swarmherd.cluster.deploy", *ENACT]
 
 
 def blocks(page: Path, *languages: str) -> Iterator[str]:
@@ -90,7 +93,8 @@ def test_make_has_the_target(line: str) -> None:
 @pytest.mark.parametrize("line", commands("ansible-playbook"))
 def test_ansible_knows_the_playbook(line: str) -> None:
     words = shlex.split(line)
-    playbooks = [word for word in words[1:] if word.endswith(".yml") or word.startswith("swarmherd.cluster.")]
+    given = [word for before, word in itertools.pairwise(words) if before != "-e"]
+    playbooks = [word for word in given if word.endswith(".yml") or word.startswith("swarmherd.cluster.")]
     assert len(playbooks) == 1
     written = {path for page in PAGES for path in files(page)}
     assert playbooks[0] in [*PLAYBOOKS, *written] or (ROOT / playbooks[0]).is_file()
@@ -137,6 +141,16 @@ def test_the_files_of_a_guide_are_read_by_the_programs_they_are_for(page: Path, 
     assert "cluster shop, mode observe" in said
     written = [path for path in wanted if "/" not in path]
     run(tmp_path, "ansible-playbook", "-i", "inventories/shop", "--syntax-check", *PLAYBOOKS[:1], *written)
+
+
+def test_the_compose_file_of_a_guide_is_one_that_can_be_deployed() -> None:
+    stacks = {path: text for page in GUIDES for path, text in files(page).items() if path.startswith("stacks/")}
+    for path, text in stacks.items():
+        document = interpolated(yaml.safe_load(text), {"TAG": "1.5"}, "")
+        found = stack(with_env_files(document, {}, lambda _path: "SHOP_CURRENCY=EUR"), Path(path).stem)
+        assert sorted(found.services) == ["shop_db", "shop_web"]
+        assert found.warnings == []
+    assert stacks
 
 
 def run(folder: Path, program: str, *arguments: str) -> str:

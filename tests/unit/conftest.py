@@ -27,6 +27,7 @@ class Engine:
         self.networks: list[Document] = []
         self.containers: list[Document] = []
         self.node_id = "id-n1"
+        self.secrets: list[Document] = []
         self.writes: list[Document] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
@@ -46,6 +47,7 @@ class Engine:
             "/tasks": self.tasks,
             "/services": self.services,
             "/networks": self.networks,
+            "/secrets": self.secrets,
         }
         if path in lists:
             return 200, lists[path]
@@ -65,6 +67,31 @@ class Engine:
                 self.after_write()
                 return 204, None
         return 404, {"message": "No such container"}
+
+    def create(self, path: str, document: Document) -> tuple[int, Any]:
+        """A new service or network, whose id is made of its name."""
+        self.writes.append(document)
+        if path == "/networks/create":
+            made = {**document, "Id": f"id-{document['Name']}"}
+            self.networks.append(made)
+            return 201, {"Id": made["Id"]}
+        made = {
+            "ID": f"id-{document['Name']}",
+            "Version": {"Index": 1},
+            "Spec": document,
+            "CreatedAt": "",
+            "UpdatedAt": "",
+        }
+        self.services.append(made)
+        self.after_write()
+        return 201, {"ID": made["ID"]}
+
+    def remove(self, path: str) -> tuple[int, Any]:
+        status, found = self._one(path)
+        if status == 200:
+            self.services.remove(found)
+            self.after_write()
+        return status, found if status != 200 else None
 
     def write(self, path: str, version: int, spec: Document) -> tuple[int, Any]:
         self.before_write()
@@ -88,9 +115,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         spec = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
         if self._path().startswith("/containers/"):
-            return self._answer(*self.engine.stop(self._path()))
-        version = int(parse_qs(urlsplit(self.path).query)["version"][0])
-        return self._answer(*self.engine.write(self._path(), version, spec))
+            self._answer(*self.engine.stop(self._path()))
+        elif self._path().endswith("/create"):
+            self._answer(*self.engine.create(self._path(), spec))
+        else:
+            version = int(parse_qs(urlsplit(self.path).query)["version"][0])
+            self._answer(*self.engine.write(self._path(), version, spec))
+
+    def do_DELETE(self) -> None:
+        self._answer(*self.engine.remove(self._path()))
 
     def _path(self) -> str:
         return re.sub(r"^/v[0-9.]+", "", urlsplit(self.path).path)

@@ -56,6 +56,7 @@ SAME = [
     {"networks": ["n1"]},
     {"restart_policy": {"condition": "any", "delay": "5s", "window": "0"}},
     {"update_config": {"parallelism": 2, "monitor": "5s", "order": "start-first"}},
+    {"update_config": {"monitor": "0s"}},
     {"rollback_config": {"parallelism": 1, "order": "stop-first", "failure_action": "pause"}},
     {"endpoint_mode": "vip"},
     {"publish": [{"target_port": 80, "published_port": 8080, "protocol": "tcp", "mode": "ingress"}]},
@@ -123,6 +124,38 @@ def test_constraints_are_set_as_a_whole_and_the_rest_of_the_placement_stays():
         "Platforms": [{"OS": "linux"}],
         "MaxReplicas": 3,
     }
+
+
+OURS = ["node.labels.swarmherd.anchor.shop_db == yes", "node.labels.swarmherd.deny.shop!=yes"]
+
+
+def with_ours():
+    held = copy.deepcopy(HELD)
+    held["TaskTemplate"]["Placement"]["Constraints"] += OURS
+    return held
+
+
+@pytest.mark.parametrize("wanted", [[], ["node.labels.disk == ssd"], ["node.role==worker"]])
+def test_constraints_of_our_own_stay_beside_those_that_are_named(wanted):
+    """S17: what the controller decided is not the deployment's to undo."""
+    after = service_spec.desired_spec(with_ours(), {"name": "shop", "constraints": wanted})
+    constraints = at(after, "TaskTemplate", "Placement", "Constraints")
+    assert sorted(constraints) == sorted([*wanted, *OURS])
+    assert service_spec.desired_spec(after, {"name": "shop", "constraints": wanted}) == after
+
+
+def test_a_constraint_on_the_same_label_of_ours_is_the_tasks_own():
+    wanted = ["node.labels.swarmherd.deny.shop == no"]
+    after = service_spec.desired_spec(with_ours(), {"name": "shop", "constraints": wanted})
+    assert at(after, "TaskTemplate", "Placement", "Constraints") == [*wanted, OURS[0]]
+
+
+def test_as_a_whole_names_that_are_not_given_go_but_for_labels_of_our_own():
+    wanted = {"name": "shop", "labels": {"tier": "front"}, "env": {"B": 3}, "hosts": {}}
+    after = service_spec.desired_spec(HELD, wanted, whole=True)
+    assert after["Labels"] == {"tier": "front", "swarmherd.scale.max": "9"}
+    assert at(after, "TaskTemplate", "ContainerSpec", "Env") == ["B=3"]
+    assert at(after, "TaskTemplate", "ContainerSpec", "Secrets") == [{"SecretName": "key"}]
 
 
 def test_no_constraints_at_all_takes_the_key_away():
@@ -206,6 +239,11 @@ def test_the_diff_never_shows_an_environment_variables_value():
         "before": {"env": {"B": "(hidden)", "A": "(hidden)"}},
         "after": {"env": {"B": "(hidden)", "A": "(hidden, changed)", "NEW": "(hidden)"}},
     }
+
+
+def test_the_diff_never_shows_an_option_of_the_log_driver():
+    told = service_spec.diff(HELD, changed(logging={"driver": "splunk", "options": {"token": "geheim"}}), {})
+    assert told == {"before": {}, "after": {"logging": {"Name": "splunk", "Options": {"token": "(hidden)"}}}}
 
 
 def test_nothing_changed_is_an_empty_diff():

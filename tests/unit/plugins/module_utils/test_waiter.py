@@ -103,3 +103,38 @@ def test_an_update_that_swarm_stopped_long_ago_is_history_while_all_runs(watched
     watched.service("")["UpdateStatus"] = {"State": "rollback_completed", "Message": "rolled back"}
     _service, seen = waiter.wait_until_converged(watched, "shop", 60, wrote=False)
     assert seen.converged
+
+
+def test_what_the_tasks_of_a_version_said_that_was_rolled_back_is_told(watched, make_task):
+    service = watched.service("")
+    tried = {**service["Spec"], "TaskTemplate": {"ContainerSpec": {"Image": "shop:2"}}}
+    watched._tasks.append(make_task(service, 1, state="shutdown", desired="shutdown", id="of-before"))
+    watched._tasks.append(
+        make_task(service, 1, state="rejected", desired="shutdown", spec=tried["TaskTemplate"], error="No such image")
+    )
+    service["UpdateStatus"] = {"State": "rollback_completed", "Message": "rolled back"}
+    with pytest.raises(
+        SwarmError, match=r"rollback_completed \(rolled back\); shop.1 on n1 is rejected: No such im"
+    ) as it:
+        waiter.wait_until_converged(watched, "shop", 60, wrote=True, tried=tried)
+    assert it.value.facts["rolled_back"] is True
+    assert [failure["error"] for failure in it.value.facts["failures"]] == ["No such image"]
+    assert it.value.facts["running"] == 1
+
+
+def test_all_are_waited_for_within_one_bound_and_each_says_for_itself(make_service, make_task, make_node):
+    class Several(Watched):
+        def service(self, name):
+            return self._service[name]
+
+        def tasks_of(self, service):
+            return self._tasks[service["Spec"]["Name"]]
+
+    services = {name: make_service(name, replicas=1) for name in ("a", "b")}
+    tasks = {"a": [make_task(services["a"], 1)], "b": []}
+    ends = waiter.wait_for_all(
+        Several(services, tasks, [make_node("n1")]), dict.fromkeys(services, waiter.Awaited(wrote=True)), 0
+    )
+    assert ends["a"].problem == ""
+    assert ends["b"].problem == "waited 0 s for b to converge: 0 of 1 tasks run"
+    assert ends["b"].facts()["rolled_back"] is False
