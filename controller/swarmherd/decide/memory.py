@@ -28,7 +28,7 @@ def watched(
 
 def remember(memory: Memory, decisions: tuple[Decision, ...], policy: Policy, now: datetime) -> Memory:
     """The memory after a cycle's decisions. Of services that are no longer decided about nothing is kept."""
-    services = {d.service: _after(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
+    services = {d.service: remembered(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
     return replace(memory, services=services)
 
 
@@ -38,7 +38,8 @@ def _keys(policy: Policy, service: str) -> ScaleKeys:
     return merged(policy.defaults.scale, named.scale if named else None)
 
 
-def _after(memory: ServiceMemory, decision: Decision, keys: ScaleKeys, now: datetime) -> ServiceMemory:
+def remembered(memory: ServiceMemory, decision: Decision, keys: ScaleKeys, now: datetime) -> ServiceMemory:
+    """The memory of one service after a decision about it."""
     if decision.now is None or not decision.evidence:
         return memory  # the metrics were not asked: nothing was learned
     return _counted(_recommended(memory, decision, decision.now, keys, now), decision, keys)

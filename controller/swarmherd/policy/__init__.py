@@ -11,7 +11,7 @@ from swarmherd.policy.problem import PolicyError, Problem
 from swarmherd.policy.queries import queries
 from swarmherd.policy.schema import json_schema
 from swarmherd.policy.settings import ClusterSettings
-from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy
+from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy, Strategy
 
 __all__ = [
     "ClusterSettings",
@@ -24,6 +24,7 @@ __all__ = [
     "ScalePolicies",
     "ScalePolicy",
     "ServicePolicy",
+    "Strategy",
     "json_schema",
     "parse_cluster",
     "parse_policy",

@@ -176,6 +176,11 @@ def _integer(least: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": LARGEST_COUNT}
 
 
+def percentages(least: int) -> WithJsonSchema:
+    """The schema of a percentage from `least` on."""
+    return _schema({"type": "number", "minimum": least}, _PERCENT_TEXT)
+
+
 def text_like(pattern: re.Pattern[str]) -> WithJsonSchema:
     """The schema of text that `pattern` matches as a whole."""
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern.pattern})$"})
