@@ -11,10 +11,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from swarmherd.simulate.picture import Frame, Mark, Series, chart, corners, ticks, time_step
 
 from demo import report
 from demo.figures import Recording, scalings
-from demo.picture import Frame, Mark, Series, chart, corners, ticks, time_step
 from tests.demo.test_demo_figures import GOOD, entry
 
 VOID = {"meta"}

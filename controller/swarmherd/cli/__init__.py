@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from swarmherd.cli import acting, fit, reading
+from swarmherd.cli import acting, backtest, fit, reading
 from swarmherd.cli.base import app, main
 
-__all__ = ["acting", "app", "fit", "main", "reading"]
+__all__ = ["acting", "app", "backtest", "fit", "main", "reading"]

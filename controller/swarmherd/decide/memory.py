@@ -20,8 +20,8 @@ def watched(
     """The wishes to judge by. At the first sight of a service, and after an absence that outlasted the window, its
     present count stands for the wishes that were not seen: a controller that comes back does not shrink at once (S5).
     """
-    absence = timedelta(seconds=max(window_seconds, UNWATCHED_SECONDS))
-    if any(now - absence < wish.at <= now for wish in earlier):
+    since = now - timedelta(seconds=max(window_seconds, UNWATCHED_SECONDS))
+    if any(since < wish.at <= now for wish in reversed(earlier)):  # the newest is the likeliest
         return earlier
     return (Recommendation(now, replicas),)
 
@@ -52,7 +52,8 @@ def _recommended(
     wish = replicas if decision.wish is None else decision.wish
     window = max(keys.stabilization.up, keys.stabilization.down)
     earlier = watched(memory.recommendations, replicas, now, window)
-    kept = tuple(r for r in earlier if now - timedelta(seconds=window) < r.at <= now)
+    since = now - timedelta(seconds=window)
+    kept = tuple([wish for wish in earlier if since < wish.at <= now])
     return replace(memory, recommendations=(*kept, Recommendation(now, wish)))
 
 
@@ -65,7 +66,10 @@ def _counted(memory: ServiceMemory, decision: Decision, keys: ScaleKeys) -> Serv
         return replace(memory, blind_cycles=memory.blind_cycles if fallen else 0, good_cycles=0)
     good = min(memory.good_cycles + 1, keys.fallback.until)
     over = not fallen or good >= keys.fallback.until
-    return replace(memory, blind_cycles=0 if over else memory.blind_cycles, good_cycles=good)
+    blind = 0 if over else memory.blind_cycles
+    if (blind, good) == (memory.blind_cycles, memory.good_cycles):
+        return memory
+    return replace(memory, blind_cycles=blind, good_cycles=good)
 
 
 def remember_result(memory: Memory, action: Action, result: Result) -> Memory:

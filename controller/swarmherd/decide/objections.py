@@ -60,7 +60,8 @@ def just_changed(s: Situation) -> str | None:
 
 def pending(s: Situation) -> str | None:
     """S6: tasks on their way. In a crash loop there always is one, and the loop is the better reason (S24)."""
-    waiting = [task for task in s.tasks if task.state in BEFORE_RUNNING]
+    running_all = len(s.running) == len(s.tasks)
+    waiting = [] if running_all else [task for task in s.tasks if task.state in BEFORE_RUNNING]
     if waiting and _ours_are_starting(s, waiting):
         return None
     if waiting and s.crash_looping:
@@ -79,7 +80,9 @@ def _ours_are_starting(s: Situation, waiting: Sequence[Task]) -> bool:
     a whole, which replicas on their way do not change. `limits.still_starting` keeps it from taking any away.
     """
     ours = s.scale.strategy is Strategy.PREDICTIVE and s.service.version == s.memory.last_version
-    return ours and not s.crash_looping and len(s.tasks) == s.replicas and all(t.state in _ON_THEIR_NODE for t in waiting)
+    return (
+        ours and not s.crash_looping and len(s.tasks) == s.replicas and all(t.state in _ON_THEIR_NODE for t in waiting)
+    )
 
 
 def crash_loop(s: Situation) -> str:

@@ -122,7 +122,9 @@ def _number(file: Path, line: int, column: int, cell: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         shown = repr(cell.strip()[:40])
-        raise TraceError(f"{file}: line {line}, column {COLUMNS[column]}: {shown} is not a number; write one, such as 12.5")
+        raise TraceError(
+            f"{file}: line {line}, column {COLUMNS[column]}: {shown} is not a number; write one, such as 12.5"
+        )
     return number
 
 

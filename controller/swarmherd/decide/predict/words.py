@@ -17,7 +17,9 @@ def said(
     """`minute` and `ahead` count from the epoch, in UTC; `now` and `then` are the usual factors at them."""
     words = []
     if now > 0 and abs(then / now - 1) >= _WORTH_TELLING:
-        words.append(f"{_moment(ahead, _strongest(ahead, usual))} is usually {number(then / now)} times {clock(minute)}")
+        words.append(
+            f"{_moment(ahead, _strongest(ahead, usual))} is usually {number(then / now)} times {clock(minute)}"
+        )
     if level.value > 0 and abs(level.trend / level.value) >= _WORTH_TELLING:
         words.append(f"trend {100 * level.trend / level.value:+.0f} %")
     words.append(f"{number(expected)} is expected in {ahead - minute} min, at most {number(upper)}")
@@ -35,4 +37,4 @@ def _strongest(minute: int, usual: Usual) -> str:
 def _moment(minute: int, season: str) -> str:
     if season == "week":
         return f"{DAYS[(minute // 1440 + 3) % 7]} {clock(minute)}"
-    return clock(minute) if season == "day" else f"minute {minute % 60:02d} of the {'hour' if season == 'hour' else season}"
+    return clock(minute) if season == "day" else f"minute {minute % 60:02d} of the hour"
