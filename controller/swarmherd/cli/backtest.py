@@ -15,7 +15,7 @@ from rich.table import Table
 
 from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, print_json
 from swarmherd.policy import PolicyError, Problem, ScaleKeys, ScalePolicy
-from swarmherd.policy.merge import complete, contradictions, incomplete
+from swarmherd.policy.merge import Contradiction, complete, contradictions, incomplete
 from swarmherd.policy.metrics import RatesMetric, RequestsMetric
 from swarmherd.policy.parse import parse
 from swarmherd.policy.units import as_seconds, resembling
@@ -65,7 +65,7 @@ def _policy(file: Path) -> tuple[ScaleKeys, ScalePolicy]:
     keys = parse(ScaleKeys, document, str(file), SCALE)
     wrong = [*incomplete(keys), *contradictions(keys)]
     wrong += [
-        (f"metrics[{place}]", "a trace has requests alone", "write requests_per_replica, or rates")
+        Contradiction(f"metrics[{place}]", "a trace has requests alone", "write requests_per_replica, or rates")
         for place, metric in enumerate(keys.metrics)
         if not isinstance(metric, RequestsMetric | RatesMetric)
     ]

@@ -72,8 +72,9 @@ def contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
 
 def foretold(metric: Metric) -> bool:
     """Whether strategy `predictive` looks ahead on it: a total for the whole service, with a target per replica."""
-    whole = isinstance(metric, RequestsMetric) or (isinstance(metric, QueryMetric) and metric.per is Per.SERVICE)
-    return whole and metric.rule.target is not None
+    if isinstance(metric, QueryMetric) and metric.per is not Per.SERVICE:
+        return False
+    return isinstance(metric, RequestsMetric | QueryMetric) and metric.rule.target is not None
 
 
 def seen_from_zero(metric: Metric) -> bool:

@@ -79,7 +79,8 @@ def known(demand: Floats) -> Floats:
     end = np.maximum(0, steps - AGE_STEPS + 1)
     start = np.maximum(0, end - WINDOW_STEPS)
     means = (sums[end] - sums[start]) / np.maximum(1, end - start)
-    return np.maximum(0.0, np.where(end > start, means, demand[0]))
+    found: Floats = np.maximum(0.0, np.where(end > start, means, demand[0]))
+    return found
 
 
 def oracle(demand: Floats, capacity: float) -> Counts:

@@ -21,9 +21,9 @@ def needed(load: float, each: float) -> int:
 
 
 class HorizontalPodAutoscaler:
-    """Kubernetes: every 15 s `ceil(ready x ratio)`, nothing within 10 % of the target. Replicas that are not ready count
-    as idle on the way up; a reversed direction means no change. Up by at most the larger of doubling and four per step,
-    down to the highest wish of the last 300 s.
+    """Kubernetes: every 15 s `ceil(ready x ratio)`, nothing within 10 % of the target. Replicas that are not ready
+    count as idle on the way up; a reversed direction means no change. Up by at most the larger of doubling and four
+    per step, down to the highest wish of the last 300 s.
     """
 
     TOLERANCE = 0.1

@@ -21,7 +21,12 @@ def page(name: str, demand: Demand, account: Account, found: Backtest) -> str:
     """The whole page. `name` is the trace's."""
     gone = lost(demand.values, found.course.ready, account)
     asked = [
-        Series("capacity that is ready", "served", "area", _most(found.course.ready * account.capacity)),
+        Series(
+            "capacity that is ready",
+            "served",
+            "area",
+            _most((found.course.ready * account.capacity).astype(np.float64)),
+        ),
         Series("demand", "offered", "line", _most(demand.values)),
         Series("lost", "lost", "line", _most(gone)),
     ]

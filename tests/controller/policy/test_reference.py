@@ -14,12 +14,14 @@ from swarmherd.policy import ClusterSettings, Policy, Queries, ScaleKeys
 from swarmherd.policy.document import CrashLoop, FallbackKeys
 from swarmherd.policy.labels import LABELS, PREFIX
 from swarmherd.policy.metrics import KINDS, QueryMetric, Rates
+from swarmherd.policy.wanted import Predictive
 
 TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
 SECTIONS: dict[str, type[BaseModel]] = {
     "swarmherd_cluster": ClusterSettings,
     "swarmherd_policy": Policy,
     "scale": ScaleKeys,
+    "predictive": Predictive,
     "fallback": FallbackKeys,
     "crash_loop": CrashLoop,
     "query": QueryMetric,

@@ -113,7 +113,8 @@ class Errors:
         order = value.argsort()
         weight = weight[order]
         heaped = weight.cumsum()
-        return np.interp(CHANCES * heaped[-1], heaped - 0.5 * weight, value[order])
+        found: Floats = np.interp(CHANCES * heaped[-1], heaped - 0.5 * weight, value[order])
+        return found
 
     def see(self, minute: int, error: float, said: Floats) -> None:
         """`said`: the quantiles that were given for `minute`; those that were crossed too often move up."""
@@ -129,4 +130,5 @@ class Errors:
         upper = self._any_time[2:]
         scores = np.concatenate((-upper[:0:-1], upper))
         chances = np.concatenate((1 - CHANCES[:2:-1], CHANCES[2:]))
-        return np.interp(_ATOMS, chances, scores)
+        atoms: Floats = np.interp(_ATOMS, chances, scores)
+        return atoms
