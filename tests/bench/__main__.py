@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a decision takes, how quickly tasks are placed, how long a playbook takes, and until the replicas run.
+"""How long decisions and placements take, what autoscaling loses and costs, and how long until replicas run.
 
 usage: python -m tests.bench [--quick] [--rounds N]
 
@@ -25,6 +25,7 @@ from swarmherd.decide import decide
 from swarmherd.plan import plan
 from swarmherd.policy import Policy, parse_policy, queries
 
+from tests.bench.autoscaling import SPENDS, autoscaling
 from tests.bench.placement import placements
 from tests.integration import lab as on
 
@@ -161,6 +162,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each figure (default 5)")
     wanted = parser.parse_args()
     figures: dict[str, Any] = {"decision": decisions(wanted.rounds), "placement": placements(wanted.rounds)}
+    figures["autoscaling"] = autoscaling(() if wanted.quick else SPENDS)
     if not wanted.quick:
         with on.standing_lab():
             figures["scale_1_to_3"] = enactments(wanted.rounds)
