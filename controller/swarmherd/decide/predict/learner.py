@@ -33,6 +33,8 @@ RARE = int(np.argmin(abs(SCORES - 2.0)))
 WRONG, RIGHT = 0.3, 0.15
 """It is not relied on from this share of recent demands above what should be rare, until the lower share."""
 RECENT_MINUTES = 20.0
+MOST_PLAIN = 2.0
+"""Usual errors of headroom, at most, above what rose within a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Learner:
         self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
         self._factors = np.ones(LOOKED_AHEAD)
         self._quantiles = np.zeros((0, 0))
-        self._headroom = np.zeros(LOOKED_AHEAD)
+        self._level_then, self._uppers_then = 0.0, np.zeros(LOOKED_AHEAD)
         self._why = ""
 
     def see(self, at: float, value: float | None) -> None:
@@ -121,10 +123,18 @@ class Learner:
         return Outlook(need, keep, self._why, self._problem())
 
     def _uppers(self) -> Floats:
-        """By minute ahead: the demand that is not exceeded, at the chance that was chosen."""
-        error = self._error.value if self._error else 0.0
-        upper: Floats = self._level.value * self._factors + error * self._headroom
-        return np.maximum(0.0, upper)
+        """By minute ahead: the demand that is not exceeded, at the chance that was chosen.
+
+        What is usual was learned minute by minute, from the level at the minute's begin. What rose since then has
+        perhaps been foretold already: it counts for itself, not times what is usual once more.
+        """
+        level = self._level.value
+        if level <= self._level_then or self._error is None:
+            return self._uppers_then
+        headroom = min(MOST_PLAIN, max(0.0, float(at_score(self._spending.score, self._errors.plain))))
+        plain = level + self._error.value * headroom
+        upper: Floats = np.maximum(self._uppers_then, np.minimum(1.0, self._factors) * plain)
+        return upper
 
     def _problem(self) -> str:
         if self._watched < WATCHED_MINUTES:
@@ -159,11 +169,11 @@ class Learner:
             newest = first + LOOKED_AHEAD - 1
             self._quantiles = np.concatenate((self._quantiles[1:], self._errors.quantiles(newest)[np.newaxis]))
             self._factors = np.append(self._factors[1:], self._usual.factor(newest))
-        self._headroom = at_score(self._spending.score, self._quantiles)
         level = self._level.value
         by_score = np.maximum(0.0, (level * self._factors)[:, np.newaxis] + error.value * self._quantiles)
         self._spending.see(by_score[0], by_score.max(axis=0))
-        upper = float(at_score(self._spending.score, by_score[0]))
+        self._level_then, self._uppers_then = level, at_score(self._spending.score, by_score)
+        upper = float(self._uppers_then[0])
         rare = float(by_score[0][RARE])
         expected = level * float(self._factors[0])
         self._promises.append(_Said(minute, level, expected, error.value, self._quantiles[0], rare))

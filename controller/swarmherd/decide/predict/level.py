@@ -44,7 +44,7 @@ class Level:
         self.opinions = np.zeros(EXPERTS)
         self.value = 0.0
         self.trend = 0.0
-        """The change over the last two minutes."""
+        """The change over the last two minutes, as a part of what it was before."""
 
     def see(self, at: float, value: float, usual_error: float) -> None:
         """`value` was read at `at` (seconds); `usual_error` is in its unit."""
@@ -60,7 +60,8 @@ class Level:
         while self._recent[0][0] < at - LONGEST_SPAN:
             self._recent.popleft()
         changes = {span: value - self._since(at - span) for span in (60.0, LONGEST_SPAN)}
-        self.trend = changes[LONGEST_SPAN]
+        before = value - changes[LONGEST_SPAN]
+        self.trend = changes[LONGEST_SPAN] / before if before > 0 else 0.0
         self.opinions = opinions = np.empty(EXPERTS)
         opinions[0], opinions[1 : 1 + len(AVERAGED_SECONDS)] = value, self._averages
         for place, (span, share) in enumerate(TRENDS, 1 + len(AVERAGED_SECONDS)):

@@ -99,6 +99,8 @@ class Errors:
         self._memory = [np.zeros((length // phase, many)) for length, phase, many in self.SEASONS]
         self._count = [[0] * (length // phase) for length, phase, _many in self.SEASONS]
         self._any_time = SCORES.copy()
+        self.plain = SCORES.copy()
+        """What is usual whatever the phase."""
         self._atoms = self._of_any_time()
 
     def quantiles(self, minute: int) -> Floats:
@@ -118,7 +120,10 @@ class Errors:
 
     def see(self, minute: int, error: float, said: Floats) -> None:
         """`said`: the quantiles that were given for `minute`; those that were crossed too often move up."""
-        self._any_time = np.maximum.accumulate(self._any_time + TRACKING * ((error > said) - (1 - CHANCES)))
+        # A low quantile of the mixture can lie where no share of it reaches: those follow the errors alone.
+        crossed = error > np.where(SCORES <= 0, self._any_time, said)
+        self._any_time = np.maximum.accumulate(self._any_time + TRACKING * (crossed - (1 - CHANCES)))
+        self.plain = np.maximum.accumulate(self.plain + TRACKING * ((error > self.plain) - (1 - CHANCES)))
         for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
             row = minute % length // phase
             memory[row, count[row] % many] = error

@@ -17,11 +17,10 @@ def said(
     """`minute` and `ahead` count from the epoch, in UTC; `now` and `then` are the usual factors at them."""
     words = []
     if now > 0 and abs(then / now - 1) >= _WORTH_TELLING:
-        words.append(
-            f"{_moment(ahead, _strongest(ahead, usual))} is usually {number(then / now)} times {clock(minute)}"
-        )
-    if level.value > 0 and abs(level.trend / level.value) >= _WORTH_TELLING:
-        words.append(f"trend {100 * level.trend / level.value:+.0f} %")
+        when = moment(ahead, _strongest(ahead, usual))
+        words.append(f"{when} is usually {number(then / now)} times {clock(minute)}")
+    if abs(level.trend) >= _WORTH_TELLING:
+        words.append(f"trend {100 * level.trend:+.0f} %")
     words.append(f"{number(expected)} is expected in {ahead - minute} min, at most {number(upper)}")
     return "; ".join(words)
 
@@ -34,7 +33,8 @@ def _strongest(minute: int, usual: Usual) -> str:
     return max(usual.seasons, key=lambda season: abs(season.at(minute, 0.0))).name
 
 
-def _moment(minute: int, season: str) -> str:
+def moment(minute: int, season: str) -> str:
+    """How people call `minute` (from the epoch, UTC) where `season` is what makes it special."""
     if season == "week":
         return f"{DAYS[(minute // 1440 + 3) % 7]} {clock(minute)}"
     return clock(minute) if season == "day" else f"minute {minute % 60:02d} of the hour"
