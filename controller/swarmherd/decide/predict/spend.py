@@ -17,7 +17,7 @@ from swarmherd.decide.predict.seasons import SCORES
 
 ROOM_UP = 0.1
 """A count that is too small goes up by so much more than is needed, so that it need not move again at once."""
-ROOM_DOWN = 0.15
+ROOM_DOWN = 0.1
 """A count stays while less than this part of it is too much."""
 FIRST = 1.5
 """The score to begin with."""
