@@ -24,6 +24,8 @@ FIRST = 1.5
 LEAST_MINUTES = 120
 REMEMBERED_SECONDS = 14 * 86400.0
 TRACKING_WINDOW_SECONDS = 300.0
+THRIFT = 0.995
+"""Aim at a little less than may be spent, so that it does not become more."""
 REPAID = 3.0
 """What was spent beyond the aim, or saved, is made up for that much quicker than it came about."""
 TOLERANCE = 0.1
@@ -93,7 +95,7 @@ class Spending:
         if self._minutes >= LEAST_MINUTES:
             dearer = self._own.value / self._thought.value  # between the minutes, and by what is kept, costs more
             paid = np.maximum.accumulate(self._paid) * dearer
-            aim = self._share * self._tracked.value
+            aim = THRIFT * self._share * self._tracked.value
             self.score = float(np.interp(aim + REPAID * (aim - self._own.value), paid, SCORES))
 
 
