@@ -9,11 +9,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from swarmherd.simulate.picture import STYLE, Band, Mark, Series, chart, clock, tag, text
+
 from demo import figures
 from demo.figures import Record, Recording, Scaling
-from demo.picture import Band, Mark, Series, chart, clock, tag, text
-
-STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 
 
 def write(recording: Recording, shape_name: str, folder: Path) -> None:

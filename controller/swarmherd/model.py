@@ -245,6 +245,19 @@ class TaskUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a service's own history says of the next minutes, in the unit of its metric, for the service as a whole."""
+
+    need: float
+    """Demand that is not exceeded when a replica that is started now serves, but for a small chance."""
+    keep: float
+    """The same for the minutes until then and after it: what fewer replicas would have to bear."""
+    why: str = ""
+    problem: str = ""
+    """Why it is not to be relied on; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterView:
     """Everything known of one cluster at one instant. The order of nodes and tasks carries no meaning."""
 
@@ -259,6 +272,8 @@ class ClusterView:
     """By node id; a node that is missing here is unknown, not idle (S1)."""
     task_use: Mapping[str, TaskUse] = field(default_factory=lambda: EMPTY)
     """By task id, as `node_use`."""
+    outlooks: Mapping[tuple[str, str], Outlook] = field(default_factory=lambda: EMPTY)
+    """By service name and metric name, as `samples`; one that is missing here is not foretold."""
 
     def service(self, name: str) -> Service | None:
         return next((s for s in self.services if s.name == name), None)

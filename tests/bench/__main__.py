@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a decision takes, how quickly and how tightly tasks are placed, how few moves even out a cluster, how long
-a playbook takes, and until the replicas run.
+"""How long a decision takes, how quickly and how tightly tasks are placed, how few moves even out a cluster, what
+autoscaling loses and costs, how long a playbook takes, and until the replicas run.
 
 usage: python -m tests.bench [--quick] [--rounds N]
 
@@ -27,6 +27,7 @@ from swarmherd.decide import decide
 from swarmherd.plan import plan
 from swarmherd.policy import Policy, parse_policy, queries
 
+from tests.bench.autoscaling import SPENDS, autoscaling
 from tests.bench.packing import packing
 from tests.bench.placement import placements
 from tests.bench.rebalance import rebalances
@@ -169,6 +170,7 @@ def main() -> None:
         "placement": placements(wanted.rounds),
         "packing": packing(),
         "rebalance": rebalances(),
+        "autoscaling": autoscaling(() if wanted.quick else SPENDS),
     }
     if not wanted.quick:
         with on.standing_lab():

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from swarmherd.cli import acting, explaining, fit, moving, reading
+from swarmherd.cli import acting, backtest, explaining, fit, moving, reading
 from swarmherd.cli.base import app, main
 
-__all__ = ["acting", "app", "explaining", "fit", "main", "moving", "reading"]
+__all__ = ["acting", "app", "backtest", "explaining", "fit", "main", "moving", "reading"]

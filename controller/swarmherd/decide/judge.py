@@ -13,11 +13,13 @@ import math
 from dataclasses import dataclass
 
 from swarmherd.decide.measure import Load, measured
+from swarmherd.decide.predict import steady
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.words import count, number
-from swarmherd.model import Evidence, Reading
-from swarmherd.policy.merge import seen_from_zero
+from swarmherd.model import Evidence, Outlook, Reading
+from swarmherd.policy.merge import foretold, seen_from_zero
 from swarmherd.policy.metrics import CpuMetric, MemoryMetric, QueryMetric, RequestsMetric, Rule
+from swarmherd.policy.wanted import Strategy
 
 MOST = 1_000_000
 """No metric asks for more, so that no arithmetic overflows."""
@@ -33,6 +35,8 @@ class Wish:
     why: str
     evidence: tuple[Evidence, ...]
     unknown: bool = False
+    foretold: bool = False
+    """True where it is about what comes: it needs no memory of what was."""
 
 
 def unknown(name: str, target: str, reading: Reading) -> Wish:
@@ -54,13 +58,16 @@ def wish_of(s: Situation, name: str, metric: CpuMetric | MemoryMetric | Requests
     reading, load = measured(s, name, metric)
     if load is None:
         return unknown(name, target, reading)
+    foreseen = False
     if s.replicas == 0:
         replicas, why = _from_zero(name, rule, load)
+    elif rule.target is not None and s.scale.strategy is Strategy.PREDICTIVE and foretold(metric):
+        replicas, why, foreseen = _foretold(s, name, rule.target, load)
     elif rule.target is not None:
         replicas, why = _tracked(s, name, rule.target, load)
     else:
         replicas, why = _stepped(s, name, rule, load)
-    return Wish(replicas, why, (Evidence(name, reading, target, replicas),))
+    return Wish(replicas, why, (Evidence(name, reading, target, replicas),), foretold=foreseen)
 
 
 def _from_zero(name: str, rule: Rule, load: Load) -> tuple[int, str]:
@@ -82,6 +89,22 @@ def _tracked(s: Situation, name: str, target: float, load: Load) -> tuple[int, s
     wanted = needed(sure * load.running, target)
     wanted = max(wanted, s.replicas) if up else min(wanted, s.replicas)
     return wanted, f"{said}, which still takes {count(wanted, 'replica')}" if wanted == s.replicas else said
+
+
+def _foretold(s: Situation, name: str, target: float, load: Load) -> tuple[int, str, bool]:
+    """What will be needed when new replicas serve; where nothing can be foretold, as if it were only a target.
+
+    Never fewer than what the demand measured now needs. docs/design/0005-predictive.md has the method.
+    """
+    outlook = s.outlooks.get((s.service.name, name), Outlook(0.0, 0.0, problem="there is no history"))
+    if outlook.problem:
+        wanted, why = _tracked(s, name, target, load)
+        return wanted, f"{why} (not foretold: {outlook.problem})", False
+    full = target * s.scale.ahead.full / 100
+    need = max(outlook.need, load.total) / full
+    wanted = min(steady(s.replicas, need, outlook.keep / full), MOST)
+    why = f"{name}: {outlook.why}" if outlook.need >= load.total else f"{name} {number(load.value)} leaves no room"
+    return wanted, why, True
 
 
 def _within(value: float, target: float, tolerance: float) -> bool:

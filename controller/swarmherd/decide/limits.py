@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from swarmherd.decide.memory import watched
-from swarmherd.decide.objections import crash_loop
+from swarmherd.decide.objections import BEFORE_RUNNING, crash_loop
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.words import duration, one_line
 from swarmherd.model import Direction
@@ -76,9 +76,19 @@ def bounds(s: Situation, then: int) -> tuple[int, str]:
     return (s.scale.min, f"min is {s.scale.min}") if then < s.scale.min else (then, "")
 
 
+def still_starting(s: Situation, then: int) -> tuple[int, str]:
+    """S6: nothing is taken away while replicas are on their way (only what looks ahead comes here with such)."""
+    if then > s.replicas or s.running is s.tasks:
+        return then, ""
+    waiting = sum(task.state in BEFORE_RUNNING for task in s.tasks)
+    return (s.replicas, f"{waiting} of its {len(s.tasks)} tasks are not running yet") if waiting else (then, "")
+
+
 VETOES: tuple[Limit, ...] = (paused_direction, crash_loops)
-UNWISHED: tuple[Limit, ...] = (*VETOES, cooldown, step, bounds)
+UNWISHED: tuple[Limit, ...] = (*VETOES, still_starting, cooldown, step, bounds)
 """For a count that no metric wished, as a fallback's: earlier wishes do not stand against it."""
+FORETOLD: tuple[Limit, ...] = (*VETOES, still_starting, step, bounds)
+"""For what was foretold: it has room on both sides, and waiting is what it is there to avoid."""
 WISHED: tuple[Limit, ...] = (stabilization, *UNWISHED)
 
 

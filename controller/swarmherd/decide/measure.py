@@ -47,7 +47,8 @@ def measured(s: Situation, name: str, metric: Metric) -> tuple[Reading, Load | N
         load = Load(reading.value * len(s.running), len(s.running))
     else:
         load = Load(reading.value, len(s.running))
-    return replace(reading, value=load.value), load
+    same = load.value == reading.value
+    return (reading if same else Reading(load.value, reading.at, reading.source, reading.problem)), load
 
 
 def whole(s: Situation, name: str) -> Reading:

@@ -37,8 +37,8 @@ def watched(
     """The wishes to judge by. At the first sight of a service, and after an absence that outlasted the window, its
     present count stands for the wishes that were not seen: a controller that comes back does not shrink at once (S5).
     """
-    absence = timedelta(seconds=max(window_seconds, UNWATCHED_SECONDS))
-    if any(now - absence < wish.at <= now for wish in earlier):
+    since = now - timedelta(seconds=max(window_seconds, UNWATCHED_SECONDS))
+    if any(since < wish.at <= now for wish in reversed(earlier)):  # the newest is the likeliest
         return earlier
     return (Recommendation(now, replicas),)
 
@@ -48,7 +48,7 @@ def remember(
 ) -> Memory:
     """The memory after a cycle's decisions. Of services that are neither decided about nor in `also` nothing stays."""
     services = {name: past for name, past in memory.services.items() if name in also or past.moves}
-    services |= {d.service: _after(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
+    services |= {d.service: remembered(memory.of(d.service), d, _keys(policy, d.service), now) for d in decisions}
     return replace(memory, services={name: _rested(past, policy, now) for name, past in services.items()})
 
 
@@ -82,7 +82,8 @@ def _keys(policy: Policy, service: str) -> ScaleKeys:
     return merged(policy.defaults.scale, named.scale if named else None)
 
 
-def _after(memory: ServiceMemory, decision: Decision, keys: ScaleKeys, now: datetime) -> ServiceMemory:
+def remembered(memory: ServiceMemory, decision: Decision, keys: ScaleKeys, now: datetime) -> ServiceMemory:
+    """The memory of one service after a decision about it."""
     if decision.now is None or not decision.evidence:
         return memory  # the metrics were not asked: nothing was learned
     return _counted(_recommended(memory, decision, decision.now, keys, now), decision, keys)
@@ -95,7 +96,8 @@ def _recommended(
     wish = replicas if decision.wish is None else decision.wish
     window = max(keys.stabilization.up, keys.stabilization.down)
     earlier = watched(memory.recommendations, replicas, now, window)
-    kept = tuple(r for r in earlier if now - timedelta(seconds=window) < r.at <= now)
+    since = now - timedelta(seconds=window)
+    kept = tuple([wish for wish in earlier if since < wish.at <= now])
     return replace(memory, recommendations=(*kept, Recommendation(now, wish)))
 
 
@@ -108,7 +110,10 @@ def _counted(memory: ServiceMemory, decision: Decision, keys: ScaleKeys) -> Serv
         return replace(memory, blind_cycles=memory.blind_cycles if fallen else 0, good_cycles=0)
     good = min(memory.good_cycles + 1, keys.fallback.until)
     over = not fallen or good >= keys.fallback.until
-    return replace(memory, blind_cycles=0 if over else memory.blind_cycles, good_cycles=good)
+    blind = 0 if over else memory.blind_cycles
+    if (blind, good) == (memory.blind_cycles, memory.good_cycles):
+        return memory
+    return replace(memory, blind_cycles=blind, good_cycles=good)
 
 
 def remember_result(memory: Memory, action: Action, result: Result) -> Memory:

@@ -6,11 +6,12 @@ Each objection answers a sentence, or nothing. They are asked in order and the f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.words import count, duration, one_line
-from swarmherd.model import Direction, TaskState, UpdateState
+from swarmherd.model import Direction, Task, TaskState, UpdateState
+from swarmherd.policy import Strategy
 
 _UPDATES = {
     UpdateState.UPDATING: "it is updating",
@@ -18,7 +19,8 @@ _UPDATES = {
     UpdateState.ROLLBACK_STARTED: "it is rolling back",
     UpdateState.ROLLBACK_PAUSED: "its rollback is paused",
 }
-_BEFORE_RUNNING = frozenset(list(TaskState)[: list(TaskState).index(TaskState.RUNNING)])
+BEFORE_RUNNING = frozenset(list(TaskState)[: list(TaskState).index(TaskState.RUNNING)])
+_ON_THEIR_NODE = frozenset({TaskState.PREPARING, TaskState.READY, TaskState.STARTING})
 
 
 def switched_off(s: Situation) -> str | None:
@@ -58,7 +60,10 @@ def just_changed(s: Situation) -> str | None:
 
 def pending(s: Situation) -> str | None:
     """S6: tasks on their way. In a crash loop there always is one, and the loop is the better reason (S24)."""
-    waiting = [task for task in s.tasks if task.state in _BEFORE_RUNNING]
+    running_all = len(s.running) == len(s.tasks)
+    waiting = [] if running_all else [task for task in s.tasks if task.state in BEFORE_RUNNING]
+    if waiting and _ours_are_starting(s, waiting):
+        return None
     if waiting and s.crash_looping:
         return crash_loop(s)
     if waiting:
@@ -68,6 +73,16 @@ def pending(s: Situation) -> str | None:
     if len(s.tasks) != s.replicas and s.ago(s.service.updated_at) < s.policy.settle_seconds:
         return f"its last change is still under way: {count(len(s.tasks), 'task')} of {s.replicas}"
     return None
+
+
+def _ours_are_starting(s: Situation, waiting: Sequence[Task]) -> bool:
+    """What looks ahead may add to replicas that it started itself and that have their nodes: it counts the demand as
+    a whole, which replicas on their way do not change. `limits.still_starting` keeps it from taking any away.
+    """
+    ours = s.scale.strategy is Strategy.PREDICTIVE and s.service.version == s.memory.last_version
+    return (
+        ours and not s.crash_looping and len(s.tasks) == s.replicas and all(t.state in _ON_THEIR_NODE for t in waiting)
+    )
 
 
 def crash_loop(s: Situation) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from swarmherd.decide.limits import UNWISHED, VETOES, WISHED, limited
+from swarmherd.decide.limits import FORETOLD, UNWISHED, VETOES, WISHED, limited
 from swarmherd.decide.objections import first_objection
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.weigh import weigh
@@ -24,7 +24,8 @@ def scale(s: Situation) -> Decision:
     if not s.scale.min <= s.replicas <= s.scale.max:
         return _put_right(s)
     opinion = weigh(s)
-    then, bites = limited(s, opinion.then, WISHED if opinion.then == opinion.wish else UNWISHED)
+    wished = FORETOLD if opinion.foretold else WISHED
+    then, bites = limited(s, opinion.then, wished if opinion.then == opinion.wish else UNWISHED)
     asked = (f"{opinion.why}, which asks for {count(opinion.then, 'replica')}",) if bites else ()
     because = bites[-1] if then == s.replicas and bites else opinion.why
     return Decision(

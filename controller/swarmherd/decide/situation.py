@@ -5,10 +5,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from swarmherd.model import ClusterView, Memory, NodeState, Pause, Sample, Service, ServiceMemory, Task, TaskState
+from swarmherd.model import (
+    EMPTY,
+    ClusterView,
+    Memory,
+    NodeState,
+    Outlook,
+    Pause,
+    Sample,
+    Service,
+    ServiceMemory,
+    Task,
+    TaskState,
+)
 from swarmherd.policy import Policy, ScalePolicies, ScalePolicy
 
 FAILED = frozenset({TaskState.FAILED, TaskState.REJECTED})
@@ -34,6 +46,7 @@ class Situation:
     """Tasks that failed or were rejected within the policy's `crash_loop.within`, oldest first."""
     samples: Mapping[tuple[str, str], Sample]
     now: datetime
+    outlooks: Mapping[tuple[str, str], Outlook] = field(default_factory=lambda: EMPTY)
 
     def ago(self, instant: datetime) -> float:
         """Seconds since `instant`. An instant somewhat ahead of us, by another host's clock, counts as just now."""
@@ -96,6 +109,7 @@ class Cycle:
             failures=tuple(task for task in self.index.failed.get(name, ()) if task.state_at > since),
             samples=self.view.samples,
             now=self.now,
+            outlooks=self.view.outlooks,
         )
 
 

@@ -26,6 +26,8 @@ class Opinion:
     evidence: tuple[Evidence, ...]
     blind: bool
     """True when any metric was unknown."""
+    foretold: bool = False
+    """True when it is about what comes."""
 
 
 def weigh(s: Situation) -> Opinion:
@@ -49,7 +51,8 @@ def _joined(s: Situation, wishes: Sequence[Wish]) -> Opinion:
         why = f"{'; '.join(wish.why for wish in unknown)}; so it is not scaled down"
         return Opinion(s.replicas, s.replicas, why, evidence, True)
     why = " and ".join(wish.why for wish in wishes if wish.replicas == largest)
-    return Opinion(largest, largest, why, evidence, bool(unknown))
+    foretold = any(wish.foretold for wish in wishes if wish.replicas == largest)
+    return Opinion(largest, largest, why, evidence, bool(unknown), foretold)
 
 
 def _fallback_holds(s: Situation, opinion: Opinion) -> bool:

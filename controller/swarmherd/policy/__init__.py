@@ -14,7 +14,7 @@ from swarmherd.policy.queries import queries
 from swarmherd.policy.schema import json_schema
 from swarmherd.policy.settings import ClusterSettings
 from swarmherd.policy.use import use_queries, wants_use
-from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy
+from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy, Strategy
 from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "ScalePolicy",
     "ServicePolicy",
     "ServiceWish",
+    "Strategy",
     "Wishes",
     "anchor_constraint",
     "anchor_label",

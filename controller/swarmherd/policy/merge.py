@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from swarmherd.policy.document import BothWays
-from swarmherd.policy.metrics import CpuMetric, MemoryMetric, Metric, Per, QueryMetric
-from swarmherd.policy.wanted import ScaleKeys, ScalePolicy
+from swarmherd.policy.metrics import CpuMetric, MemoryMetric, Metric, Per, QueryMetric, RequestsMetric
+from swarmherd.policy.wanted import ScaleKeys, ScalePolicy, Strategy
 
 
 class Contradiction(NamedTuple):
@@ -58,6 +58,23 @@ def contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
             "min is 0, but none of the metrics can be read while nothing runs",
             "add requests_per_replica, rates or a query per service, or write a min of 1",
         )
+    if keys.strategy is not Strategy.PREDICTIVE and keys.predictive is not None:
+        yield Contradiction(
+            "predictive", "strategy is target, which does not look ahead", "write strategy: predictive, or leave it out"
+        )
+    if keys.strategy is Strategy.PREDICTIVE and not any(foretold(metric) for metric in keys.metrics):
+        yield Contradiction(
+            "strategy",
+            "none of the metrics can be foretold",
+            "give a target to requests_per_replica, or to a query per service",
+        )
+
+
+def foretold(metric: Metric) -> bool:
+    """Whether strategy `predictive` looks ahead on it: a total for the whole service, with a target per replica."""
+    if isinstance(metric, QueryMetric) and metric.per is not Per.SERVICE:
+        return False
+    return isinstance(metric, RequestsMetric | QueryMetric) and metric.rule.target is not None
 
 
 def seen_from_zero(metric: Metric) -> bool:

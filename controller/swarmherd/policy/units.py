@@ -130,10 +130,16 @@ def _positive_count(value: object) -> int:
     return count
 
 
-def _seconds(value: object) -> float:
+def as_seconds(value: object) -> float | None:
+    """The seconds that `value` is or spells (`90`, `1h30m`), else None."""
     number = as_number(value)
     if number is None and isinstance(value, str) and len(value) <= 40 and _DURATION.fullmatch(value.strip()):
         number = sum(float(n) * _UNIT_SECONDS[unit] for n, unit in _DURATION_PART.findall(value))
+    return number
+
+
+def _seconds(value: object) -> float:
+    number = as_seconds(value)
     if number is None:
         raise wrong(f"{shown(value)} is not a duration", "write seconds or a duration: 30, 30s, 5m, 1h30m")
     if number < 0:
@@ -183,6 +189,11 @@ def _schema(*shapes: dict[str, Any]) -> WithJsonSchema:
 
 def _integer(least: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": LARGEST_COUNT}
+
+
+def percentages(least: int) -> WithJsonSchema:
+    """The schema of a percentage from `least` on."""
+    return _schema({"type": "number", "minimum": least}, _PERCENT_TEXT)
 
 
 def text_like(pattern: re.Pattern[str]) -> WithJsonSchema:

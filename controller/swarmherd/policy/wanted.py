@@ -15,7 +15,20 @@ from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Prio
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
 from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
 from swarmherd.policy.settings import Name
-from swarmherd.policy.units import Count, PositiveCount, PositiveSeconds, Ratio, Seconds, Switch, shown, wrong
+from swarmherd.policy.units import (
+    Count,
+    PositiveCount,
+    PositivePercent,
+    PositiveSeconds,
+    Ratio,
+    Seconds,
+    Switch,
+    as_number,
+    is_percentage,
+    percentages,
+    shown,
+    wrong,
+)
 
 TASK_LABEL = "container_label_com_docker_swarm_task_id"
 
@@ -53,6 +66,37 @@ _THRESHOLDS = PercentRule(up=80.0, down=30.0)
 DEFAULT_METRICS: tuple[Metric, ...] = (CpuMetric(cpu=_THRESHOLDS), MemoryMetric(memory=_THRESHOLDS))
 
 
+class Strategy(StrEnum):
+    TARGET = "target"
+    """Follow what is measured now."""
+    PREDICTIVE = "predictive"
+    """Look ahead by the time that a replica takes to serve."""
+
+
+def _strategy(value: object) -> object:
+    if value not in tuple(Strategy):
+        raise wrong(f"{shown(value)} is no strategy", "write target or predictive")
+    return value
+
+
+def _full(value: object) -> float:
+    percent = as_number(value.strip()[:-1] if is_percentage(value) else value)
+    if percent is None or percent < 100:
+        raise wrong(f"{shown(value)} is not the target or more", "write a percentage of the target, such as 125%")
+    return percent
+
+
+class Predictive(Part):
+    """How strategy `predictive` looks ahead. Its metrics need a target and must be measured for the whole service."""
+
+    lead: PositiveSeconds | None = None
+    """From a decision until the new replicas serve; by default 60 s, and what was measured where it is known."""
+    full: Annotated[float, BeforeValidator(_full), percentages(100)] = 125.0
+    """The load at which a replica is full, in percent of its target."""
+    spend: PositivePercent = 100.0
+    """Replica time to spend, in percent of what strategy `target` would spend on the same traffic."""
+
+
 class ScaleKeys(Part):
     """How a service is scaled, as far as one place (policy, defaults, labels) says it."""
 
@@ -64,6 +108,10 @@ class ScaleKeys(Part):
     """The most replicas. It must stand somewhere: here, in the defaults, or in a label."""
     metrics: Metrics = DEFAULT_METRICS
     """What it is scaled on; the largest wish wins."""
+    strategy: Annotated[Strategy, BeforeValidator(_strategy)] = Strategy.TARGET
+    """`target` follows what is measured; `predictive` looks ahead."""
+    predictive: Predictive | None = None
+    """How `predictive` looks ahead; all keys have defaults."""
     tolerance: Ratio = 0.1
     """How far a value may be off its target without anything being done, as a part of the target."""
     stabilization: Windows = Windows()
@@ -80,6 +128,10 @@ class ScalePolicy(ScaleKeys):
     """How a service is scaled, complete: labels, policy and defaults in one."""
 
     max: PositiveCount
+
+    @property
+    def ahead(self) -> Predictive:
+        return self.predictive or Predictive()
 
 
 class ServiceDefaults(Part):

@@ -24,6 +24,7 @@ from swarmherd.policy import (
 from swarmherd.policy.document import CrashLoop, FallbackKeys
 from swarmherd.policy.labels import LABELS, PREFIX
 from swarmherd.policy.metrics import KINDS, QueryMetric, Rates
+from swarmherd.policy.wanted import Predictive
 from swarmherd.policy.wishes import ARRANGING_LABELS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
@@ -36,6 +37,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "rebalance": RebalanceKeys,
     "refill": RefillKeys,
     "scale": ScaleKeys,
+    "predictive": Predictive,
     "fallback": FallbackKeys,
     "crash_loop": CrashLoop,
     "query": QueryMetric,

@@ -11,11 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 Points = Sequence[tuple[float, float]]
 
+STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
+
 WIDTH, HEIGHT = 960, 284
+HOUR, DAY = 3600, 86400
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 44, 30
 
 
@@ -85,8 +89,8 @@ def ticks(top: float, most: int = 6) -> list[float]:
 
 def time_step(seconds: float, most: int = 11) -> int:
     """Seconds between the marks of the time axis."""
-    steps = (5, 10, 15, 20, 30, 60, 120, 300)
-    return next((step for step in steps if seconds / step <= most), 600)
+    steps = (5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800)
+    return next((step for step in steps if seconds / step <= most), 604800)
 
 
 def clock(seconds: float) -> str:
@@ -146,7 +150,8 @@ def drawn_times(frame: Frame) -> Iterable[str]:
     for at in range(0, int(frame.seconds) + 1, step):
         x = frame.x(at)
         yield tag("line", x1=x, x2=x, y1=HEIGHT - BOTTOM, y2=HEIGHT - BOTTOM + 5, class_="axis")
-        yield tag("text", text(clock(at)), x=x, y=HEIGHT - BOTTOM + 20, class_="time")
+        words = clock(at) if step < HOUR else f"{at // DAY} d {at % DAY // HOUR} h" if at >= DAY else f"{at // HOUR} h"
+        yield tag("text", text(words), x=x, y=HEIGHT - BOTTOM + 20, class_="time")
 
 
 def drawn_series(frame: Frame, series: Series) -> str:

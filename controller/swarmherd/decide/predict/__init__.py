@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking ahead by the time that a replica takes to serve. docs/design/0005-predictive.md says how and why."""
+
+from swarmherd.decide.predict.learner import Aim, Learner
+from swarmherd.decide.predict.spend import steady
+
+__all__ = ["Aim", "Learner", "steady"]

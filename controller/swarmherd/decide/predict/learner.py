@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a service's own history says of the next minutes: readings in, one `Outlook` out.
+
+It is fed with readings in the order of their time and asked for an outlook; the same readings give the same outlook,
+live, in a replay and in a backtest. It reads no clock. A reading that is unknown, a hole in what was captured and a
+clock that jumps teach nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from swarmherd.decide.predict.level import Floats, Level, UsualError
+from swarmherd.decide.predict.seasons import SCORES, Errors, Usual
+from swarmherd.decide.predict.spend import Spending, at_score
+from swarmherd.decide.predict.words import said
+from swarmherd.model import Outlook
+
+LOOKED_AHEAD = 6
+"""Minutes, from when new replicas serve on, for which a count is kept."""
+WATCHED_MINUTES = 120
+"""Nothing is foretold before."""
+HOLE = 0.15
+"""A fall below this part of the level is a hole in the capture, for at most LONGEST_HOLE_SECONDS."""
+LONGEST_HOLE_SECONDS = 2400.0
+LONGEST_GAP_SECONDS = 600.0
+"""After a longer pause between two readings the minutes before it say nothing about those after it."""
+RARE = int(np.argmin(abs(SCORES - 2.0)))
+WRONG, RIGHT = 0.3, 0.15
+"""It is not relied on from this share of recent demands above what should be rare, until the lower share."""
+RECENT_MINUTES = 20.0
+MOST_PLAIN = 2.0
+"""Usual errors of headroom, at most, above what rose within a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a learner must know of the policy and of the service."""
+
+    target: float
+    """The load per replica that is aimed at."""
+    capacity: float
+    """The load at which a replica is full."""
+    lead_seconds: float
+    """From a decision until its replicas serve."""
+    spend: float = 1.0
+    """Replica-seconds to spend, as a part of what target tracking would."""
+    least: int = 1
+    """The policy's `min`."""
+    lag_seconds: float = 60.0
+    """A reading tells of the demand so long ago, on average: half its window, and its age."""
+
+
+@dataclass(slots=True)
+class _Said:
+    minute: int
+    level: float
+    expected: float
+    error: float
+    quantiles: Floats
+    rare: float
+    """The demand that one minute in forty exceeds."""
+
+
+class Learner:
+    """The history of one service's demand, condensed. About 20 microseconds a reading, 150 more once a minute."""
+
+    def __init__(self, aim: Aim) -> None:
+        self._aim = aim
+        self._lead = max(1, math.ceil(aim.lead_seconds / 60 - 1e-9))
+        self._lag = max(0, round(aim.lag_seconds / 60))
+        self._level, self._usual, self._errors = Level(), Usual(), Errors()
+        self._spending = Spending(aim.target, aim.capacity, aim.spend, aim.least)
+        self._error: UsualError | None = None
+        self._promises: deque[_Said] = deque()
+        self._keeps: deque[tuple[float, float]] = deque()
+        self._at = self._asked = -math.inf
+        self._load = 0.0
+        self._slow, self._hole_since = 0.0, math.nan
+        self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
+        self._factors = np.ones(LOOKED_AHEAD)
+        self._quantiles = np.zeros((0, 0))
+        self._level_then, self._uppers_then = 0.0, np.zeros(LOOKED_AHEAD)
+        self._why = ""
+
+    def see(self, at: float, value: float | None) -> None:
+        """The demand read at `at` (seconds since the epoch, UTC); None, or what is no finite number, is unknown."""
+        if value is None or not math.isfinite(value) or value < 0 or at <= self._at:
+            return
+        if self._error is None:
+            self._slow, self._error = value, UsualError(0.1 * value)
+        elif at - self._at > LONGEST_GAP_SECONDS:
+            self._promises.clear()
+            self._keeps.clear()
+            self._slow, self._hole_since, self._quantiles = value, math.nan, np.zeros((0, 0))
+        step, self._at, self._load = min(60.0, at - self._at), at, value
+        if self._is_hole(at, value):
+            return
+        self._slow += (1 - math.exp(-step / 480.0)) * (value - self._slow)
+        self._level.see(at, value, self._error.value)
+        minute = int(at // 60)
+        if minute != self._minute:
+            self._tick(minute, value, self._error)
+
+    def outlook(self, at: float) -> Outlook:
+        """What is to be expected, as known at `at`."""
+        if self._error is None or not len(self._quantiles):
+            return Outlook(0.0, 0.0, problem="nothing was read yet")
+        minute = int(at // 60)
+        ahead = min(max(0, minute - self._minute), LOOKED_AHEAD - 1)
+        uppers = self._uppers()
+        need, keep = float(uppers[ahead]), float(uppers[ahead:].max())
+        while self._keeps and self._keeps[0][0] <= at - self._aim.lead_seconds - 30.0:
+            self._keeps.popleft()
+        self._keeps.append((at, keep))
+        keep = max(kept for _at, kept in self._keeps)
+        self._spending.pay(at, min(60.0, at - self._asked), self._load, need, keep)
+        self._asked = at
+        return Outlook(need, keep, self._why, self._problem())
+
+    def _uppers(self) -> Floats:
+        """By minute ahead: the demand that is not exceeded, at the chance that was chosen.
+
+        What is usual was learned minute by minute, from the level at the minute's begin. What rose since then has
+        perhaps been foretold already: it counts for itself, not times what is usual once more.
+        """
+        level = self._level.value
+        if level <= self._level_then or self._error is None:
+            return self._uppers_then
+        headroom = min(MOST_PLAIN, max(0.0, float(at_score(self._spending.score, self._errors.plain))))
+        plain = level + self._error.value * headroom
+        upper: Floats = np.maximum(self._uppers_then, np.minimum(1.0, self._factors) * plain)
+        return upper
+
+    def _problem(self) -> str:
+        if self._watched < WATCHED_MINUTES:
+            return f"its history is only {self._watched} min long"
+        if not self._relied_on:
+            return f"the demand was above the forecast in {100 * self._misses:.0f} % of the last minutes"
+        return ""
+
+    def _is_hole(self, at: float, value: float) -> bool:
+        """A sudden fall to next to nothing is the capture's before it is the demand's: not acted on for a while."""
+        if value >= HOLE * self._slow:
+            self._hole_since = math.nan
+            return False
+        if math.isnan(self._hole_since):
+            self._hole_since = at
+        if at - self._hole_since < LONGEST_HOLE_SECONDS:
+            return True
+        self._slow = value
+        return False
+
+    def _tick(self, minute: int, value: float, error: UsualError) -> None:
+        """Once a minute: judge what was said, learn from it, and say what comes next."""
+        gone = 1 if not len(self._quantiles) else minute - self._minute
+        self._minute, self._watched = minute, self._watched + 1
+        self._level.judge(minute, self._lead + self._lag, value)
+        self._judge(minute, value, error)
+        first = minute + self._lead
+        if gone != 1 or not len(self._quantiles):
+            self._quantiles = np.array([self._errors.quantiles(first + ahead) for ahead in range(LOOKED_AHEAD)])
+            self._factors = np.array([self._usual.factor(first + ahead) for ahead in range(LOOKED_AHEAD)])
+        else:
+            newest = first + LOOKED_AHEAD - 1
+            self._quantiles = np.concatenate((self._quantiles[1:], self._errors.quantiles(newest)[np.newaxis]))
+            self._factors = np.append(self._factors[1:], self._usual.factor(newest))
+        level = self._level.value
+        by_score = np.maximum(0.0, (level * self._factors)[:, np.newaxis] + error.value * self._quantiles)
+        self._spending.see(by_score[0], by_score.max(axis=0))
+        self._level_then, self._uppers_then = level, at_score(self._spending.score, by_score)
+        upper = float(self._uppers_then[0])
+        rare = float(by_score[0][RARE])
+        expected = level * float(self._factors[0])
+        self._promises.append(_Said(minute, level, expected, error.value, self._quantiles[0], rare))
+        now = self._usual.factor(minute)
+        self._why = said(minute, first, self._usual, now, float(self._factors[0]), self._level, expected, upper)
+
+    def _judge(self, minute: int, value: float, error: UsualError) -> None:
+        due = minute - self._lead - self._lag
+        while self._promises and self._promises[0].minute < due:
+            self._promises.popleft()
+        if not self._promises or self._promises[0].minute != due:
+            return
+        promise, past = self._promises.popleft(), minute - self._lag
+        off = (value - promise.expected) / promise.error
+        self._errors.see(past, off, promise.quantiles)
+        error.see(value - promise.expected)
+        self._usual.see(past, min(5.0, (value - promise.level) / max(promise.level, 1e-9)))
+        self._misses += ((value > promise.rare) - self._misses) / RECENT_MINUTES
+        self._relied_on = self._misses < (WRONG if self._relied_on else RIGHT)

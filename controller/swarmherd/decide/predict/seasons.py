@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is usual at this minute of the hour, of the day, of the week: the factor, and how far it is off.
+
+A phase (minute 32 of the hour; 09:00 to 09:05) remembers its last errors. How large the next one may be is a quantile
+of a mixture: those errors, and a share of what is usual at any time, so that a phase with few memories says little and
+one where it was quiet 23 times of 24 still remembers the 24th.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from swarmherd.decide.predict.level import Floats
+
+SCORES = np.array([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0])
+"""Standard scores at which quantiles are known; between them they are interpolated."""
+CHANCES = np.array([0.5 * (1 + math.erf(score / math.sqrt(2))) for score in SCORES])
+"""The chance that the demand stays below the quantile of each score."""
+ANY_TIME = 24.0
+"""Weight of what is usual at any time, in memories of a phase."""
+TRACKING = 0.02
+"""How far a quantile moves, in usual errors, when it was crossed (Gibbs and Candès, Adaptive Conformal Inference)."""
+SURE = 2.0
+"""A factor counts by what it exceeds so many standard errors by."""
+_SHARES = np.unique(np.concatenate((np.linspace(0, 0.9, 19), 1 - 0.1 * np.geomspace(0.75, 0.001, 22), (1.0,))))
+_ATOMS, _WEIGHTS = (_SHARES[1:] + _SHARES[:-1]) / 2, ANY_TIME * np.diff(_SHARES)
+
+
+@dataclass(slots=True)
+class Factors:
+    """How many times the level, less one, is usual at each phase of one season."""
+
+    name: str
+    minutes: int
+    """The season's length."""
+    phase_minutes: int
+    memories: float
+    """Averages are over so many of the last."""
+    mean: list[float] = field(init=False)
+    spread: list[float] = field(init=False)
+    seen: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        phases = self.minutes // self.phase_minutes
+        self.mean, self.spread, self.seen = [0.0] * phases, [0.0] * phases, [0.0] * phases
+
+    def at(self, minute: int, noise: float) -> float:
+        """`noise` is the variance that is usual at any time."""
+        phase = minute % self.minutes // self.phase_minutes
+        seen = self.seen[phase]
+        if seen < 2:
+            return 0.0
+        mean = self.mean[phase]
+        doubt = SURE * math.sqrt(max(self.spread[phase], noise) / seen)
+        return math.copysign(max(0.0, abs(mean) - doubt), mean) * seen / (seen + 1)
+
+    def see(self, minute: int, error: float) -> None:
+        phase = minute % self.minutes // self.phase_minutes
+        self.seen[phase] = seen = min(self.seen[phase] + 1, self.memories)
+        off = error - self.mean[phase]
+        self.mean[phase] += off / seen
+        self.spread[phase] += (off * off - self.spread[phase]) / seen
+
+
+class Usual:
+    """The factors of all seasons; what one explains is none of the next one's business."""
+
+    def __init__(self) -> None:
+        self.seasons = (
+            Factors("5 minutes", 5, 1, 24),
+            Factors("hour", 60, 1, 16),
+            Factors("day", 1440, 5, 25),
+            Factors("week", 10080, 5, 15),
+        )
+        self._noise = 0.01
+
+    def factor(self, minute: int) -> float:
+        return max(0.0, 1.0 + sum(season.at(minute, self._noise) for season in self.seasons))
+
+    def see(self, minute: int, error: float) -> None:
+        """`error`: how far the demand was off its level at `minute`, as a part of the level."""
+        for season in self.seasons:
+            explained = season.at(minute, self._noise)
+            season.see(minute, error)
+            error -= explained
+        self._noise += (min(error * error, 25 * self._noise) - self._noise) / 240
+
+
+class Errors:
+    """Quantiles of the errors, in usual errors, by phase."""
+
+    SEASONS = ((5, 1, 12), (60, 1, 24), (1440, 5, 35), (10080, 5, 20))
+    """(length in minutes, phase in minutes, memories)."""
+
+    def __init__(self) -> None:
+        self._memory = [np.zeros((length // phase, many)) for length, phase, many in self.SEASONS]
+        self._count = [[0] * (length // phase) for length, phase, _many in self.SEASONS]
+        self._any_time = SCORES.copy()
+        self.plain = SCORES.copy()
+        """What is usual whatever the phase."""
+        self._atoms = self._of_any_time()
+
+    def quantiles(self, minute: int) -> Floats:
+        """One for each of SCORES."""
+        values, weights = [self._atoms], [_WEIGHTS]
+        for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
+            row = minute % length // phase
+            if known := min(count[row], many):
+                values.append(memory[row, :known])
+                weights.append(np.ones(known))
+        value, weight = np.concatenate(values), np.concatenate(weights)
+        order = value.argsort()
+        weight = weight[order]
+        heaped = weight.cumsum()
+        found: Floats = np.interp(CHANCES * heaped[-1], heaped - 0.5 * weight, value[order])
+        return found
+
+    def see(self, minute: int, error: float, said: Floats) -> None:
+        """`said`: the quantiles that were given for `minute`; those that were crossed too often move up."""
+        # A low quantile of the mixture can lie where no share of it reaches: those follow the errors alone.
+        crossed = error > np.where(SCORES <= 0, self._any_time, said)
+        self._any_time = np.maximum.accumulate(self._any_time + TRACKING * (crossed - (1 - CHANCES)))
+        self.plain = np.maximum.accumulate(self.plain + TRACKING * ((error > self.plain) - (1 - CHANCES)))
+        for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
+            row = minute % length // phase
+            memory[row, count[row] % many] = error
+            count[row] += 1
+        if minute % 5 == 0:
+            self._atoms = self._of_any_time()
+
+    def _of_any_time(self) -> Floats:
+        upper = self._any_time[2:]
+        scores = np.concatenate((-upper[:0:-1], upper))
+        chances = np.concatenate((1 - CHANCES[:2:-1], CHANCES[2:]))
+        atoms: Floats = np.interp(_ATOMS, chances, scores)
+        return atoms

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much headroom: as much as target tracking would have paid for on the same history, spent where it is uncertain.
+
+Beside the real service run imaginary ones, one per size of headroom and one that tracks the target; none of them is
+ever enacted. The headroom is the one whose replicas cost the wanted share of what the tracking one costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from swarmherd.decide.predict.level import Floats
+from swarmherd.decide.predict.seasons import SCORES
+
+ROOM_UP = 0.1
+"""A count that is too small goes up by so much more than is needed, so that it need not move again at once."""
+ROOM_DOWN = 0.1
+"""A count stays while less than this part of it is too much."""
+FIRST = 1.5
+"""The score to begin with."""
+LEAST_MINUTES = 120
+REMEMBERED_SECONDS = 14 * 86400.0
+TRACKING_WINDOW_SECONDS = 300.0
+THRIFT = 0.995
+"""Aim at a little less than may be spent, so that it does not become more."""
+REPAID = 3.0
+"""What was spent beyond the aim, or saved, is made up for that much quicker than it came about."""
+TOLERANCE = 0.1
+"""The stabilization window and the tolerance that target tracking has by default."""
+_ROUNDING = 1e-9
+
+
+def steady(count: int, need: float, keep: float) -> int:
+    """The count to have: `need` replicas will be needed when new ones serve, and `keep` for some time from now."""
+    if need > count:
+        return math.ceil(need * (1 + ROOM_UP) - _ROUNDING)
+    enough = max(need, keep * (1 + ROOM_UP))
+    return math.ceil(enough - _ROUNDING) if enough < count * (1 - ROOM_DOWN) else count
+
+
+class Average:
+    """Over the last two weeks, every minute alike while it is younger."""
+
+    def __init__(self) -> None:
+        self.value, self._first = 0.0, math.nan
+
+    def see(self, at: float, step: float, value: float) -> None:
+        """`value` held for the last `step` seconds."""
+        if math.isnan(self._first):
+            self.value, self._first = value, at - step
+        self.value += min(1.0, step / min(at - self._first, REMEMBERED_SECONDS)) * (value - self.value)
+
+
+class Spending:
+    """Finds the score whose replicas cost what may be spent."""
+
+    def __init__(self, target: float, capacity: float, share: float, least: int) -> None:
+        self._target, self._capacity, self._share, self._least = target, capacity, share, max(1, least)
+        self._counts, self._paid = np.zeros(len(SCORES)), np.zeros(len(SCORES))
+        self._minutes = 0
+        self._wishes: deque[tuple[float, int]] = deque()
+        self._count = self._tracking = 0
+        self._tracked, self._own, self._thought = Average(), Average(), Average()
+        self.score = FIRST
+
+    def pay(self, at: float, step: float, load: float, need: float, keep: float) -> None:
+        """With every outlook: what tracking costs with `load`, and what the outlook's own `need` and `keep` do."""
+        near = abs(load / (self._target * max(1, self._tracking)) - 1) <= TOLERANCE
+        wish = self._tracking if near else max(self._least, math.ceil(load / self._target - _ROUNDING))
+        while self._wishes and (self._wishes[-1][1] <= wish):
+            self._wishes.pop()
+        self._wishes.append((at, wish))
+        while self._wishes[0][0] <= at - TRACKING_WINDOW_SECONDS:
+            self._wishes.popleft()
+        self._tracking = self._wishes[0][1]
+        self._tracked.see(at, step, self._tracking)
+        need = max(need, load)
+        self._count = max(self._least, steady(self._count, need / self._capacity, keep / self._capacity))
+        self._own.see(at, step, self._count)
+        if self._minutes:
+            self._thought.see(at, step, float(at_score(self.score, self._counts)))
+
+    def see(self, need: Floats, keep: Floats) -> None:
+        """Once a minute: what each score would cost. `need` and `keep` are demands, one for each of SCORES."""
+        need, keep = need / self._capacity, keep / self._capacity * (1 + ROOM_UP)
+        enough = np.maximum(need, keep)
+        down = np.where(enough < self._counts * (1 - ROOM_DOWN), np.ceil(enough - _ROUNDING), self._counts)
+        more = np.ceil(need * (1 + ROOM_UP) - _ROUNDING)
+        self._counts = np.maximum(self._least, np.where(need > self._counts, more, down))
+        self._minutes += 1
+        self._paid += max(1 / self._minutes, 60 / REMEMBERED_SECONDS) * (self._counts - self._paid)
+        if self._minutes >= LEAST_MINUTES:
+            dearer = self._own.value / self._thought.value  # between the minutes, and by what is kept, costs more
+            paid = np.maximum.accumulate(self._paid) * dearer
+            aim = THRIFT * self._share * self._tracked.value
+            self.score = float(np.interp(aim + REPAID * (aim - self._own.value), paid, SCORES))
+
+
+def at_score(score: float, by_score: Floats) -> Floats:
+    """`by_score` (scores along the last axis) at a score between those that are known."""
+    right = min(max(int(np.searchsorted(SCORES, score)), 1), len(SCORES) - 1)
+    part = (score - SCORES[right - 1]) / (SCORES[right] - SCORES[right - 1])
+    found: Floats = by_score[..., right - 1] * (1 - part) + by_score[..., right] * part
+    return found

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backtest as a page with pictures, which fetches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from swarmherd.simulate.account import Account, Outcome, lost
+from swarmherd.simulate.backtest import Backtest
+from swarmherd.simulate.picture import STYLE, Points, Series, chart, tag, text
+from swarmherd.simulate.trace import STEP_SECONDS, Demand, Floats
+
+MOST_POINTS = 900
+MOST_DECISIONS = 40
+TITLES = ("", "lost", "replica hours", "over the oracle", "changes", "most replicas", "minutes under capacity")
+
+
+def page(name: str, demand: Demand, account: Account, found: Backtest) -> str:
+    """The whole page. `name` is the trace's."""
+    gone = lost(demand.values, found.course.ready, account)
+    asked = [
+        Series(
+            "capacity that is ready",
+            "served",
+            "area",
+            _most((found.course.ready * account.capacity).astype(np.float64)),
+        ),
+        Series("demand", "offered", "line", _most(demand.values)),
+        Series("lost", "lost", "line", _most(gone)),
+    ]
+    counts = [
+        Series("ready", "running", "step-area", _most(found.course.ready.astype(np.float64))),
+        Series("paid for", "wanted", "steps", _most(found.course.counts.astype(np.float64))),
+    ]
+    lost_words = f"{found.outcome.lost_fraction:.3%} of the requests are lost."
+    body = tag(
+        "main",
+        tag("h1", text(f"What the policy would have done: {name}")),
+        tag("p", text(_verdict(found, account)), class_="verdict"),
+        _figure("Requests per second", lost_words, asked, demand.seconds),
+        _figure("Replicas", f"At most {found.outcome.max_replicas} replicas.", counts, demand.seconds),
+        tag("h2", "Beside others on the same trace"),
+        _outcomes({"policy": found.outcome, **found.compared}),
+        tag("h2", "The last changes, and why"),
+        _reasons(found),
+    )
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += '<meta name="color-scheme" content="light dark">'
+    title = tag("title", text(f"Backtest of {name}"))
+    return "<!DOCTYPE html>\n" + tag("html", tag("head", head, title, tag("style", STYLE)), body, lang="en") + "\n"
+
+
+def _verdict(found: Backtest, account: Account) -> str:
+    one = found.outcome
+    over = one.replica_seconds / one.oracle_replica_seconds
+    return (
+        f"{one.lost_fraction:.3%} of the requests would have been lost, for {over:.2f} times the replica time of an "
+        f"oracle, with {one.changes} changes; a replica serves {account.capacity:g} requests per second, "
+        f"{account.startup_seconds:g} s after its decision."
+    )
+
+
+def _most(values: Floats) -> Points:
+    """The largest value of each stretch, so that a picture of weeks shows every peak."""
+    width = -(-len(values) // MOST_POINTS)
+    starts = np.arange(0, len(values), width)
+    peaks = np.maximum.reduceat(values, starts)
+    return [(float(at) * STEP_SECONDS, float(value)) for at, value in zip(starts, peaks, strict=True)]
+
+
+def _figure(title: str, summary: str, series: list[Series], seconds: float) -> str:
+    swatches = "".join(tag("span", tag("i", class_=f"swatch {s.style} {s.kind}"), text(s.name)) for s in series)
+    caption = tag("figcaption", tag("h2", text(title)), tag("p", swatches, class_="legend"))
+    return tag("figure", caption, chart(title, summary, series, seconds))
+
+
+def _outcomes(outcomes: Mapping[str, Outcome]) -> str:
+    head = tag("tr", *(tag("th", text(title), scope="col") for title in TITLES))
+    rows = []
+    for name, one in outcomes.items():
+        cells = (
+            name,
+            f"{one.lost_fraction:.3%}",
+            f"{one.replica_seconds / 3600:.1f}",
+            f"{one.replica_seconds / one.oracle_replica_seconds:.3f}",
+            str(one.changes),
+            str(one.max_replicas),
+            f"{one.seconds_under_capacity / 60:.1f}",
+        )
+        rows.append(tag("tr", *(tag("td", text(cell)) for cell in cells)))
+    return tag("div", tag("table", tag("thead", head), tag("tbody", *rows)), class_="scroll")
+
+
+def _reasons(found: Backtest) -> str:
+    if not found.decisions:
+        return tag("p", "Nothing was ever changed.")
+    last = found.decisions[-MOST_DECISIONS:]
+    return tag("ul", *(tag("li", text(decision.because)) for decision in last))

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A demand of old, from a CSV file with the columns `time_s,requests_per_s` (`.gz` too), in steps of 15 seconds."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+STEP_SECONDS = 15.0
+COLUMNS = ("time_s", "requests_per_s")
+LARGEST_BYTES = 512 * 2**20
+MOST_STEPS = 5_000_000
+LONGEST_GAP_BINS = 3
+"""A pause of more bins than this is a gap: nobody knows what was asked for in it."""
+
+
+class TraceError(Exception):
+    """What is wrong with a trace, where, and what to do about it: one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Requests per second, one value for each step."""
+
+    values: Floats
+    first_second: float
+    """The time of the first step, as the file has it."""
+    bin_seconds: float
+    """How far apart the file's rows are."""
+    gaps: int = 0
+    """Stretches that the file leaves out; the demand there is drawn as a line."""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.values) * STEP_SECONDS
+
+
+def read_trace(file: Path) -> Demand:
+    """The demand in `file`. A coarser trace is interpolated, a finer one averaged. Raises TraceError."""
+    times, rates = _rows(file, _text(file))
+    steps = np.diff(times)
+    usual = float(np.median(steps))
+    gaps = int((steps > LONGEST_GAP_BINS * usual).sum())
+    if (times[-1] - times[0]) / STEP_SECONDS > MOST_STEPS:
+        raise TraceError(f"{file}: it spans more than {MOST_STEPS} steps of {STEP_SECONDS:g} s; split it")
+    values = _interpolated(times, rates) if usual >= STEP_SECONDS else _averaged(times, rates)
+    if not values.sum() > 0:
+        raise TraceError(f"{file}: column {COLUMNS[1]}: nothing was ever asked for; give a trace with requests in it")
+    return Demand(values, float(times[0]), usual, gaps)
+
+
+def _interpolated(times: Floats, rates: Floats) -> Floats:
+    return np.interp(np.arange(times[0], times[-1] + 1e-9, STEP_SECONDS), times, rates)
+
+
+def _averaged(times: Floats, rates: Floats) -> Floats:
+    """The mean of each step's rows; a step without a row is interpolated. A last step that is not full is left out."""
+    rows = np.floor((times - times[0]) / STEP_SECONDS + 1e-9).astype(np.int64)
+    whole = max(1, int((times[-1] + float(np.median(np.diff(times))) - times[0]) / STEP_SECONDS + 1e-9))
+    counts = np.bincount(rows, minlength=whole)[:whole]
+    sums = np.bincount(rows, rates, minlength=whole)[:whole]
+    known = np.flatnonzero(counts)
+    return np.interp(np.arange(whole), known, sums[known] / counts[known])
+
+
+def _text(file: Path) -> str:
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise TraceError(f"{file}: cannot be read: {why}; check the path and the file") from None
+    if len(content) > LARGEST_BYTES:
+        raise TraceError(f"{file}: it is larger than {LARGEST_BYTES >> 20} MiB; split it")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TraceError(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8 CSV") from None
+
+
+def _rows(file: Path, text: str) -> tuple[Floats, Floats]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        if sorted(header) != sorted(COLUMNS):
+            seen = ",".join(header)[:60] or "nothing"
+            raise TraceError(f"{file}: line 1: the columns are {seen}; write a header {','.join(COLUMNS)}")
+        at, rate = header.index(COLUMNS[0]), header.index(COLUMNS[1])
+        times: list[float] = []
+        rates: list[float] = []
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                line = reader.line_num
+                if len(cells) != len(header):
+                    raise TraceError(f"{file}: line {line}: {len(cells)} cells for {len(header)} columns; write both")
+                time, value = _number(file, line, 0, cells[at]), _number(file, line, 1, cells[rate])
+                _check(file, line, time, value, times)
+                times.append(time)
+                rates.append(value)
+    except csv.Error as error:
+        raise TraceError(f"{file}: line {reader.line_num}: {error}; write comma separated values") from None
+    if len(times) < 2:
+        rows = "no row" if not times else "a single row"
+        raise TraceError(f"{file}: it has {rows}; a trace needs two at least, one for each bin")
+    return np.array(times), np.array(rates)
+
+
+def _number(file: Path, line: int, column: int, cell: str) -> float:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        shown = repr(cell.strip()[:40])
+        raise TraceError(
+            f"{file}: line {line}, column {COLUMNS[column]}: {shown} is not a number; write one, such as 12.5"
+        )
+    return number
+
+
+def _check(file: Path, line: int, time: float, value: float, times: list[float]) -> None:
+    if value < 0:
+        raise TraceError(f"{file}: line {line}, column {COLUMNS[1]}: {value:g} is negative; write 0 or more")
+    if times and time <= times[-1]:
+        raise TraceError(
+            f"{file}: line {line}, column {COLUMNS[0]}: {time:g} is not after {times[-1]:g}; "
+            "sort the rows by time and leave one for each"
+        )

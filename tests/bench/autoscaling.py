@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The policy `predictive` beside other autoscalers on real traces, and the frontier of lost requests and replica time.
+
+Traces lie in ../shared/traces beside the checkout, or where SWARMHERD_TRACES points; without them this is skipped, with
+the reason. A replica's capacity is the trace's peak over 40 (over 100 for the largest), it is ready after 60 s, and all
+see a metric that is 30 s old. One capacity, one start-up time, one set of defaults: nothing is tuned to a trace.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from swarmherd.policy import ScaleKeys
+from swarmherd.policy.merge import complete
+from swarmherd.simulate import OPPONENTS, Account, Demand, Outcome, backtest, read_trace
+
+TRACES = Path(os.environ.get("SWARMHERD_TRACES", Path(__file__).resolve().parents[3] / "shared" / "traces"))
+PEAK_REPLICAS = {
+    "nasa_jul95_1min": 40,
+    "twitter_aug21_1min": 100,
+    "azure_functions19_1350f_total_1min": 40,
+    "azure_llm23_conv_1s": 40,
+}
+SPENDS = (80, 85, 90, 95, 110, 125)
+"""Percent; 100 is the default and measured anyway."""
+WEEK_STEPS = 7 * 86400 / 15
+
+
+def capacity(file: Path, replicas: int) -> float:
+    """The demand's peak over so many replicas."""
+    with gzip.open(file, "rt") as stream:
+        return max(float(row["requests_per_s"]) for row in csv.DictReader(stream)) / replicas
+
+
+def told(one: Outcome, beside: Outcome) -> dict[str, Any]:
+    """What became of it, and how that compares with the HPA."""
+    return asdict(one) | {
+        "over_oracle": round(one.replica_seconds / one.oracle_replica_seconds, 4),
+        "lost_over_hpa": round(one.lost_fraction / beside.lost_fraction, 3) if beside.lost_fraction else None,
+        "changes_over_hpa": round(one.changes / max(1, beside.changes), 3),
+    }
+
+
+def trial(demand: Demand, account: Account, others: Iterable[str] = (), **keys: Any) -> tuple[Any, float]:
+    """One backtest and the processor seconds that it took."""
+    written = ScaleKeys.model_validate(
+        {"min": 1, "max": 1000, "metrics": [{"requests_per_replica": 0.8 * account.capacity}], **keys}
+    )
+    started = time.process_time()
+    found = backtest(demand, complete(written), written, account, others)
+    return found, time.process_time() - started
+
+
+def on(file: Path, replicas: int, grid: Iterable[int]) -> dict[str, Any]:
+    demand, account = read_trace(file), Account(capacity(file, replicas))
+    target, _seconds = trial(demand, account, OPPONENTS, strategy="target")
+    hpa = target.compared["hpa"]
+    own, seconds = trial(demand, account, strategy="predictive")
+    frontier = {
+        f"{spend}%": told(trial(demand, account, strategy="predictive", predictive={"spend": spend})[0].outcome, hpa)
+        for spend in grid
+    }
+    return {
+        "days": round(demand.seconds / 86400, 2),
+        "predictive": told(own.outcome, hpa),
+        "target": told(target.outcome, hpa),
+        **{name: told(one, hpa) for name, one in target.compared.items()},
+        "predictive_by_spend": frontier,
+        "seconds_per_week_and_setting": round(seconds / len(demand.values) * WEEK_STEPS, 2),
+    }
+
+
+def autoscaling(grid: Iterable[int] = SPENDS) -> dict[str, Any]:
+    """By trace; or why it was skipped."""
+    found: dict[str, Any] = {}
+    for name, replicas in PEAK_REPLICAS.items():
+        file = TRACES / f"{name}.csv.gz"
+        found[name] = (
+            on(file, replicas, grid) if file.exists() else {"skipped": f"{file.name} is not in SWARMHERD_TRACES"}
+        )
+    return found

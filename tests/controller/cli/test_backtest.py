@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`swarmherd backtest`: its answer, its pictures, and one clear error for each mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from swarmherd.cli import app
+from typer.testing import CliRunner, Result
+
+KEYS = {
+    "lost_fraction",
+    "replica_seconds",
+    "oracle_replica_seconds",
+    "changes",
+    "max_replicas",
+    "seconds_under_capacity",
+}
+POLICY = "strategy: predictive\nmin: 2\nmax: 40\nmetrics: [{requests_per_replica: 8}]\n"
+TARGET = POLICY.replace("predictive", "target")
+
+
+class Files:
+    """A trace and a policy in a folder of the test's own, and the command over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.trace, self.policy = folder / "trace.csv", folder / "scale.yml"
+        rows = "".join(f"{60 * minute},{40 + 30 * (minute % 20 > 10)}\n" for minute in range(240))
+        self.trace.write_text("time_s,requests_per_s\n" + rows)
+        self.policy.write_text(POLICY)
+
+    def call(self, *words: str, code: int = 0) -> Result:
+        command = ["backtest", "--trace", str(self.trace), "--policy", str(self.policy), *words]
+        result = CliRunner().invoke(
+            app, command if "--replica-capacity" in words else [*command, "--replica-capacity", "10"]
+        )
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        return result
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    monkeypatch.setattr("swarmherd.cli.base.console.width", 200)
+    monkeypatch.setenv("TERM", "dumb")
+    return Files(tmp_path)
+
+
+def test_json_has_the_keys_that_are_promised(files: Files) -> None:
+    found = json.loads(files.call("--json", "--compare", "hpa,keda,nomad,oracle").stdout)
+    assert set(found) == {"policy", "compare"}
+    assert set(found["compare"]) == {"hpa", "keda", "nomad", "oracle"}
+    assert all(set(one) == KEYS for one in (found["policy"], *found["compare"].values()))
+    assert found["compare"]["oracle"]["lost_fraction"] == 0
+
+
+def test_without_compare_there_is_the_policy_alone(files: Files) -> None:
+    assert set(json.loads(files.call("--json").stdout)) == {"policy"}
+
+
+def test_people_get_a_table_and_the_last_reason(files: Files) -> None:
+    said = files.call("--compare", "hpa").stdout
+    assert "policy" in said
+    assert "hpa" in said
+    assert "The last change: scale service from" in " ".join(said.split())
+
+
+def test_the_report_fetches_nothing_and_escapes_the_name(files: Files, tmp_path: Path) -> None:
+    files.trace = files.trace.rename(tmp_path / "a<b&.csv")
+    files.call("--report", str(tmp_path / "report.html"), "--compare", "hpa")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == 2
+    assert "a&lt;b&amp;.csv" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_longer_start_up_loses_more_and_a_queue_loses_less(files: Files) -> None:
+    def lost(*words: str) -> float:
+        return float(json.loads(files.call("--json", *words).stdout)["policy"]["lost_fraction"])
+
+    files.policy.write_text(TARGET)
+    assert lost("--startup", "5m") > lost("--startup", "15") > 0
+    assert lost("--queue", "10m") < lost()
+
+
+def test_a_scale_key_around_the_policy_is_fine(files: Files) -> None:
+    files.policy.write_text("scale: {max: 40, metrics: [{requests_per_replica: 8}]}")
+    files.call("--json")
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ("", "there are no keys; write what stands under a service's scale:"),
+        ("[1", "write valid YAML"),
+        ("min: 2", "scale.max: it is missing"),
+        ("{max: 4, metric: cpu}", "scale.metric: there is no such key; did you mean metrics?"),
+        ("{max: 4, min: 9, metrics: [{requests_per_replica: 8}]}", "scale.min: min 9 is above max 4"),
+        ("{max: 4, strategy: magic}", "scale.strategy: 'magic' is no strategy; write target or predictive"),
+        ("{max: 4, strategy: predictive}", "scale.strategy: none of the metrics can be foretold; give a target to"),
+        (
+            "{max: 4, strategy: predictive, metrics: [{requests_per_replica: {up: 9, down: 2}}]}",
+            "scale.strategy: none of the metrics can be foretold",
+        ),
+        (
+            "{max: 4, predictive: {spend: 90}, metrics: [{requests_per_replica: 8}]}",
+            "scale.predictive: strategy is target, which does not look ahead; write strategy: predictive",
+        ),
+        (
+            "{max: 4, strategy: predictive, predictive: {full: 80%}, metrics: [{requests_per_replica: 8}]}",
+            "scale.predictive.full: '80%' is not the target or more; write a percentage of the target",
+        ),
+        (
+            "{max: 4, strategy: predictive, predictive: {spend: 0}, metrics: [{requests_per_replica: 8}]}",
+            "scale.predictive.spend: 0 cannot be aimed at",
+        ),
+        ("{max: 4, metrics: [{cpu: 70}]}", "scale.metrics[0]: a trace has requests alone; write requests_per_replica"),
+    ],
+)
+def test_a_mistake_in_the_policy_is_one_sentence(files: Files, policy: str, says: str) -> None:
+    files.policy.write_text(policy)
+    told = files.call(code=2).stderr
+    assert says in told
+    assert str(files.policy) in told
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--replica-capacity", "0"), "--replica-capacity: 0 is no capacity"),
+        (("--replica-capacity", "nan"), "--replica-capacity: nan is no capacity"),
+        (("--startup", "soon"), "--startup: 'soon' is no duration"),
+        (("--startup", "-5"), "--startup: '-5' is no duration"),
+        (("--queue", "2d"), "--queue: '2d' is no duration up to a day"),
+        (("--compare", "hpa,orcale"), "--compare: 'orcale' is not known; did you mean oracle?"),
+        (("--report", "/nowhere/at/all.html"), "/nowhere/at/all.html: cannot be written"),
+        (("--trace", "/nowhere.csv"), "/nowhere.csv: cannot be read: No such file or directory; check the path"),
+        (("--policy", "/nowhere.yml"), "/nowhere.yml: cannot be read: No such file or directory; check the path"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_sentence(files: Files, words: tuple[str, ...], says: str) -> None:
+    assert says in files.call(*words, code=2).stderr
+
+
+def test_a_mistake_in_the_trace_names_file_and_line(files: Files) -> None:
+    files.trace.write_text("time_s,requests_per_s\n0,1\n15,-1\n")
+    assert f"{files.trace}: line 3, column requests_per_s: -1 is negative" in files.call(code=2).stderr

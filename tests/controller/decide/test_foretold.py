@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What decide makes of an outlook, and what it does without one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from swarmherd.decide import decide
+from swarmherd.model import ClusterView, Decision, Memory, Outlook, ServiceMemory
+from swarmherd.policy import parse_policy
+
+from tests.controller.described import NOW, memory_of, view_of
+
+SCALE: dict[str, Any] = {"strategy": "predictive", "max": 50, "metrics": [{"requests_per_replica": 8}]}
+POLICY = parse_policy({"services": {"shop_api": {"scale": SCALE}}}, "policy.yml")
+OURS = Memory({"shop_api": ServiceMemory(last_version=10)})
+
+
+def shop(outlook: Outlook | None, **service: Any) -> ClusterView:
+    view = view_of({"services": {"shop_api": {"replicas": 10, "requests_per_replica": 80, **service}}})
+    return view if outlook is None else replace(view, outlooks={("shop_api", "requests_per_replica"): outlook})
+
+
+def decided(view: ClusterView, memory: Memory = OURS) -> Decision:
+    [decision] = decide(view, POLICY, memory, NOW)
+    return decision
+
+
+def test_what_will_be_needed_is_there_before_it_is_needed() -> None:
+    decision = decided(shop(Outlook(180.0, 180.0, "09:00 is usually 2.2 times 08:58")))
+    assert decision.then == 20
+    assert decision.reasons == (
+        "scale shop_api from 10 to 20, because requests_per_replica: 09:00 is usually 2.2 times 08:58",
+    )
+
+
+def test_it_goes_down_to_what_is_kept_with_room_above() -> None:
+    assert decided(shop(Outlook(30.0, 50.0, "quiet"), requests_per_replica=30)).then == 6
+
+
+def test_a_little_too_much_is_left_alone() -> None:
+    assert decided(shop(Outlook(85.0, 85.0, "steady"))).then == 10
+
+
+def test_what_is_measured_now_is_served_whatever_was_foretold() -> None:
+    assert decided(shop(Outlook(10.0, 10.0, "quiet"), requests_per_replica=130)).then == 15
+
+
+def test_without_a_history_it_follows_the_target_and_says_so() -> None:
+    decision = decided(shop(None, requests_per_replica=120))
+    assert decision.then == 15
+    assert "(not foretold: there is no history)" in decision.because
+
+
+def test_an_outlook_that_is_not_relied_on_is_not_used() -> None:
+    decision = decided(shop(Outlook(400.0, 400.0, problem="its history is only 5 min long"), requests_per_replica=80))
+    assert decision.then == 10
+    assert "its history is only 5 min long" in decision.because
+
+
+def test_blind_it_does_not_go_down_whatever_was_foretold() -> None:
+    decision = decided(shop(Outlook(10.0, 10.0, "quiet"), requests_per_replica={"unknown": "timeout"}))
+    assert decision.then == 10
+    assert decision.blind
+
+
+def test_it_adds_to_replicas_of_its_own_that_are_starting() -> None:
+    view = shop(Outlook(180.0, 180.0, "more"), tasks={"running": 7, "starting": 3})
+    assert decided(view).then == 20
+
+
+def test_it_takes_nothing_away_while_replicas_are_starting() -> None:
+    decision = decided(shop(Outlook(30.0, 30.0, "less"), tasks={"running": 7, "starting": 3}, requests_per_replica=20))
+    assert decision.then == 10
+    assert "3 of its 10 tasks are not running yet" in decision.because
+
+
+def test_it_waits_for_tasks_that_have_no_node_and_for_what_others_started() -> None:
+    more = Outlook(180.0, 180.0, "more")
+    assert decided(shop(more, tasks={"running": 7, "pending": 3})).then == 10
+    assert decided(shop(more, tasks={"running": 7, "starting": 3}), memory_of({})).then == 10
+
+
+def test_neither_cooldown_nor_earlier_wishes_hold_what_was_foretold() -> None:
+    memory = memory_of({"shop_api": {"last_up": 5, "version": 10, "wishes": {30: 10, 15: 10}}})
+    assert decided(shop(Outlook(180.0, 180.0, "more")), memory).then == 20
+    assert decided(shop(Outlook(30.0, 50.0, "quiet"), requests_per_replica=30), memory).then == 6

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Strategy `predictive`, through decide: what it foresees, what it does not act on, and that it does not oscillate."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from swarmherd.decide.predict import Aim, Learner, steady
+from swarmherd.decide.predict.words import moment
+from swarmherd.model import Outlook
+from swarmherd.simulate import Account
+from swarmherd.simulate.account import known
+
+from tests.controller.simulate.lossy import lossy
+from tests.controller.simulate.made import DAY, HOUR, demand, flat, hourly_burst, noisy, tried, turns
+
+AIM = Aim(target=8.0, capacity=10.0, lead_seconds=60.0)
+TUESDAY_NINE = 5 * 86400 + 9 * 3600.0
+"""Tuesday, 6 January 1970, 09:00 UTC."""
+
+
+def taught(values: np.ndarray, learner: Learner | None = None, start: float = 0.0) -> tuple[Learner, Outlook]:
+    """A learner that saw `values`, one each 15 s, and what it says after the last."""
+    learner = learner or Learner(AIM)
+    outlook = Outlook(0.0, 0.0)
+    for step, value in enumerate(values.tolist()):
+        learner.see(start + 15.0 * step, value)
+        outlook = learner.outlook(start + 15.0 * step)
+    return learner, outlook
+
+
+def test_a_burst_of_every_hour_is_met_with_replicas_that_are_ready() -> None:
+    found = tried(hourly_burst(2 * DAY), strategy="predictive")
+    hpa = found.compared["hpa"]
+    assert found.outcome.lost_fraction < hpa.lost_fraction / 2
+    assert found.outcome.replica_seconds <= 1.02 * hpa.replica_seconds
+    assert found.outcome.changes < hpa.changes
+
+
+def test_it_says_what_is_usual() -> None:
+    found = tried(hourly_burst(DAY), strategy="predictive")
+    told = [d.because for d in found.decisions if "minute 32 of the hour is usually" in d.because]
+    assert told, "no decision speaks of the burst"
+    assert "times" in told[-1]
+
+
+def test_of_noise_around_a_level_it_loses_no_more_than_the_hpa_and_changes_less() -> None:
+    found = tried(noisy(2 * DAY, 30.0), strategy="predictive")
+    assert found.outcome.lost_fraction <= found.compared["hpa"].lost_fraction
+    assert found.outcome.changes <= found.compared["hpa"].changes
+    assert found.outcome.replica_seconds <= 1.02 * found.compared["hpa"].replica_seconds
+
+
+@pytest.mark.parametrize(("spend", "least"), [(80, 0.74), (100, 0.94), (120, 1.05)])
+def test_it_spends_what_it_may_spend(spend: int, least: float) -> None:
+    found = tried(noisy(2 * DAY, 100.0), strategy="predictive", predictive={"spend": spend})
+    assert least <= found.outcome.replica_seconds / found.compared["hpa"].replica_seconds <= spend / 100 + 0.05
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 30])
+def test_a_hole_in_the_capture_is_not_acted_on(minutes: int) -> None:
+    asked = noisy(12 * HOUR)
+    asked[10 * HOUR : 10 * HOUR + 4 * minutes] = 0.0
+    found = tried(asked, strategy="predictive")
+    before, after = found.course.counts[10 * HOUR - 1], found.course.counts[10 * HOUR : 10 * HOUR + 4 * minutes + 8]
+    assert after.min() >= 0.8 * before
+
+
+def test_a_demand_that_really_ends_is_believed_after_a_while() -> None:
+    asked = np.concatenate([noisy(8 * HOUR), np.full(3 * HOUR, 0.5)])
+    found = tried(asked, strategy="predictive")
+    assert found.course.counts[-1] < found.course.counts[8 * HOUR - 1] / 4
+
+
+def test_a_season_that_breaks_is_served_all_the_same() -> None:
+    usual, broken = hourly_burst(2 * DAY), noisy(6 * HOUR, 400.0)
+    found = tried(np.concatenate([usual, broken]), strategy="predictive")
+    settled = slice(2 * DAY + 40, None)
+    room = found.course.ready[settled] * 10.0
+    assert np.maximum(0, broken[40:] - room).sum() < 0.01 * broken.sum()
+
+
+def test_a_flash_crowd_that_nobody_foresaw_is_followed_at_once() -> None:
+    asked = flat(8 * HOUR, 100.0)
+    asked[6 * HOUR :] = 900.0
+    found = tried(asked, strategy="predictive")
+    assert found.course.ready[6 * HOUR + 16] * 10 >= 900
+    assert found.outcome.lost_fraction <= 1.1 * found.compared["hpa"].lost_fraction
+
+
+def test_it_never_asks_for_less_than_what_is_measured_now_needs() -> None:
+    found = tried(hourly_burst(DAY), strategy="predictive", predictive={"spend": 50}, step={"up": 1000, "down": 1000})
+    need = np.ceil(known(hourly_burst(DAY)) / 10.0 - 1e-9)
+    assert (found.course.counts >= need)[3 * HOUR :].all()
+
+
+def test_a_short_history_is_said_and_the_target_followed() -> None:
+    found = tried(np.linspace(80, 400, HOUR), strategy="predictive")
+    assert found.decisions
+    assert all("not foretold: its history is only" in one.because for one in found.decisions)
+
+
+def test_a_forecast_that_is_too_low_again_and_again_is_not_relied_on() -> None:
+    learner, _outlook = taught(noisy(6 * HOUR))
+    climbing = 200.0 * 1.5 ** (np.arange(120) / 4)  # half as much again every minute, for half an hour
+    problems = []
+    for step, value in enumerate(climbing.tolist(), 6 * HOUR):
+        learner.see(15.0 * step, value)
+        problems.append(learner.outlook(15.0 * step).problem)
+    assert any("above the forecast" in problem for problem in problems)
+
+
+def test_what_is_unknown_teaches_nothing() -> None:
+    asked = noisy(4 * HOUR)
+    sure, _ = taught(asked)
+    unsure, _ = taught(asked)
+    for nothing in (None, math.nan, math.inf, -5.0):
+        unsure.see(15.0 * 4 * HOUR, nothing)
+    at = 15.0 * (4 * HOUR + 1)
+    assert sure.outlook(at) == unsure.outlook(at)
+
+
+def test_a_clock_that_jumps_back_teaches_nothing_until_it_has_caught_up() -> None:
+    learner, before = taught(noisy(4 * HOUR))
+    for step in range(40):
+        learner.see(15.0 * step, 9999.0)
+    assert learner.outlook(15.0 * (4 * HOUR - 1)).need == pytest.approx(before.need)
+
+
+def test_a_clock_that_jumps_ahead_keeps_the_seasons_and_begins_anew_with_the_level() -> None:
+    learner, _ = taught(noisy(4 * HOUR))
+    start = 15.0 * 4 * HOUR + 86400
+    _, outlook = taught(noisy(20, 50.0), learner, start)
+    assert outlook.need < 150
+
+
+def test_the_weekday_is_named_as_the_calendar_has_it() -> None:
+    assert moment(int(TUESDAY_NINE // 60), "week") == "Tuesday 09:00"
+
+
+def test_the_same_readings_give_the_same_outlook() -> None:
+    asked = hourly_burst(8 * HOUR)
+    assert taught(asked)[1] == taught(asked)[1]
+
+
+@given(st.integers(1, 500), st.floats(0, 500), st.floats(0, 500))
+def test_a_count_once_steady_stays(count: int, need: float, keep: float) -> None:
+    once = steady(count, need, keep)
+    assert once >= min(need, count) - 1e-6
+    assert steady(once, need, keep) == once
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    level=st.floats(5, 1000),
+    lost_share=st.floats(0, 0.3),
+    startup=st.sampled_from([0.0, 30.0, 60.0, 240.0]),
+)
+def test_it_does_not_oscillate(seed: int, level: float, lost_share: float, startup: float) -> None:
+    """Random traffic around a level, start-up times, and samples that are missing: few turns an hour."""
+    asked = demand(noisy(6 * HOUR, level, seed))
+    done = lossy(asked, Account(10.0, startup), lost_share, seed)
+    assert turns(done.counts) <= 6 * 12
