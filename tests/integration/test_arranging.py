@@ -92,7 +92,7 @@ def pin(service: str, node: str, was: str | None = None) -> None:
     away = ["--constraint-rm", f"node.hostname=={was}"] if was else []
     on.docker("service", "update", "--detach", *away, "--constraint-add", f"node.hostname=={node}", service)
     on.wait_until(lambda: set(tasks(service).values()) == {node}, f"{service} is on {node}", 40)
-    on.wait_until(lambda: on.running(service) == 1, f"{service} runs there", 40)
+    on.wait_until(lambda: on.inspect(service)["UpdateStatus"]["State"] == "completed", f"{service} is updated", 40)
 
 
 def test_what_follows_an_anchor_comes_to_its_node_and_goes_with_it(create: Create, inventory: Inventory) -> None:
