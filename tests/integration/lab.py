@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,21 @@ def changed(output: str) -> dict[str, int]:
 def hostvars(host: str) -> dict[str, str]:
     """What the lab's inventory says of one of its hosts."""
     return json.loads(run(str(ROOT / INVENTORY / "hosts.py"), timeout=20).stdout)["_meta"]["hostvars"][host]
+
+
+def inventory(place: Path, cluster: Mapping[str, Any], policy: Mapping[str, Any]) -> Path:
+    """An inventory of the lab's hosts below `place` with settings and a policy of one's own, and its state there."""
+    folder = place / "inventory"
+    variables = folder / "group_vars" / "all"
+    variables.mkdir(parents=True, exist_ok=True)
+    for name, target in (("hosts.py", folder), ("group_vars/all/connection.yml", variables)):
+        link = target / Path(name).name
+        if not link.exists():
+            link.symlink_to(ROOT / INVENTORY / name)
+    settings = {"name": "test", "state_url": f"sqlite:///{place / 'state.db'}", **cluster}
+    document = {"swarmherd_cluster": settings, "swarmherd_policy": {"mode": "enforce", **policy}}
+    (variables / "swarmherd.yml").write_text(json.dumps(document))
+    return folder
 
 
 def address(host: str) -> str:

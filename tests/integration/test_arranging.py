@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from . import lab as on
 
 pytestmark = pytest.mark.usefixtures("lab")
 
-LAB = on.ROOT / on.INVENTORY
 DB, API, BYSTANDER = "swarmherd-test-db", "swarmherd-test-api", "swarmherd-test-bystander"
 ANCHOR = f"swarmherd.anchor.{DB}"
 IMAGE = ["swarmherd-lab/base:bookworm", "sleep", "infinity"]
@@ -48,21 +46,8 @@ def inventory(tmp_path: Path) -> Inventory:
     """Write an inventory of the lab's hosts with a policy of one's own."""
 
     def write(**policy: Any) -> Path:
-        folder = tmp_path / "inventory"
-        variables = folder / "group_vars" / "all"
-        variables.mkdir(parents=True)
-        (folder / "hosts.py").symlink_to(LAB / "hosts.py")
-        (variables / "connection.yml").symlink_to(LAB / "group_vars" / "all" / "connection.yml")
-        cluster = {
-            "name": "test",
-            "prometheus_url": f"http://{on.address('manager1')}:9090",
-            "state_url": f"sqlite:///{tmp_path / 'state.db'}",
-        }
-        wanted = {"mode": "enforce", "settle_seconds": 0, **policy}
-        (variables / "swarmherd.yml").write_text(
-            yaml.safe_dump({"swarmherd_cluster": cluster, "swarmherd_policy": wanted})
-        )
-        return folder
+        cluster = {"prometheus_url": f"http://{on.address('manager1')}:9090"}
+        return on.inventory(tmp_path, cluster, {"settle_seconds": 0, **policy})
 
     return write
 

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from . import lab as on
 
 pytestmark = pytest.mark.usefixtures("lab")
 
 SERVICE = "swarmherd-test-head"
-LAB = on.ROOT / on.INVENTORY
 SWARMHERD = str(on.BIN / "swarmherd")
 QUIET = {"stabilization": "0s", "cooldown": "0s"}
 Inventory = Callable[..., Path]
@@ -41,25 +39,13 @@ def inventory(tmp_path: Path) -> Inventory:
     """Write an inventory of the lab's hosts with a policy of one's own: the scale of SERVICE, and other settings."""
 
     def write(scale: dict[str, Any] | None, **cluster: Any) -> Path:
-        folder = tmp_path / "inventory"
-        variables = folder / "group_vars" / "all"
-        variables.mkdir(parents=True, exist_ok=True)
-        if not (folder / "hosts.py").exists():
-            (folder / "hosts.py").symlink_to(LAB / "hosts.py")
-            (variables / "connection.yml").symlink_to(LAB / "group_vars" / "all" / "connection.yml")
         settings = {
-            "name": "test",
             "prometheus_url": f"http://{on.address('manager1')}:9090",
             "scrape_interval_seconds": 2,
-            "state_url": f"sqlite:///{tmp_path / 'state.db'}",
             **cluster,
         }
         services = {SERVICE: {"scale": {**QUIET, **scale}}} if scale is not None else {}
-        policy = {"mode": "enforce", "settle_seconds": 0, "services": services}
-        (variables / "swarmherd.yml").write_text(
-            yaml.safe_dump({"swarmherd_cluster": settings, "swarmherd_policy": policy})
-        )
-        return folder
+        return on.inventory(tmp_path, settings, {"settle_seconds": 0, "services": services})
 
     return write
 

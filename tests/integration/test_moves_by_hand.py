@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from . import lab as on
 
 pytestmark = pytest.mark.usefixtures("lab")
 
-LAB = on.ROOT / on.INVENTORY
 SWARMHERD = str(on.BIN / "swarmherd")
 MOVED, BYSTANDER = "swarmherd-test-moved", "swarmherd-test-bystander"
 IMAGE = ["swarmherd-lab/base:bookworm", "sleep", "infinity"]
@@ -43,15 +41,7 @@ def create() -> Iterator[Create]:
 @pytest.fixture
 def inventory(tmp_path: Path) -> Path:
     """The lab's hosts, and a state of one's own."""
-    folder = tmp_path / "inventory"
-    variables = folder / "group_vars" / "all"
-    variables.mkdir(parents=True)
-    (folder / "hosts.py").symlink_to(LAB / "hosts.py")
-    (variables / "connection.yml").symlink_to(LAB / "group_vars" / "all" / "connection.yml")
-    cluster = {"name": "test", "state_url": f"sqlite:///{tmp_path / 'state.db'}"}
-    settings = {"swarmherd_cluster": cluster, "swarmherd_policy": {"mode": "enforce"}}
-    (variables / "swarmherd.yml").write_text(yaml.safe_dump(settings))
-    return folder
+    return on.inventory(tmp_path, {}, {})
 
 
 def swarmherd(inventory: Path, *arguments: str) -> str:
