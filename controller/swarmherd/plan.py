@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from swarmherd.decide import decide
+from swarmherd.decide.memory import remember
 from swarmherd.decide.words import count, duration, one_line
 from swarmherd.model import Action, ClusterView, Decision, Direction, Memory, Plan, Service
 from swarmherd.policy import Policy
@@ -19,6 +21,15 @@ LONGEST_BACKOFF_SECONDS = 3600.0
 LARGEST_COUNT = 100_000
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
 """The safe way first: more replicas, then fewer."""
+
+
+def conclude(
+    view: ClusterView, policy: Policy, memory: Memory, now: datetime, new_id: Callable[[], str]
+) -> tuple[Plan, Memory]:
+    """Everything between observe and enact: the plan of one cycle, and what the next one must remember."""
+    decisions = decide(view, policy, memory, now)
+    after = remember(memory, decisions, policy, now)
+    return plan(decisions, view, policy, after, now, new_id), after
 
 
 def plan(

@@ -12,11 +12,19 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_SECONDS = 5
+STATEMENTS = 6
+"""On PostgreSQL a statement may take so many times longer than a connection, or a lock."""
+UPGRADE_LOCK = 0x5357_4D48
+"""Of PostgreSQL's advisory locks: upgrades of two controllers at once wait for each other."""
+IMMEDIATE = "swarmherd_immediate"
+"""Of a connection: its transactions are to write, and wait for that at their begin."""
 
 
 class StoreError(Exception):
@@ -35,17 +43,44 @@ def default_url(cluster: str) -> str:
 
 def open_database(url: str) -> sa.Engine:
     """An engine whose schema is the newest. Raises StoreError."""
+    engine = connect(url, LOCK_SECONDS)
     with explained(url):
-        engine = sa.create_engine(url, **_options(url))
-    if (file := engine.url.database) and engine.dialect.name == "sqlite":
-        _make_room(Path(file))
+        if revision(engine) != newest_revision():
+            upgrade(engine)
+    return engine
+
+
+def connect(url: str, patience_seconds: float) -> sa.Engine:
+    """An engine whose every attempt ends within about `patience_seconds`. Raises StoreError."""
+    with explained(url):
+        engine = sa.create_engine(url, **_options(url, patience_seconds))
+    if engine.dialect.name == "sqlite":
+        if file := engine.url.database:
+            _make_room(Path(file))
         sa.event.listen(engine, "connect", _prepare_sqlite)
-    with explained(url), engine.begin() as connection:
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def revision(engine: sa.Engine) -> str | None:
+    """The step of `migrations` that the database is at; None for one that is empty."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str | None:
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """All steps or none, and one controller at a time."""
+    with engine.execution_options(**{IMMEDIATE: True}).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    return engine
 
 
 @contextmanager
@@ -64,8 +99,25 @@ def explained(url: str) -> Iterator[None]:
         raise StoreError(f"state {_shown(url)}: {error.strerror}; check the file's owner and rights") from error
 
 
-def _options(url: str) -> dict[str, Any]:
-    return {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+def _options(url: str, patience_seconds: float) -> dict[str, Any]:
+    backend, _plus, driver = sa.make_url(url).drivername.partition("+")
+    if backend == "sqlite":
+        return {"connect_args": {"timeout": patience_seconds}}
+    if driver not in ("psycopg", "psycopg2"):
+        return {"pool_pre_ping": True}
+    milliseconds = max(1, int(patience_seconds * 1000))
+    bounds = {
+        "connect_timeout": max(2, int(patience_seconds)),  # libpq's least
+        "tcp_user_timeout": milliseconds,
+        "options": f"-c statement_timeout={milliseconds * STATEMENTS} -c lock_timeout={milliseconds}",
+    }
+    return {"pool_pre_ping": True, "connect_args": {**bounds, **_written(url)}}
+
+
+def _written(url: str) -> dict[str, Any]:
+    """What the address itself says of these wins."""
+    query = sa.make_url(url).query
+    return {name: query[name] for name in ("connect_timeout", "tcp_user_timeout", "options") if name in query}
 
 
 def _make_room(file: Path) -> None:
@@ -74,11 +126,20 @@ def _make_room(file: Path) -> None:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """WAL lets `status` read while a cycle writes."""
+    """WAL lets `status` read while a cycle writes.
+
+    Transactions are begun by `_begin_sqlite`: the driver's guess would leave the making of tables out of them.
+    """
+    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get(IMMEDIATE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
 def _shown(url: str) -> str:
@@ -91,6 +152,8 @@ def _shown(url: str) -> str:
 def _remedy(said: str) -> str:
     if "locked" in said:
         return "another process holds it: end that one, or give this cluster another state_url"
+    if "full" in said or "No space left" in said:
+        return "make room on its disk; until then nothing is acted on, and what is there can still be read"
     if "malformed" in said or "not a database" in said:
         return "move the file away to start with an empty one; cooldowns and history are lost with it"
     return "check that it exists and may be written, or set swarmherd_cluster.state_url"

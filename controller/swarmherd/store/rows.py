@@ -19,12 +19,9 @@ from swarmherd.model import (
     Outcome,
     Pause,
     Reading,
-    Recommendation,
     Result,
-    ServiceMemory,
 )
 
-PLAIN = ("last_up_at", "last_down_at", "last_version", "last_failure_at", "failures", "blind_cycles", "good_cycles")
 Row = RowMapping
 
 
@@ -103,18 +100,8 @@ def entry(row: Row) -> Entry:
     return Entry(action, Outcome(row["outcome"]), row["detail"], owner=row["owner"], **times)
 
 
-def remembered(memory: ServiceMemory) -> dict[str, Any]:
-    row = {name: getattr(memory, name) for name in PLAIN}
-    return row | {"recommendations": recommendation_documents(memory.recommendations)}
-
-
-def service_memory(row: Row) -> ServiceMemory:
-    plain = {name: row[name] for name in PLAIN}
-    return ServiceMemory(**plain, recommendations=recommendations_of(row["recommendations"]))
-
-
 def pause(row: Row) -> Pause:
-    return Pause(row["who"], row["why"], row["at"], row["service"], Direction(row["direction"]))
+    return Pause(row["who"], row["why"], row["at"], row["service"], Direction(row["direction"]), row["until"])
 
 
 def decided(decision: Decision, at: datetime) -> dict[str, Any]:
@@ -169,11 +156,3 @@ def evidence_of(documents: Sequence[dict[str, Any]]) -> tuple[Evidence, ...]:
         )
         for d in documents
     )
-
-
-def recommendation_documents(recommendations: Iterable[Recommendation]) -> list[dict[str, Any]]:
-    return [{"at": r.at.isoformat(), "replicas": r.replicas} for r in recommendations]
-
-
-def recommendations_of(documents: Sequence[dict[str, Any]]) -> tuple[Recommendation, ...]:
-    return tuple(Recommendation(datetime.fromisoformat(d["at"]), d["replicas"]) for d in documents)

@@ -46,20 +46,15 @@ JOURNAL = sa.Table(
     sa.Index("journal_by_time", "cluster", "started_at"),
 )
 
-MEMORY = sa.Table(
-    "memory",
+REMEMBERED = sa.Table(
+    "remembered",
     METADATA,
     sa.Column("cluster", sa.String(255), primary_key=True),
-    sa.Column("service", sa.String(255), primary_key=True),
-    sa.Column("last_up_at", Utc),
-    sa.Column("last_down_at", Utc),
-    sa.Column("last_version", sa.BigInteger),
-    sa.Column("last_failure_at", Utc),
-    sa.Column("failures", sa.Integer, nullable=False),
-    sa.Column("blind_cycles", sa.Integer, nullable=False),
-    sa.Column("good_cycles", sa.Integer, nullable=False),
-    sa.Column("recommendations", sa.JSON, nullable=False),
+    sa.Column("part", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("document", sa.JSON, nullable=False),
 )
+"""One row per service, node, … that something is remembered of; `part` is the field of `Memory`."""
 
 PAUSES = sa.Table(
     "pauses",
@@ -70,6 +65,7 @@ PAUSES = sa.Table(
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("at", Utc, nullable=False),
+    sa.Column("until", Utc),
 )
 
 DECISIONS = sa.Table(
@@ -99,3 +95,25 @@ CYCLES = sa.Table(
     sa.Column("failed", sa.Boolean, nullable=False),
     sa.Index("cycles_by_time", "cluster", "id"),
 )
+
+LEASES = sa.Table(
+    "leases",
+    METADATA,
+    sa.Column("cluster", sa.String(255), primary_key=True),
+    sa.Column("holder", sa.String(255), nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("beat", sa.BigInteger, nullable=False),
+    sa.Column("ttl_seconds", sa.Float, nullable=False),
+    sa.Column("since", Utc, nullable=False),
+)
+
+INPUTS = sa.Table(
+    "inputs",
+    METADATA,
+    sa.Column("cluster", sa.String(255), primary_key=True),
+    sa.Column("at", Utc, primary_key=True),
+    sa.Column("acts", sa.Boolean, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.LargeBinary, nullable=False),
+)
+"""What each cycle was decided on and what was planned, compressed; `acts` where the plan has actions."""
