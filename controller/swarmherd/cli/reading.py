@@ -10,13 +10,11 @@ import typer
 from swarmherd.cli import documents, tables
 from swarmherd.cli.base import AsJson, InputError, app, console, inventories, one_sentence, print_json, single
 from swarmherd.cli.doctor import State, examine
-from swarmherd.decide import decide
-from swarmherd.decide.memory import remember
 from swarmherd.decide.words import count
 from swarmherd.model import Plan
 from swarmherd.observe.errors import ObserveError
 from swarmherd.observe.inventory import read_inventory
-from swarmherd.plan import plan as make_plan
+from swarmherd.plan import conclude
 from swarmherd.policy import json_schema
 from swarmherd.service import Cluster, clock, new_id, open_cluster, parse_inventory
 from swarmherd.store import Entry
@@ -51,11 +49,10 @@ def plan(context: typer.Context, as_json: AsJson = False) -> None:
 
 def _plan(cluster: Cluster) -> Plan:
     now = clock()
-    memory = cluster.store.memory()
+    memory = cluster.store.memory().at(now)
     view = cluster.observer.observe(cluster.policy, now)
-    decisions = decide(view, cluster.policy, memory, now)
-    memory = remember(memory, decisions, cluster.policy, now)
-    return make_plan(decisions, view, cluster.policy, memory, now, new_id)
+    planned, _memory = conclude(view, cluster.policy, memory, now, new_id)
+    return planned
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab status")

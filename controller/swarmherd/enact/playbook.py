@@ -15,6 +15,7 @@ from swarmherd.enact.collection import Collection, CollectionError
 from swarmherd.enact.landing import attainable, landed, shortfall
 from swarmherd.enact.processes import owner, undo_of
 from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
+from swarmherd.lease import LeaseLostError
 from swarmherd.model import Action, ClusterView, Outcome, Result
 
 LOOK_SECONDS = 0.5
@@ -44,6 +45,8 @@ class Surroundings:
     """One service as Docker shows it now, or None when Docker cannot be read."""
     clock: Callable[[], datetime]
     deadline_seconds: float
+    permit: Callable[[], None] = lambda: None
+    """Asked just before a playbook is started; raises LeaseLostError where another controller may lead (S16)."""
 
 
 class PlaybookEnactor:
@@ -54,11 +57,14 @@ class PlaybookEnactor:
         self._around = around
 
     def enact(self, action: Action, decided_at: datetime) -> Result | None:
-        """Raises only what the journal raises: an action that cannot be written down is not done."""
+        """Raises only what the journal raises, since an action that cannot be written down is not done, and
+        LeaseLostError: the entry then stays open for the controller that leads, to be closed by what it finds."""
         started_at = self._around.clock()
         self._journal.begin(action, decided_at, started_at, owner())
         try:
             result = self._done(action, started_at)
+        except LeaseLostError:
+            raise
         except Exception as error:
             self._journal.end(self._result(action, started_at, Outcome.GIVEN_UP, f"broke off: {error}"))
             raise
@@ -83,6 +89,7 @@ class PlaybookEnactor:
     def _run(self, playbook: Path, variables: Mapping[str, Any], action_id: str, watch: Watch) -> Run:
         seconds = self._around.deadline_seconds
         wait = max(1, int(seconds * WAIT_RATIO))
+        self._around.permit()
         with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
             told = {**variables, "swarmherd_wait_timeout": wait}
             running = pool.submit(run_playbook, playbook, told, action_id, seconds, self._around.setting)

@@ -30,6 +30,10 @@ def owner_lives(owner_name: str) -> bool:
     return int(pid) != os.getpid() and Path("/proc", pid).exists()
 
 
+def of_this_host(owner_name: str) -> bool:
+    return owner_name.rpartition(":")[0] == socket.gethostname()
+
+
 def undo_of(action_id: str) -> str:
     """The mark of the run that sets an action back."""
     return f"{action_id}-back"

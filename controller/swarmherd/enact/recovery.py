@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from swarmherd.enact.landing import landed, shortfall
-from swarmherd.enact.processes import end_marked, owner_lives, undo_of
+from swarmherd.enact.processes import end_marked, of_this_host, owner_lives, undo_of
 from swarmherd.model import Action, ClusterView, Outcome, Result
 
 ABANDONED_AFTER = timedelta(hours=1)
@@ -27,6 +27,25 @@ class Unfinished(Protocol):
     @property
     def owner(self) -> str: ...
 
+    @property
+    def token(self) -> int | None:
+        """Of the lease that it was begun under; None where a person's command began it."""
+
+
+def at_work(entry: Unfinished, token: int | None, now: datetime, longest: timedelta) -> bool:
+    """Whether whoever began an entry may still be at it, and has a right to.
+
+    Who led before us, by a smaller token, has none: on this host its playbook is ended, on another one it has ended
+    `longest` after its begin.
+    """
+    age = now - entry.started_at
+    if token is None or entry.token is None or entry.token >= token:
+        return owner_lives(entry.owner) and age < ABANDONED_AFTER
+    return not of_this_host(entry.owner) and age < longest
+
+
+Left = TypeVar("Left", bound=Unfinished)
+
 
 def recovered(action: Action, started_at: datetime, view: ClusterView, now: datetime) -> Result:
     """Rolled forward where Docker already shows what was wanted; otherwise closed, saying what is there instead.
@@ -40,15 +59,16 @@ def recovered(action: Action, started_at: datetime, view: ClusterView, now: date
 
 
 def recover(
-    unfinished: Iterable[Unfinished],
+    unfinished: Iterable[Left],
     look: Callable[[str], ClusterView | None],
     end: Callable[[Result], None],
     clock: Callable[[], datetime],
+    still: Callable[[Left], bool],
 ) -> tuple[tuple[Action, Result], ...]:
     """Ends what still runs of each entry whose controller is gone, and closes it, if Docker can tell about it."""
     closed = []
     for entry in unfinished:
-        if owner_lives(entry.owner) and clock() - entry.started_at < ABANDONED_AFTER:
+        if still(entry):
             continue
         for mark in (entry.action.id, undo_of(entry.action.id)):
             end_marked(mark)

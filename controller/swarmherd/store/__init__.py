@@ -62,16 +62,17 @@ class Store:
 
     def begin(self, action: Action, decided_at: datetime, now: datetime, owner: str) -> None:
         """Writes the action with its undo, before anything of it is done (S15)."""
-        row = rows.started(action, decided_at, now) | {"cluster": self._cluster, "owner": owner}
+        row = rows.started(action, decided_at, now) | {"cluster": self._cluster, "owner": owner, "token": self.token}
         with self._transaction() as connection:
             leases.fence(connection, self._cluster, self.token)
             connection.execute(JOURNAL.insert().values(row))
             _trim(connection, JOURNAL, JOURNAL.c.started_at, KEEP_ENTRIES, JOURNAL.c.cluster == self._cluster)
 
     def end(self, result: Result) -> None:
-        """Closes the action's entry with what became of it."""
+        """Closes the action's entry with what became of it, unless who leads by now has closed it."""
+        open_entry = (JOURNAL.c.id == result.action_id, JOURNAL.c.outcome == Outcome.STARTED.value)
         with self._transaction() as connection:
-            connection.execute(JOURNAL.update().where(JOURNAL.c.id == result.action_id).values(rows.ended(result)))
+            connection.execute(JOURNAL.update().where(*open_entry).values(rows.ended(result)))
 
     def unfinished(self) -> tuple[Entry, ...]:
         """What a controller that ended in mid-action left behind, oldest first."""

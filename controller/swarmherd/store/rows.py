@@ -38,6 +38,8 @@ class Entry:
     running_at: datetime | None
     owner: str
     """Host and process that began it."""
+    token: int | None = None
+    """Of the lease that it was begun under; None where a person's command began it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def entry(row: Row) -> Entry:
         evidence=evidence_of(row["evidence"]),
     )
     times = {name: row[name] for name in ("decided_at", "started_at", "finished_at", "running_at")}
-    return Entry(action, Outcome(row["outcome"]), row["detail"], owner=row["owner"], **times)
+    return Entry(action, Outcome(row["outcome"]), row["detail"], owner=row["owner"], token=row["token"], **times)
 
 
 def pause(row: Row) -> Pause:

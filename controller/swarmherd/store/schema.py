@@ -43,6 +43,7 @@ JOURNAL = sa.Table(
     sa.Column("finished_at", Utc),
     sa.Column("running_at", Utc),
     sa.Column("version", sa.BigInteger),
+    sa.Column("token", sa.BigInteger),
     sa.Index("journal_by_time", "cluster", "started_at"),
 )
 

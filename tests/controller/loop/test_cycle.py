@@ -105,7 +105,7 @@ def test_a_fault_of_ours_abandons_the_cycle_and_no_more(cluster: Cluster, monkey
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("swarmherd.loop.decide", broken)
+    monkeypatch.setattr("swarmherd.loop.conclude", broken)
     assert run(cluster).sentence == "nothing decided, the cycle broke off: ZeroDivisionError: a fault"
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from swarmherd.model import Outcome
-from swarmherd.service import Runner
+from swarmherd.running import Runner
 from swarmherd.store import StoreError
 
 from tests.controller.conftest import Engine, Metrics

@@ -57,6 +57,8 @@ def upgrade() -> None:
     op.drop_table("memory")
     with op.batch_alter_table("pauses") as pauses:
         pauses.add_column(sa.Column("until", sa.DateTime))
+    with op.batch_alter_table("journal") as journal:
+        journal.add_column(sa.Column("token", sa.BigInteger))
 
 
 def _remembered(row: sa.RowMapping) -> dict[str, object]:
