@@ -132,7 +132,7 @@ class Leadership:
     def _see(self, lease: Lease) -> None:
         before, now = self._watched, self._instant()
         self._watched = before.seen(lease, now) if before is not None else Watched(lease, now)
-        if before is not None and not lease.free and self._watched.since == now != before.since:
+        if before is not None and not lease.free and lease != before.lease:
             self.another_lives = True
 
     def _take(self, lease: Lease | None) -> None:

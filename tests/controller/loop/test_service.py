@@ -43,6 +43,11 @@ def until(what: str, true: Callable[[], object], seconds: float = 30) -> None:
 
 
 def sentences(log: Path, cluster: str = "loop") -> list[str]:
+    """What was said of each cycle."""
+    return [said for said in told(log, cluster) if said != "this controller leads"]
+
+
+def told(log: Path, cluster: str = "loop") -> list[str]:
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     return [line["event"] for line in lines if line.get("cluster") == cluster]
 

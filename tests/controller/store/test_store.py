@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is stored comes back as it was, bounded, from real SQLite files; a file that will not do is one sentence."""
+"""What is stored comes back as it was, bounded, from real SQLite files and a real PostgreSQL; a file that will not do
+is one sentence."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from swarmherd.model import (
     ServiceMemory,
 )
 from swarmherd.store import KEEP_CHANGES, KEEP_CYCLES, Store, StoreError, schema
-from swarmherd.store.database import MIGRATIONS, open_database
+from swarmherd.store.database import IMMEDIATE, MIGRATIONS, open_database
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EVIDENCE = (
@@ -35,8 +36,8 @@ EVIDENCE = (
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'deep' / 'state.db'}"
+def url(state_url: str) -> str:
+    return state_url
 
 
 @pytest.fixture
@@ -154,20 +155,23 @@ def test_the_migrations_make_what_the_tables_say(url: str, store: Store) -> None
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with sa.create_engine(url).connect() as connection:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
         ours = compare_metadata(MigrationContext.configure(connection), schema.METADATA)
+    engine.dispose()
     assert ours == []
     assert list(MIGRATIONS.glob("versions/0*.py"))
 
 
 def test_status_reads_while_a_cycle_writes(store: Store, url: str) -> None:
     store.record((decision(),), "before", NOW)
-    writer = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    cycle = Store(url, "shop").last_cycle()
+    engine = open_database(url)
+    with engine.execution_options(**{IMMEDIATE: True}).begin() as writer:
+        writer.execute(schema.CYCLES.insert().values(cluster="shop", at=NOW, sentence="under way", failed=False))
+        cycle = Store(url, "shop").last_cycle()
     assert cycle is not None
     assert cycle.sentence == "before"
-    writer.close()
+    engine.dispose()
 
 
 def corrupt(file: Path) -> Any:
