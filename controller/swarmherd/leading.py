@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from swarmherd.enact.processes import owner
+from swarmherd.enact.processes import identity, is_gone
 from swarmherd.lease import Lease, LeaseLostError, Mandate, Watched, look_after_seconds
 from swarmherd.store import Leases, StoreError
 
@@ -34,7 +34,7 @@ class Leadership:
         self._cluster = cluster
         self._ttl = ttl_seconds
         self._instant = instant
-        self._holder = f"{owner()}:{uuid.uuid4().hex[:12]}"
+        self._holder = f"{identity()}:{uuid.uuid4().hex[:12]}"
         self._mandate: Mandate | None = None
         self._watched: Watched | None = None
         self._problem = ""
@@ -126,8 +126,11 @@ class Leadership:
         lease = self._leases.read()
         if lease is not None:
             self._see(lease)
-        if lease is None or (self._watched is not None and self._watched.may_be_taken(self._instant())):
+        if lease is None or is_gone(lease.holder) or self._run_out():
             self._take(lease)
+
+    def _run_out(self) -> bool:
+        return self._watched is not None and self._watched.may_be_taken(self._instant())
 
     def _see(self, lease: Lease) -> None:
         before, now = self._watched, self._instant()

@@ -7,6 +7,8 @@ it *asked* for its last renewal, and stops MARGIN early. What is assumed is this
 rates that differ by less than MARGIN (crystals differ by less than a thousandth of that), and they count the time that
 a machine is asleep. Every `instant` here is in seconds of such a clock.
 
+A holder of whom it is certain that its process is gone (same machine, same namespace of processes) is not waited for.
+
 A leader renews every third of the ttl, and gives one attempt no longer than that: one attempt may fail, and another
 hang, before the lease is lost (the rule `loop + 2 x retry <= ttl` of Patroni's).
 """
@@ -97,6 +99,6 @@ def attempt_seconds(ttl_seconds: float) -> float:
 
 
 def holder_name(holder: str) -> tuple[str, str]:
-    """Host and process of a holder that was written `host:pid:unique`."""
+    """Host and process of a holder that was written `host:pid:…`."""
     host, pid, _unique = (*holder.split(":"), "", "")[:3]
     return host, pid

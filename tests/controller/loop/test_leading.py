@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
+from swarmherd.enact.processes import identity, is_gone
 from swarmherd.leading import Leadership
 from swarmherd.lease import LeaseLostError
 from swarmherd.model import Action, Memory, ServiceMemory
@@ -171,3 +174,29 @@ def test_a_restart_does_not_lower_the_token(join: Join) -> None:
         one.step()
         assert one.token == expected
         one.stop()
+
+
+def test_a_holder_that_is_certainly_gone_is_not_waited_for(join: Join, state_url: str) -> None:
+    died = subprocess.run(
+        [sys.executable, "-c", f"""
+from swarmherd.enact.processes import identity, is_gone
+from swarmherd.leading import Leadership
+from swarmherd.store import Leases
+one = Leadership(Leases({state_url!r}, "shop", {TTL}), "shop", {TTL})
+one.step()
+print(one.token)
+"""], capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
+    assert died.stdout.split()[-1] == "1", died
+    one = join()
+    one.step()
+    assert one.token == 2
+
+
+def test_another_process_of_the_same_number_is_not_the_one_that_held_it() -> None:
+    mine = identity()
+    assert not is_gone(mine)
+    assert is_gone(f"{mine}0"), "it began at another time"
+    host, pid, seen = mine.split(":")
+    assert not is_gone(f"{host}:{pid}:other{seen}"), "of another machine nobody can tell"
+    assert not is_gone(f"{host}:{pid}")
+    assert not is_gone("")
