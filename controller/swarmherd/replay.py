@@ -78,7 +78,7 @@ def _differences(where: str, then: Any, now: Any) -> Iterator[Difference]:
         for index in range(max(len(then), len(now))):
             pair = [side[index] if index < len(side) else ABSENT for side in (then, now)]
             yield from _differences(f"{where}[{index}]", *pair)
-    elif then != now:
+    elif then != now and not (then != then and now != now):  # not a number, both of them
         yield Difference(where, then, now)
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from swarmherd.cli import acting, fit, reading
+from swarmherd.cli import acting, fit, history, keeping, pausing, reading
 from swarmherd.cli.base import app, main
 
-__all__ = ["acting", "app", "fit", "main", "reading"]
+__all__ = ["acting", "app", "fit", "history", "keeping", "main", "pausing", "reading"]

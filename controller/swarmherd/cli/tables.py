@@ -61,14 +61,16 @@ def status(one: Status) -> RenderableType:
 def history(entries: Sequence[Entry]) -> RenderableType:
     if not entries:
         return "the journal is empty"
-    table = _table("started", "service", "change", "outcome", "seconds", "detail", "reason")
+    table = _table("id", "started", "service", "change", "outcome", "seconds", "detail", "reason")
     for one in entries:
         before, after = one.action.undo.get("swarmherd_replicas"), one.action.parameters.get("swarmherd_replicas")
         seconds = f"{(one.finished_at - one.started_at).total_seconds():.1f}" if one.finished_at else ""
         outcome = f"[{COLOURS[one.outcome]}]{one.outcome.value}[/]"
         change = f"{before} -> {after}"
         words = (escape(one.detail), escape(one.action.reason))
-        table.add_row(_time(one.started_at), escape(one.action.service), change, outcome, seconds, *words)
+        table.add_row(
+            one.action.id[:8], _time(one.started_at), escape(one.action.service), change, outcome, seconds, *words
+        )
     return table
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +18,16 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from swarmherd.store import sqlite_file
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_SECONDS = 5
 STATEMENTS = 6
 """On PostgreSQL a statement may take so many times longer than a connection, or a lock."""
 UPGRADE_LOCK = 0x5357_4D48
 """Of PostgreSQL's advisory locks: upgrades of two controllers at once wait for each other."""
-IMMEDIATE = "swarmherd_immediate"
-"""Of a connection: its transactions are to write, and wait for that at their begin."""
+LEAST_FREE_BYTES = 64 * 1024
+"""Less than this is a full disk, whatever SQLite calls it."""
 
 
 class StoreError(Exception):
@@ -57,8 +60,7 @@ def connect(url: str, patience_seconds: float) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         if file := engine.url.database:
             _make_room(Path(file))
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
+        sqlite_file.listen(engine)
     return engine
 
 
@@ -74,7 +76,7 @@ def newest_revision() -> str | None:
 
 def upgrade(engine: sa.Engine) -> None:
     """All steps or none, and one controller at a time."""
-    with engine.execution_options(**{IMMEDIATE: True}).begin() as connection:
+    with engine.execution_options(**{sqlite_file.IMMEDIATE: True}).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
         config = Config()
@@ -94,7 +96,7 @@ def explained(url: str) -> Iterator[None]:
         ) from error
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise StoreError(f"state {_shown(url)}: {said}; {_remedy(said)}") from error
+        raise StoreError(f"state {_shown(url)}: {said}; {_remedy(said, url)}") from error
     except OSError as error:
         raise StoreError(f"state {_shown(url)}: {error.strerror}; check the file's owner and rights") from error
 
@@ -125,23 +127,6 @@ def _make_room(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """WAL lets `status` read while a cycle writes.
-
-    Transactions are begun by `_begin_sqlite`: the driver's guess would leave the making of tables out of them.
-    """
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    immediate = connection.get_execution_options().get(IMMEDIATE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
 def _shown(url: str) -> str:
     try:
         return sa.make_url(url).render_as_string(hide_password=True)
@@ -149,11 +134,20 @@ def _shown(url: str) -> str:
         return "(an address that is no SQLAlchemy URL)"
 
 
-def _remedy(said: str) -> str:
+def _remedy(said: str, url: str) -> str:
     if "locked" in said:
         return "another process holds it: end that one, or give this cluster another state_url"
-    if "full" in said or "No space left" in said:
-        return "make room on its disk; until then nothing is acted on, and what is there can still be read"
+    if "full" in said or _no_room(url):
+        return "its disk is full: make room; until then nothing is acted on, and what is there can still be read"
     if "malformed" in said or "not a database" in said:
-        return "move the file away to start with an empty one; cooldowns and history are lost with it"
+        return "move the file away to start with an empty one, or restore a backup; cooldowns and history are in it"
     return "check that it exists and may be written, or set swarmherd_cluster.state_url"
+
+
+def _no_room(url: str) -> bool:
+    try:
+        address = sa.make_url(url)
+        place = Path(address.database or "/").parent if address.drivername.startswith("sqlite") else None
+        return place is not None and shutil.disk_usage(place).free < LEAST_FREE_BYTES
+    except (SQLAlchemyError, OSError):
+        return False

@@ -26,7 +26,8 @@ from swarmherd.model import (
     ServiceMemory,
 )
 from swarmherd.store import KEEP_CHANGES, KEEP_CYCLES, Store, StoreError, schema
-from swarmherd.store.database import IMMEDIATE, MIGRATIONS, open_database
+from swarmherd.store.database import MIGRATIONS, open_database
+from swarmherd.store.sqlite_file import IMMEDIATE
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EVIDENCE = (
