@@ -94,7 +94,10 @@ class Leadership:
 
     def _work(self) -> None:
         while not self._ending.wait(self._pause()):
-            self.step()
+            try:
+                self.step()
+            except Exception as error:  # noqa: BLE001  (a surprise costs an attempt, and never the thread)
+                self._say_problem(f"{type(error).__name__}: {error}")
 
     def _pause(self) -> float:
         """Until the next attempt; one that failed is made again soon."""
