@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,10 @@ from swarmherd.codec import CodecError, decode, encode
 from swarmherd.model import Availability, ClusterView, Decision, Memory, Plan
 from swarmherd.policy import Mode, Policy, parse_policy
 
+from tests.controller.replay import strategies  # noqa: F401  (it says what times and numbers may be drawn)
+
 SOUND = yaml.safe_load((Path(__file__).parents[1] / "policy" / "documents" / "sound.yml").read_text())
 POLICIES = [parse_policy(case["swarmherd_policy"], "f.yml") for case in SOUND if case.get("swarmherd_policy")]
-ZONES = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])
-
-st.register_type_strategy(datetime, st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=ZONES))  # noqa: DTZ001  (the zone is drawn)
-st.register_type_strategy(float, st.floats(allow_nan=False))
-st.register_type_strategy(object, st.none() | st.booleans() | st.integers() | st.text())
 
 
 def through_json(value: Any, of: Any) -> Any:
