@@ -93,7 +93,7 @@ def _decoder(of: Any) -> Change:
 
 def _class_decoder(of: type) -> Change:
     if issubclass(of, datetime):
-        return lambda text: datetime.fromisoformat(text)
+        return datetime.fromisoformat
     if issubclass(of, Enum):
         return of
     if issubclass(of, BaseModel):

@@ -27,13 +27,11 @@ def instant() -> float:
 class Leadership:
     """This controller's part in who leads one cluster. Its methods may be called from any thread."""
 
-    def __init__(
-        self, leases: Leases, cluster: str, ttl_seconds: float, instant: Callable[[], float] = instant
-    ) -> None:
+    def __init__(self, leases: Leases, cluster: str, ttl_seconds: float, clock: Callable[[], float] = instant) -> None:
         self._leases = leases
         self._cluster = cluster
         self._ttl = ttl_seconds
-        self._instant = instant
+        self._instant = clock
         self._holder = f"{identity()}:{uuid.uuid4().hex[:12]}"
         self._mandate: Mandate | None = None
         self._watched: Watched | None = None
@@ -77,7 +75,11 @@ class Leadership:
     def permit(self, token: int) -> None:
         """Raises LeaseLostError, unless what was begun with `token` may go on."""
         if self.token != token:
-            raise LeaseLostError(f"the lease was lost: {self.why_not}")
+            raise LeaseLostError(f"the lease was lost: {self._lost}")
+
+    @property
+    def _lost(self) -> str:
+        return self.why_not if self.token is None else "it had run out before this controller took it again"
 
     @property
     def why_not(self) -> str:
@@ -117,19 +119,20 @@ class Leadership:
             self._problem = ""
 
     def _renew(self, mandate: Mandate) -> None:
+        """One that has run out is not renewed, even if nobody took it: what was begun with it is too old to go on."""
         asked_at = self._instant()
-        if self._leases.renew(self._holder, mandate.token):
+        if mandate.valid(asked_at) and self._leases.renew(self._holder, mandate.token):
             self._mandate = replace(mandate, asked_at=asked_at)
             return
         self._mandate = None
         self._look()
-        log.warning(f"the lease was lost: {self.why_not}", cluster=self._cluster)
+        log.warning(f"the lease was lost: {self._lost}", cluster=self._cluster)
 
     def _look(self) -> None:
         lease = self._leases.read()
         if lease is not None:
             self._see(lease)
-        if lease is None or is_gone(lease.holder) or self._run_out():
+        if lease is None or lease.holder == self._holder or is_gone(lease.holder) or self._run_out():
             self._take(lease)
 
     def _run_out(self) -> bool:

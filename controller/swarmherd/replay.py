@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import isnan
 from typing import Any
 
 from swarmherd.codec import encode
@@ -78,8 +79,12 @@ def _differences(where: str, then: Any, now: Any) -> Iterator[Difference]:
         for index in range(max(len(then), len(now))):
             pair = [side[index] if index < len(side) else ABSENT for side in (then, now)]
             yield from _differences(f"{where}[{index}]", *pair)
-    elif then != now and not (then != then and now != now):  # not a number, both of them
+    elif then != now and not (_no_number(then) and _no_number(now)):
         yield Difference(where, then, now)
+
+
+def _no_number(value: Any) -> bool:
+    return isinstance(value, float) and isnan(value)
 
 
 def _shown(value: Any) -> str:

@@ -82,7 +82,7 @@ class Cluster:
             look=self.look,
             clock=clock,
             deadline_seconds=self.settings.playbook_timeout_seconds,
-            permit=lambda: self.permit(),
+            permit=self._may_start,
         )
         return PlaybookEnactor(self.store, around)
 
@@ -107,6 +107,9 @@ class Cluster:
             before = self.store.memory()
             self.store.remember(before, remember_result(before, action, result))
             log.warning(f"{action.service}: {result.outcome.value}: {result.detail}", cluster=self.settings.name)
+
+    def _may_start(self) -> None:
+        self.permit()
 
     def _at_work(self, entry: Entry) -> bool:
         """Whether whoever began the entry may still be at it, and has a right to."""

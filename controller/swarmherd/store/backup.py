@@ -39,7 +39,10 @@ def backup(url: str, cluster: str, file: Path) -> dict[str, int]:
         source = database.open_database(url)
         try:
             with database.explained(url):
-                _online(source, draft) if source.dialect.name == "sqlite" else _row_by_row(source, draft, cluster)
+                if source.dialect.name == "sqlite":
+                    _online(source, draft)
+                else:
+                    _row_by_row(source, draft, cluster)
         finally:
             source.dispose()
         rows = _checked(draft, file, cluster)

@@ -165,7 +165,9 @@ def test_without_its_database_a_leader_stops_and_says_why(
         with pytest.raises(LeaseLostError, match=r"was not renewed for 2\.0 s \(state: disk I/O error\)"):
             first.permit(1)
     first.step()
-    assert (first.token, first.problem) == (1, ""), "nobody led in between"
+    assert (first.token, first.problem) == (2, ""), "nobody led in between, and it leads anew"
+    with pytest.raises(LeaseLostError, match="it had run out before this controller took it again"):
+        first.permit(1)
 
 
 def test_a_restart_does_not_lower_the_token(join: Join) -> None:
