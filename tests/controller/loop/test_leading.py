@@ -159,10 +159,13 @@ def test_without_its_database_a_leader_stops_and_says_why(
         patch.setattr("swarmherd.store.leases.Leases.renew", gone)
         first.step()
         assert (first.token, first.problem) == (1, "state: disk I/O error")
+        patch.setattr("swarmherd.store.leases.Leases.read", gone)
         clock.now += TTL
-        first.step()
         assert first.token is None
         with pytest.raises(LeaseLostError, match=r"was not renewed for 2\.0 s \(state: disk I/O error\)"):
+            first.permit(1)
+        first.step()
+        with pytest.raises(LeaseLostError, match="nobody can tell who leads: state: disk I/O error"):
             first.permit(1)
     first.step()
     assert (first.token, first.problem) == (2, ""), "nobody led in between, and it leads anew"
