@@ -148,6 +148,8 @@ class Leadership:
         asked_at = self._instant()
         token = self._leases.take(lease, self._holder, datetime.now(UTC))
         if token is None:
+            if (taken := self._leases.read()) is not None:
+                self._see(taken)
             return
         self._mandate = Mandate(token, self._ttl, asked_at)
         self._watched, self.another_lives = None, False
