@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from swarmherd.policy.document import Part
-from swarmherd.policy.units import PositiveSeconds, shown, text_like, wrong
+from swarmherd.policy.units import PositiveSeconds, seconds_between, shown, text_like, wrong
 
 STALE_SCRAPES = 3
 SHORTEST_TTL, LONGEST_TTL = 2.0, 300.0
@@ -49,7 +49,7 @@ Name = Annotated[str, BeforeValidator(_name), text_like(_NAME)]
 Url = Annotated[str, BeforeValidator(_url), text_like(_URL)]
 Database = Annotated[str, BeforeValidator(_database), text_like(_DATABASE)]
 
-LeaseTtl = Annotated[PositiveSeconds, AfterValidator(_ttl)]
+LeaseTtl = Annotated[PositiveSeconds, AfterValidator(_ttl), seconds_between(SHORTEST_TTL, LONGEST_TTL)]
 
 
 class ClusterSettings(Part):

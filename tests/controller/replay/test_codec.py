@@ -29,7 +29,7 @@ def through_json(value: Any, of: Any) -> Any:
 
 
 @pytest.mark.parametrize("of", [ClusterView, Memory, Decision])
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(st.data())
 def test_what_the_model_holds_comes_back_as_it_was(of: Any, data: st.DataObject) -> None:
     """Strategies are made of the annotations, as the codec is: a new field is in here without a word."""

@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 from swarmherd.lease import LeaseLostError
-from swarmherd.model import Action, Decision, Memory, Outcome, Pause, Result, ServiceMemory
+from swarmherd.model import (
+    Action,
+    Arrangement,
+    Decision,
+    Following,
+    Memory,
+    NodeMemory,
+    Outcome,
+    Pause,
+    Result,
+    ServiceMemory,
+)
 from swarmherd.store import Leases, Store
 from swarmherd.store import backup as copies
 from swarmherd.store.backup import BackupError
@@ -41,10 +52,12 @@ def filled(store: Store, word: str) -> None:
     action = Action(word, "scale", "shop", "web", {"swarmherd_replicas": 4}, {}, "because")
     store.begin(action, NOW, NOW, "host:1")
     store.end(Result(word, Outcome.DONE, word, NOW, NOW, NOW, 3))
-    store.remember(Memory(), Memory({"web": ServiceMemory(failures=len(word))}))
+    store.remember(Memory(), Memory({"web": ServiceMemory(failures=len(word))}, nodes={word: NodeMemory(NOW)}))
     store.pause(Pause("ana", word, NOW, until=NOW + timedelta(hours=1)))
+    arrangement = Arrangement((Following("db", ("api",), (word,), "n2", ("n1",), True, {"api": 7}),))
     for number in range(3):
-        store.record((Decision("web", 2, 3 + number, 4, (word,)),), f"{word} {number}", NOW)
+        decision = Decision("web", 2, 3 + number, 4, (word,))
+        store.record((decision,), f"{word} {number}", NOW, arrangement=arrangement)
 
 
 def seen(store: Store) -> object:
@@ -53,6 +66,7 @@ def seen(store: Store) -> object:
         store.memory(),
         [one.decision for one in store.decisions_of("web", 9)],
         store.last_cycle(),
+        store.last_arrangements(),
     )
 
 

@@ -122,7 +122,7 @@ def test_only_what_changed_is_written(store: Store) -> None:
     assert set(store.memory().services) == {"web"}
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(st.data())
 def test_every_part_of_a_memory_is_kept(data: st.DataObject) -> None:
     """Made of the annotations: a part or field that the model gains is in here without a word."""
