@@ -26,6 +26,8 @@ from swarmherd.model import (
     Task,
     UpdateState,
 )
+from swarmherd.plan.actions import drained_first
+from swarmherd.policy import Policy
 from swarmherd.policy.units import resembling
 
 AT_REST = (UpdateState.NONE, UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)
@@ -61,6 +63,7 @@ def find_service(view: ClusterView, name: str) -> Service:
 
 def manual_move(
     view: ClusterView,
+    policy: Policy,
     name: str,
     source_name: str,
     reason: str,
@@ -96,7 +99,13 @@ def manual_move(
         kind="move",
         cluster=view.cluster,
         service=service.name,
-        parameters={**both, **force, "swarmherd_expected_version": service.version, "swarmherd_reason": because},
+        parameters={
+            **both,
+            **force,
+            **drained_first(policy, service),
+            "swarmherd_expected_version": service.version,
+            "swarmherd_reason": because,
+        },
         undo={**both, "swarmherd_state": "cleared"},
         reason=because,
     )

@@ -7,7 +7,8 @@ import pytest
 
 from . import lab as on
 
-pytestmark = pytest.mark.usefixtures("lab")
+# `make test` converges all four roles, again and in check mode, by provisioning: test_provision.
+pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 # In this order: the later ones find an engine on the spare hosts.
 ROLES = ["docker_engine", "node_exporter", "prometheus", "load_balancer"]

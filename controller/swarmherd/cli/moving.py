@@ -14,6 +14,7 @@ from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, p
 from swarmherd.cli.before_after import BeforeAfter
 from swarmherd.loop import act
 from swarmherd.model import Action, Availability, ClusterView, Outcome
+from swarmherd.policy import Policy
 from swarmherd.service import clock, new_id, open_cluster
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the journal.")]
@@ -45,8 +46,10 @@ def move(
     """Move SERVICE's tasks off a node, and nothing else. A service that may run twice for a moment starts before it
     stops; of any other one task is stopped, and starts elsewhere."""
 
-    def build(view: ClusterView) -> Action:
-        return manual_move(view, service, source, reason, new_id, target_name=target, task=task, leave_data=leave_data)
+    def build(view: ClusterView, policy: Policy) -> Action:
+        return manual_move(
+            view, policy, service, source, reason, new_id, target_name=target, task=task, leave_data=leave_data
+        )
 
     _do(context, service, build, as_json)
 
@@ -62,23 +65,28 @@ def drain(
 ) -> None:
     """Move everything off NODE and keep it empty, until it is made active again. Waits until it is empty."""
     wanted = Availability.ACTIVE if undo else Availability.DRAIN
-    _do(context, node, lambda view: manual_availability(view, node, wanted, reason, new_id), as_json)
+    _do(context, node, lambda view, _policy: manual_availability(view, node, wanted, reason, new_id), as_json)
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab activate worker2")
 @one_sentence
 def activate(context: typer.Context, node: NodeName, reason: Reason = ASKED, as_json: AsJson = False) -> None:
     """Let NODE take tasks again after a drain or a pause. Swarm moves nothing back by itself."""
-    _do(context, node, lambda view: manual_availability(view, node, Availability.ACTIVE, reason, new_id), as_json)
+    _do(
+        context,
+        node,
+        lambda view, _policy: manual_availability(view, node, Availability.ACTIVE, reason, new_id),
+        as_json,
+    )
 
 
-def _do(context: typer.Context, about: str, build: Callable[[ClusterView], Action], as_json: bool) -> None:
+def _do(context: typer.Context, about: str, build: Callable[[ClusterView, Policy], Action], as_json: bool) -> None:
     """One action by hand, after what an earlier one left in mid-action has been brought to an end (S15)."""
     with open_cluster(single(context)) as cluster:
         cluster.recover()
         before = cluster.view()
         try:
-            action = build(before)
+            action = build(before, cluster.policy)
         except (LookupError, ValueError) as error:
             raise InputError(str(error.args[0] if error.args else error)) from error
         result = act(cluster.steps(cluster.playbooks()), action, clock())

@@ -62,9 +62,12 @@ def _mebibytes(amount: float) -> str:
 
 
 def _refused(scene: Scene, node: Node, movers: Sequence[Task]) -> str | None:
-    """Swarm's own filters and ours, asked of this node alone, for all of the movers together."""
+    """Swarm's own filters and ours, asked of this node alone, for all of the movers together.
+
+    How busy the processor is at this moment is no reason to stay away: beside their anchor is where they must be.
+    """
     here = [one for one in seen.nodes(scene.view) if one.id == node.id]
-    placer = Placer(here, settings_of(scene.policy.placement))
+    placer = Placer(here, replace(settings_of(scene.policy.placement), cpu_limit=1.0))
     for name, many in sorted(Counter(task.service for task in movers).items()):
         shape = shape_of(scene, name)
         [placed] = placer.place([replace(shape, replicas=many, constraints=_lasting(shape))])

@@ -8,6 +8,7 @@ from typing import Any
 
 from swarmherd.decide.words import one_line
 from swarmherd.model import Action, ClusterView, Decision, Following, Lever, Move, Service
+from swarmherd.policy import Policy, service_wishes
 
 LARGEST_COUNT = 100_000
 
@@ -66,7 +67,7 @@ def _relabelled_back(following: Following, old: list[str]) -> Mapping[str, Any]:
     }
 
 
-def moving(cluster: str, action_id: str, move: Move, service: Service) -> Action:
+def moving(cluster: str, action_id: str, move: Move, service: Service, policy: Policy) -> Action:
     """A move by its lever. The undo clears what it leaves on nodes; a task that has moved stays where it is."""
     both: dict[str, Any] = {
         "swarmherd_service": move.service,
@@ -77,17 +78,30 @@ def moving(cluster: str, action_id: str, move: Move, service: Service) -> Action
         "swarmherd_avoid_nodes": list(move.avoid),
     }
     consent = {"swarmherd_force": True} if service.local_data else {}
+    first = drained_first(policy, service)
     version = service.version if move.version is None else move.version
     return Action(
         id=action_id,
         kind="move",
         cluster=cluster,
         service=move.service,
-        parameters={**both, **consent, "swarmherd_expected_version": version, "swarmherd_reason": move.reasons[0]},
+        parameters={
+            **both,
+            **consent,
+            **first,
+            "swarmherd_expected_version": version,
+            "swarmherd_reason": move.reasons[0],
+        },
         undo={**both, "swarmherd_state": "cleared"},
         reason=move.reasons[0],
         evidence=move.evidence,
     )
+
+
+def drained_first(policy: Policy, service: Service) -> Mapping[str, str]:
+    """What tells a move's playbook to drain the tasks at the load balancer before it stops them (S18)."""
+    backend = service_wishes(policy, [service]).of(service.name).balancer
+    return {} if backend is None else {"swarmherd_balancer_backend": backend}
 
 
 def manual_scale(view: ClusterView, service: str, replicas: int, reason: str, new_id: Callable[[], str]) -> Action:

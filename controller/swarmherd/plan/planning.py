@@ -108,7 +108,8 @@ class _Planner:
         if why or service is None:
             held = f"leave {move.service} on {self._hostname(move.source)}, because {why}"
             return replace(move, held=True, reasons=(*move.reasons, held))
-        self.claims.add(moving(self._view.cluster, self._new_id(), move, service), services, nodes)
+        action = moving(self._view.cluster, self._new_id(), move, service, self._policy)
+        self.claims.add(action, services, nodes)
         return move
 
     def _hostname(self, node_id: str) -> str:

@@ -154,6 +154,8 @@ class ServicePolicy(ServiceDefaults):
     """Services on whose nodes it is to run."""
     apart_from: Neighbours = ()
     """Services on whose nodes it is not to run."""
+    balancer: Name | None = None
+    """The load balancer's backend that serves it: tasks are drained there before they are moved."""
 
 
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]

@@ -22,7 +22,7 @@ OURS = "swarmherd."
 MOVE = "swarmherd.move."
 NO_CONSENT = MoveKeys()
 ARRANGING_LABELS = (
-    *("swarmherd.follows", "swarmherd.priority"),
+    *("swarmherd.follows", "swarmherd.priority", "swarmherd.balancer"),
     *(MOVE + name for name in MoveKeys.model_fields),
 )
 
@@ -36,6 +36,8 @@ class ServiceWish:
     move: MoveKeys = NO_CONSENT
     near: tuple[NeighbourKeys, ...] = ()
     apart_from: tuple[NeighbourKeys, ...] = ()
+    balancer: str | None = None
+    """The backend where its tasks are drained before they are moved (S18)."""
     opted_in: bool = False
     """Whether the policy or a label of its own names it: others are never touched (S19)."""
 
@@ -84,6 +86,7 @@ def _wish(name: str, policy: Policy, labels: Mapping[str, str]) -> ServiceWish:
         move=MoveKeys(**move),
         near=named.near if named else (),
         apart_from=named.apart_from if named else (),
+        balancer=named.balancer if named and named.balancer is not None else said.balancer,
         opted_in=named is not None or any(key.startswith(OURS) for key in labels),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from swarmherd.by_hand import find_node, manual_availability, manual_move
 from swarmherd.model import Action, Availability, ClusterView, NodeState, UpdateState
+from swarmherd.policy import Policy, parse_policy
 
 from tests.controller.described import view_of
 
@@ -23,7 +24,8 @@ def cluster(tasks: dict[str, int], nodes: dict[str, dict[str, Any]] | None = Non
 
 
 def move(view: ClusterView, source: str = "n1", **more: Any) -> Action:
-    return manual_move(view, "web", source, "its disk\nis slow", lambda: "id", **more)
+    policy = more.pop("policy", Policy())
+    return manual_move(view, policy, "web", source, "its disk\nis slow", lambda: "id", **more)
 
 
 SPREAD = {"running@n1": 2, "running@n2": 1}
@@ -35,6 +37,13 @@ def test_a_stateless_service_of_several_replicas_leaves_by_deny_label() -> None:
     assert (said["swarmherd_node"], said["swarmherd_expected_version"]) == ("n1", 10)
     assert (said["swarmherd_allowed_nodes"], said["swarmherd_avoid_nodes"]) == ([], [])
     assert said["swarmherd_reason"] == "move 2 tasks of web off n1 by hand, because its disk is slow"
+
+
+def test_what_a_load_balancer_serves_is_drained_there_first() -> None:
+    policy = parse_policy({"services": {"web": {"balancer": "shop"}}}, "f.yml")
+    assert move(cluster(SPREAD), policy=policy).parameters["swarmherd_balancer_backend"] == "shop"
+    labelled = cluster(SPREAD, labels={"swarmherd.balancer": "web"})
+    assert move(labelled).parameters["swarmherd_balancer_backend"] == "web"
 
 
 def test_one_of_several_tasks_on_a_node_is_paused_and_stopped() -> None:

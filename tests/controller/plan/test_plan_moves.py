@@ -98,6 +98,12 @@ def test_a_move_carries_its_variables_and_undoes_what_it_left() -> None:
     assert action.undo == {**both, "swarmherd_state": "cleared"}
 
 
+def test_what_a_load_balancer_serves_is_moved_with_the_backend_where_it_is_drained_first() -> None:
+    [action] = planned(MOVE, services={"web": {"balancer": "shop"}}).actions
+    assert action.parameters["swarmherd_balancer_backend"] == "shop"
+    assert "swarmherd_balancer_backend" not in planned(MOVE).actions[0].parameters
+
+
 def test_what_a_relabel_touches_is_neither_scaled_nor_moved_in_the_same_cycle() -> None:
     found = planned(FOLLOWING, replace(UP, service="api"), replace(MOVE, source="n1"))
     assert kinds(found) == [("relabel", "db")]
