@@ -224,8 +224,11 @@ def test_a_lease_lost_right_before_the_playbook_leaves_the_entry_open_and_nothin
     assert [entry.outcome for entry in cluster.store.history(5)] == [Outcome.STARTED]
 
 
-def test_a_lease_lost_during_the_playbook_sets_nothing_back(cluster: Cluster, engine: Engine) -> None:
+def test_a_lease_lost_during_the_playbook_sets_nothing_back(
+    cluster: Cluster, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """That would be a further playbook."""
+    monkeypatch.setattr("swarmherd.enact.playbook.SETTLE_SECONDS", 1.0)
     engine.room = 3
     asked = iter(range(9))
 
