@@ -13,11 +13,13 @@ import structlog
 from swarmherd.decide.changes import change
 from swarmherd.decide.memory import remember_result
 from swarmherd.enact import Enactor
+from swarmherd.lease import LeaseLostError
 from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Plan, Result
 from swarmherd.observe import Observe
 from swarmherd.observe.errors import ObserveError
 from swarmherd.plan import conclude
 from swarmherd.policy import Policy, PolicyError
+from swarmherd.replay import Inputs
 from swarmherd.store import StoreError
 
 log = structlog.get_logger()
@@ -29,6 +31,8 @@ class Keeps(Protocol):
     """What a cycle needs of the store."""
 
     def memory(self) -> Memory: ...
+
+    def keep(self, given: Inputs, plan: Plan) -> None: ...
 
     def remember(self, before: Memory, after: Memory) -> None: ...
 
@@ -54,7 +58,7 @@ class Steps:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     stopping: Callable[[], bool] = lambda: False
-    """Asked before each action: the one in hand is finished, the next is not begun."""
+    """Asked before each action: the one in hand is finished, the next is not begun. Raises LeaseLostError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +82,29 @@ def run_cycle(open_steps: Callable[[], Steps]) -> Cycle | None:
     try:
         steps = open_steps()
         done = cycle(steps)
+    except LeaseLostError as error:
+        return _stopped(steps, f"stopped, and nothing more is done: {error}")
     except (ObserveError, PolicyError, StoreError) as error:
         return _abandoned(steps, f"nothing decided: {error}")
     except Exception as error:  # the one broad except: a cluster's loop outlives every surprise
         log.exception("cycle broke off", cluster=steps.cluster if steps else None)
         return _abandoned(steps, f"nothing decided, the cycle broke off: {type(error).__name__}: {error}")
-    log.info(done.sentence, cluster=steps.cluster, actions=len(done.results))
+    tell = log.error if done.failed else log.info
+    tell(done.sentence, cluster=steps.cluster, actions=len(done.results))
     return done
 
 
 def cycle(steps: Steps) -> Cycle:
-    """Raises ObserveError, StoreError, and what is a fault of ours."""
+    """Raises ObserveError, StoreError, LeaseLostError, and what is a fault of ours."""
     now = steps.clock()
-    before = steps.store.memory()
+    before = steps.store.memory().at(now)
     view = steps.observer.observe(steps.policy, now)
     planned, memory = conclude(view, steps.policy, before, now, steps.new_id)
-    steps.store.remember(before, memory)
+    try:
+        steps.store.keep(Inputs(view, steps.policy, before, now), planned)
+        steps.store.remember(before, memory)
+    except StoreError as error:
+        return _only_seen(planned, now, error)
     results = []
     for action in planned.actions:
         if steps.stopping():
@@ -102,6 +113,12 @@ def cycle(steps: Steps) -> Cycle:
     done = Cycle(now, sentence(planned, results), plan=planned, results=tuple(results))
     steps.store.record(planned.decisions, done.sentence, now, arrangement=planned.arrangement)
     return done
+
+
+def _only_seen(planned: Plan, now: datetime, error: StoreError) -> Cycle:
+    """What cannot be written down is not done; what would be is said all the same."""
+    said = sentence(planned, [None] * len(planned.actions))
+    return Cycle(now, f"nothing is done, for it cannot be written down ({error}); seen: {said}", True, planned)
 
 
 def act(steps: Steps, action: Action, decided_at: datetime) -> Result | None:
@@ -165,3 +182,9 @@ def _abandoned(steps: Steps | None, why: str) -> Cycle | None:
     except StoreError as error:
         log.error(str(error), cluster=steps.cluster)
     return Cycle(now, why, failed=True)
+
+
+def _stopped(steps: Steps | None, why: str) -> Cycle | None:
+    """Nothing is written down: that is the business of who leads now."""
+    log.warning(why, cluster=steps.cluster if steps else None)
+    return None if steps is None else Cycle(steps.clock(), why, failed=True)

@@ -8,7 +8,7 @@ nothing here reads a clock, a network or a file. All times are aware datetimes i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -564,6 +564,11 @@ class Pause:
     at: datetime
     service: str = ""
     direction: Direction = Direction.NONE
+    until: datetime | None = None
+    """When it ends by itself; None for one that lasts until it is taken away."""
+
+    def holds(self, now: datetime) -> bool:
+        return self.until is None or now < self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,3 +582,7 @@ class Memory:
 
     def of(self, service: str) -> ServiceMemory:
         return self.services.get(service, ServiceMemory())
+
+    def at(self, now: datetime) -> Memory:
+        """Without the pauses that have ended by then."""
+        return replace(self, pauses=tuple(pause for pause in self.pauses if pause.holds(now)))

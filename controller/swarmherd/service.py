@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One live cluster put together from its inventory, and clusters side by side until told to stop.
-
-One thread per cluster, so that one that hangs never delays another (S22).
-"""
+"""One live cluster put together from its inventory."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
 from types import MappingProxyType
 
 import structlog
@@ -23,19 +17,21 @@ from swarmherd.decide.memory import remember_result
 from swarmherd.enact import Enactor, RecordingEnactor
 from swarmherd.enact.collection import Collection, find_collection
 from swarmherd.enact.playbook import PlaybookEnactor, Surroundings
-from swarmherd.enact.recovery import recover
-from swarmherd.enact.runner import Setting
-from swarmherd.loop import Steps, run_cycle
+from swarmherd.enact.recovery import at_work, recover
+from swarmherd.enact.runner import RUNNER_GRACE_SECONDS, Setting
+from swarmherd.loop import Steps
 from swarmherd.model import ClusterView
 from swarmherd.observe import Observer
 from swarmherd.observe.docker import Docker
-from swarmherd.observe.errors import InventoryError, ObserveError
-from swarmherd.observe.inventory import Inventory, fingerprint, read_inventory
+from swarmherd.observe.errors import ObserveError
+from swarmherd.observe.inventory import Inventory, read_inventory
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.policy import ClusterSettings, Mode, Policy, parse_cluster, parse_policy
-from swarmherd.store import Store, default_url, state_directory
+from swarmherd.store import Entry, Leases, Store, default_url, state_directory
 
 log = structlog.get_logger()
+RUNS_OF_AN_ACTION = 2
+"""Its playbook, and setting it back."""
 
 
 def clock() -> datetime:
@@ -53,10 +49,12 @@ class Cluster:
         self.inventory = inventory
         self.settings = settings
         self.policy = policy
-        self.store = Store(settings.state_url or default_url(settings.name), settings.name)
+        self.store = Store(self.state_url, settings.name)
         self.docker = Docker(inventory.managers, settings.docker_timeout_seconds)
         self.prometheus = _prometheus(settings)
         self.observer = Observer(settings.name, self.docker, self.prometheus)
+        self.permit: Callable[[], None] = lambda: None
+        """Raises LeaseLostError where no further playbook may be started."""
 
     def __enter__(self) -> Cluster:
         return self
@@ -86,6 +84,7 @@ class Cluster:
             clock=clock,
             deadline_seconds=self.settings.playbook_timeout_seconds,
             host_of=self.inventory.host_of,
+            permit=self._may_start,
         )
         return PlaybookEnactor(self.store, around)
 
@@ -112,10 +111,26 @@ class Cluster:
         if not (unfinished := self.store.unfinished()):
             return
         undo = self.playbooks().set_back
-        for action, result in recover(unfinished, self.look, undo, self.store.end, clock):
+        for action, result in recover(unfinished, self.look, undo, self.store.end, clock, self._at_work):
             before = self.store.memory()
             self.store.remember(before, remember_result(before, action, result))
             log.warning(f"{change(action)} {result.outcome.value}: {result.detail}", cluster=self.settings.name)
+
+    def _may_start(self) -> None:
+        self.permit()
+
+    def _at_work(self, entry: Entry) -> bool:
+        """Whether whoever began the entry may still be at it, and has a right to."""
+        seconds = self.settings.playbook_timeout_seconds + RUNNER_GRACE_SECONDS
+        longest = timedelta(seconds=RUNS_OF_AN_ACTION * seconds)
+        return at_work(entry, self.store.token, clock(), longest)
+
+    def leases(self) -> Leases:
+        return Leases(self.state_url, self.settings.name, self.settings.lease_ttl_seconds)
+
+    @property
+    def state_url(self) -> str:
+        return self.settings.state_url or default_url(self.settings.name)
 
     def _manager(self) -> str | None:
         with suppress(ObserveError):
@@ -153,112 +168,3 @@ def _prometheus(settings: ClusterSettings) -> Prometheus | None:
         return None
     seconds = settings.prometheus_timeout_seconds
     return Prometheus(settings.prometheus_url, seconds, settings.scrape_interval_seconds)
-
-
-class Runner:
-    """One cluster's cycles. A change of the inventory is read before the next: a kill switch holds at once (S19)."""
-
-    def __init__(
-        self, path: Path, mode: Mode | None, interval_seconds: float | None, stopping: threading.Event
-    ) -> None:
-        self._path = path
-        self._mode = mode
-        self._interval = interval_seconds
-        self._stopping = stopping
-        self._fingerprint = fingerprint(path)
-        self.cluster: Cluster | None = open_cluster(path, mode)
-        self._enactor = self.cluster.enactor()
-
-    @property
-    def name(self) -> str:
-        return self.cluster.settings.name if self.cluster else str(self._path)
-
-    def run(self) -> bool:
-        """Cycles at fixed times from the first, until stopping; a cycle that takes longer skips its successors.
-
-        Whether the last one was not abandoned.
-        """
-        started, good = monotonic(), True
-        while not self._stopping.is_set():
-            good = self.once()
-            interval = self._interval or (self.cluster.settings.interval_seconds if self.cluster else 15.0)
-            late = (monotonic() - started) % interval
-            self._stopping.wait(interval - late)
-        return good
-
-    def once(self) -> bool:
-        """One cycle; whether it was not abandoned."""
-        done = run_cycle(self._steps)
-        return done is not None and not done.failed
-
-    def close(self) -> None:
-        if self.cluster is not None:
-            self.cluster.close()
-
-    def _steps(self) -> Steps:
-        if (now := fingerprint(self._path)) != self._fingerprint or self.cluster is None:
-            self.close()
-            self.cluster = None
-            self.cluster = open_cluster(self._path, self._mode)
-            self._enactor = self.cluster.enactor()
-            self._fingerprint = now
-            log.info("the inventory changed and was read again", cluster=self.name)
-        if self.cluster.policy.mode is Mode.ENFORCE:
-            self.cluster.recover()
-        return self.cluster.steps(self._enactor, self._stopping.is_set)
-
-
-def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | None, once: bool) -> bool:
-    """Runs every cluster until SIGTERM or SIGINT, or for one cycle. True when no cluster's last cycle was abandoned.
-
-    Raises InventoryError, PolicyError, StoreError or CollectionError before anything is begun.
-    """
-    stopping = threading.Event()
-    with signals(stopping), opened(paths, mode, interval_seconds, stopping) as runners:
-        good: dict[Path, bool] = {}
-
-        def work(path: Path, runner: Runner) -> None:
-            good[path] = runner.once() if once else runner.run()
-
-        threads = [
-            threading.Thread(target=work, args=(path, runner), name=f"cluster-{runner.name}")
-            for path, runner in zip(paths, runners, strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    return len(good) == len(paths) and all(good.values())
-
-
-@contextmanager
-def signals(stopping: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT end the cycle in hand and no more."""
-
-    def stop(number: int, _frame: object) -> None:
-        if not stopping.is_set():
-            log.info(f"{signal.Signals(number).name}: stopping after the cycle in hand")
-        stopping.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def opened(
-    paths: Iterable[Path], mode: Mode | None, interval_seconds: float | None, stopping: threading.Event
-) -> Iterator[list[Runner]]:
-    runners: list[Runner] = []
-    try:
-        for path in paths:
-            runners += [Runner(path, mode, interval_seconds, stopping)]
-            if len({runner.name for runner in runners}) < len(runners):
-                raise InventoryError(f"{path}: the cluster {runners[-1].name} is given twice; one controller is enough")
-        yield runners
-    finally:
-        for runner in runners:
-            runner.close()

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,34 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.controller import postgres
+
 # The same cases in every run: a failure that comes and goes teaches nothing.
 settings.register_profile("swarmherd", derandomize=True, deadline=None, max_examples=150)
 settings.load_profile("swarmherd")
 
 Answer = tuple[int, str, bytes]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Server]:
+    """One server for the whole session; its tests are skipped, saying why, where there can be none."""
+    pytest.importorskip("psycopg", reason="the driver psycopg is not installed (controller's extra postgresql)")
+    with ExitStack() as stack:
+        try:
+            one = stack.enter_context(postgres.server())
+        except postgres.MissingError as error:
+            pytest.skip(str(error))
+        yield one
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'deep' / 'state.db'}"
+    server: postgres.Server = request.getfixturevalue("postgresql")
+    return server.database()
 
 
 class Loopback:

@@ -3,7 +3,19 @@
 
 from __future__ import annotations
 
-from swarmherd.cli import acting, backtest, explaining, fit, moving, reading
+from swarmherd.cli import acting, backtest, explaining, fit, history, keeping, moving, pausing, reading
 from swarmherd.cli.base import app, main
 
-__all__ = ["acting", "app", "backtest", "explaining", "fit", "main", "moving", "reading"]
+__all__ = [
+    "acting",
+    "app",
+    "backtest",
+    "explaining",
+    "fit",
+    "history",
+    "keeping",
+    "main",
+    "moving",
+    "pausing",
+    "reading",
+]

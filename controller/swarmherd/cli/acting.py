@@ -13,7 +13,8 @@ from swarmherd.loop import act
 from swarmherd.model import Outcome
 from swarmherd.plan import manual_scale
 from swarmherd.policy import Mode
-from swarmherd.service import clock, new_id, open_cluster, serve
+from swarmherd.running import serve
+from swarmherd.service import clock, new_id, open_cluster
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab run --mode enforce --interval 5")

@@ -62,7 +62,7 @@ def _explained(cluster: Cluster, word: str, limit: int) -> Explained:
     except ObserveError as error:
         return _stored(cluster, word, limit, f"Docker cannot be read: {error}", str(error))
     try:
-        planned, _memory = conclude(view, cluster.policy, cluster.store.memory(), now, new_id)
+        planned, _memory = conclude(view, cluster.policy, cluster.store.memory().at(now), now, new_id)
         said = explanation(view, cluster.policy, word, now, planned.arrangement)
     except LookupError as error:
         gone = f"There is no service {word} any more; this is what is stored of it."

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that change nothing: validate, plan, status, history, doctor, schema."""
+"""Commands that change nothing: validate, plan, status, doctor, schema."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+from rich.console import Group
 
 from swarmherd.cli import documents, tables
 from swarmherd.cli.base import AsJson, app, console, inventories, one_sentence, print_json
 from swarmherd.cli.doctor import State, examine
+from swarmherd.cli.pausing import documents_of, in_force, kept_of, leader, lines
 from swarmherd.decide.words import count
 from swarmherd.model import Plan
 from swarmherd.observe.errors import ObserveError
@@ -17,7 +19,6 @@ from swarmherd.observe.inventory import read_inventory
 from swarmherd.plan import conclude
 from swarmherd.policy import json_schema
 from swarmherd.service import Cluster, clock, new_id, open_cluster, parse_inventory
-from swarmherd.store import Entry
 
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many, the newest first.")]
 
@@ -39,17 +40,17 @@ def plan(context: typer.Context, as_json: AsJson = False) -> None:
     found = []
     for path in inventories(context):
         with open_cluster(path) as cluster:
-            found.append((cluster.policy.mode, _plan(cluster)))
+            found.append((cluster.policy.mode, _plan(cluster), in_force(cluster, clock())))
     if as_json:
-        print_json([documents.plan(mode, one) for mode, one in found])
+        print_json([documents.plan(mode, one) | {"pauses": documents_of(pauses)} for mode, one, pauses in found])
         return
-    for mode, one in found:
-        console.print(tables.plan(mode, one))
+    for mode, one, pauses in found:
+        console.print(Group(tables.plan(mode, one), *lines(pauses)))
 
 
 def _plan(cluster: Cluster) -> Plan:
     now = clock()
-    memory = cluster.store.memory()
+    memory = cluster.store.memory().at(now)
     view = cluster.observer.observe(cluster.policy, now)
     planned, _memory = conclude(view, cluster.policy, memory, now, new_id)
     return planned
@@ -62,13 +63,13 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
     found = []
     for path in inventories(context):
         with open_cluster(path) as cluster:
-            found.append(_status(cluster))
+            found.append((_status(cluster), in_force(cluster, clock()), cluster.store.lease()))
     if as_json:
-        print_json([one.document() for one in found])
+        print_json([one.document() | kept_of(pauses, lease) for one, pauses, lease in found])
     else:
-        for one in found:
-            console.print(tables.status(one))
-    if any(one.problem for one in found):
+        for one, pauses, lease in found:
+            console.print(Group(tables.status(one), *lines(pauses), leader(lease)))
+    if any(one.problem for one, _pauses, _lease in found):
         raise typer.Exit(1)
 
 
@@ -79,25 +80,6 @@ def _status(cluster: Cluster) -> documents.Status:
         return documents.Status(name, mode, cluster.view(), last, cycle)
     except ObserveError as error:
         return documents.Status(name, mode, None, last, cycle, str(error))
-
-
-@app.command(epilog="Example: swarmherd -i inventories/lab history --service shop_web --limit 5")
-@one_sentence
-def history(
-    context: typer.Context,
-    service: Annotated[str | None, typer.Option("--service", help="Only this service.")] = None,
-    limit: Limit = 20,
-    as_json: AsJson = False,
-) -> None:
-    """List what was done, from the journal, the newest first."""
-    found: list[Entry] = []
-    for path in inventories(context):
-        with open_cluster(path) as cluster:
-            found += cluster.store.history(limit, service)
-    if as_json:
-        print_json([documents.entry(one) for one in found])
-    else:
-        console.print(tables.history(found))
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab doctor")

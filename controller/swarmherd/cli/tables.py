@@ -101,12 +101,13 @@ def status(one: Status) -> RenderableType:
 def history(entries: Sequence[Entry]) -> RenderableType:
     if not entries:
         return "the journal is empty"
-    table = _table("started", "kind", "change", "outcome", "seconds", "detail", "reason")
+    table = _table("id", "started", "kind", "change", "outcome", "seconds", "detail", "reason")
     for one in entries:
         seconds = f"{(one.finished_at - one.started_at).total_seconds():.1f}" if one.finished_at else ""
         outcome = f"[{COLOURS[one.outcome]}]{one.outcome.value}[/]"
         words = (escape(one.detail), escape(one.action.reason))
-        table.add_row(_time(one.started_at), one.action.kind, escape(change(one.action)), outcome, seconds, *words)
+        what = (one.action.id[:8], _time(one.started_at), one.action.kind, escape(change(one.action)))
+        table.add_row(*what, outcome, seconds, *words)
     return table
 
 

@@ -16,6 +16,7 @@ from swarmherd.enact.goals import Goal, goal_of
 from swarmherd.enact.processes import owner, undo_of
 from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
 from swarmherd.enact.watch import Look, Watch
+from swarmherd.lease import LeaseLostError
 from swarmherd.model import Action, Node, Outcome, Result
 
 WAIT_RATIO = 0.75
@@ -45,6 +46,8 @@ class Surroundings:
     deadline_seconds: float
     host_of: Callable[[Node], str | None] = lambda _node: None
     """The inventory's name of a node's host, or None where it is not clear."""
+    permit: Callable[[], None] = lambda: None
+    """Asked just before a playbook is started; raises LeaseLostError where another controller may lead (S16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,14 @@ class PlaybookEnactor:
         self._around = around
 
     def enact(self, action: Action, decided_at: datetime) -> Result | None:
-        """Raises only what the journal raises: an action that cannot be written down is not done."""
+        """Raises only what the journal raises, since an action that cannot be written down is not done, and
+        LeaseLostError: the entry then stays open for the controller that leads, to be closed by what it finds."""
         started_at = self._around.clock()
         self._journal.begin(action, decided_at, started_at, owner())
         try:
             result = self._done(action, started_at)
+        except LeaseLostError:
+            raise
         except Exception as error:
             self._journal.end(self._result(action, started_at, Outcome.GIVEN_UP, f"broke off: {error}"))
             raise
@@ -131,6 +137,7 @@ class PlaybookEnactor:
             "swarmherd_manager": manager,
             "swarmherd_wait_timeout": max(1, int(seconds * WAIT_RATIO)),
         }
+        self._around.permit()
         with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
             running = pool.submit(run_playbook, playbook, told, action.id, seconds, self._around.setting)
             return watch.beside(running)

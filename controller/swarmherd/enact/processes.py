@@ -30,6 +30,40 @@ def owner_lives(owner_name: str) -> bool:
     return int(pid) != os.getpid() and Path("/proc", pid).exists()
 
 
+def of_this_host(owner_name: str) -> bool:
+    return owner_name.rpartition(":")[0] == socket.gethostname()
+
+
+def identity() -> str:
+    """This process and no other that there ever was: host and number, then boot, process namespace and begin."""
+    return f"{owner()}:{_namespace()}.{_began(os.getpid())}"
+
+
+def is_gone(identity_of_it: str) -> bool:
+    """Whether that process certainly runs no more. Of another machine, or namespace of processes, nobody can tell."""
+    _host, pid, seen = (*identity_of_it.split(":"), "", "")[:3]
+    namespace, _dot, began = seen.rpartition(".")
+    return bool(namespace) and pid.isdigit() and namespace == _namespace() and began != _began(int(pid))
+
+
+def _namespace() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
+
+
+def _began(pid: int) -> str:
+    """When the kernel started it, in ticks since the boot; empty where there is no such process."""
+    try:
+        text = Path("/proc", str(pid), "stat").read_text()
+    except OSError:
+        return ""
+    state, *rest = text.rpartition(")")[2].split()
+    return "" if state in "ZX" else rest[18]
+
+
 def undo_of(action_id: str) -> str:
     """The mark of the run that sets an action back."""
     return f"{action_id}-back"

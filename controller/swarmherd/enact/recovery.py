@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from swarmherd.enact.goals import Goal, UnknownKindError, goal_of
 from swarmherd.enact.playbook import SetBack
-from swarmherd.enact.processes import end_marked, owner_lives, undo_of
+from swarmherd.enact.processes import end_marked, of_this_host, owner_lives, undo_of
 from swarmherd.enact.watch import Look
 from swarmherd.model import Action, ClusterView, Outcome, Result
 
@@ -36,13 +36,33 @@ class Unfinished(Protocol):
     @property
     def owner(self) -> str: ...
 
+    @property
+    def token(self) -> int | None:
+        """Of the lease that it was begun under; None where a person's command began it."""
+
+
+def at_work(entry: Unfinished, token: int | None, now: datetime, longest: timedelta) -> bool:
+    """Whether whoever began an entry may still be at it, and has a right to.
+
+    Who led before us, by a smaller token, has none: on this host its playbook is ended, on another one it has ended
+    `longest` after its begin.
+    """
+    age = now - entry.started_at
+    if token is None or entry.token is None or entry.token >= token:
+        return owner_lives(entry.owner) and age < ABANDONED_AFTER
+    return not of_this_host(entry.owner) and age < longest
+
+
+Left = TypeVar("Left", bound=Unfinished)
+
 
 def recover(
-    unfinished: Iterable[Unfinished],
+    unfinished: Iterable[Left],
     look: Look,
     undo: Undo,
     end: Callable[[Result], None],
     clock: Callable[[], datetime],
+    still: Callable[[Left], bool],
 ) -> tuple[tuple[Action, Result], ...]:
     """Ends what still runs of each entry whose controller is gone, and closes it, if Docker can tell about it.
 
@@ -50,11 +70,11 @@ def recover(
     """
     closed = []
     for entry in unfinished:
-        old = clock() - entry.started_at >= ABANDONED_AFTER
-        if owner_lives(entry.owner) and not old:
+        if still(entry):
             continue
         for mark in (entry.action.id, undo_of(entry.action.id)):
             end_marked(mark)
+        old = clock() - entry.started_at >= ABANDONED_AFTER
         said = _closed(entry.action, look, undo, old)
         if said is not None:
             outcome, detail, version = said

@@ -6,12 +6,13 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from swarmherd.policy.document import Part
-from swarmherd.policy.units import PositiveSeconds, shown, text_like, wrong
+from swarmherd.policy.units import PositiveSeconds, seconds_between, shown, text_like, wrong
 
 STALE_SCRAPES = 3
+SHORTEST_TTL, LONGEST_TTL = 2.0, 300.0
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?", re.ASCII)
 _DATABASE = re.compile(r"[a-z][a-z0-9_]*(?:\+[a-z0-9_]+)?://\S*", re.ASCII)
@@ -38,9 +39,17 @@ def _database(value: object) -> str:
     return value
 
 
+def _ttl(seconds: float) -> float:
+    if not SHORTEST_TTL <= seconds <= LONGEST_TTL:
+        raise wrong(f"{seconds:g} s is no time for a lease", f"write from {SHORTEST_TTL:g} to {LONGEST_TTL:g} seconds")
+    return seconds
+
+
 Name = Annotated[str, BeforeValidator(_name), text_like(_NAME)]
 Url = Annotated[str, BeforeValidator(_url), text_like(_URL)]
 Database = Annotated[str, BeforeValidator(_database), text_like(_DATABASE)]
+
+LeaseTtl = Annotated[PositiveSeconds, AfterValidator(_ttl), seconds_between(SHORTEST_TTL, LONGEST_TTL)]
 
 
 class ClusterSettings(Part):
@@ -66,6 +75,9 @@ class ClusterSettings(Part):
     """Where the load balancer's own metrics or page answer; `swarmherd doctor` looks there."""
     state_url: Database | None = None
     """Where the controller keeps its state, as SQLAlchemy writes it; by default a SQLite file of its own."""
+
+    lease_ttl_seconds: LeaseTtl = 10.0
+    """How long a controller leads after it last renewed its lease, which it does three times in this time."""
 
     @property
     def stale_after_seconds(self) -> float:

@@ -196,6 +196,11 @@ def percentages(least: int) -> WithJsonSchema:
     return _schema({"type": "number", "minimum": least}, _PERCENT_TEXT)
 
 
+def seconds_between(least: float, most: float) -> WithJsonSchema:
+    """The schema of a duration with bounds, which hold where it is a number: no pattern tells those of a text."""
+    return _schema({"type": "number", "minimum": least, "maximum": most}, _DURATION_TEXT)
+
+
 def text_like(pattern: re.Pattern[str]) -> WithJsonSchema:
     """The schema of text that `pattern` matches as a whole."""
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern.pattern})$"})

@@ -1,23 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must survive a restart: the journal, each service's memory, pauses, and what was decided last."""
+"""What must survive a restart: the journal, what is remembered, pauses, what was decided and on what."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
-from swarmherd.model import Action, Arrangement, Decision, Memory, Outcome, Pause, Result
-from swarmherd.store import database, rows
+from swarmherd.lease import Lease
+from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Outcome, Pause, Plan, Result
+from swarmherd.replay import Inputs, Kept
+from swarmherd.store import database, inputs, leases, remembered, rows
 from swarmherd.store.database import StoreError, default_url, state_directory
+from swarmherd.store.inputs import UnreadableError
+from swarmherd.store.leases import Leases
 from swarmherd.store.rows import Arranged, Cycle, Entry, Recorded
-from swarmherd.store.schema import ARRANGEMENTS, CYCLES, DECISIONS, JOURNAL, MEMORY, NODES, PAUSES
+from swarmherd.store.schema import ARRANGEMENTS, CYCLES, DECISIONS, JOURNAL, PAUSES
+from swarmherd.store.wanted import Wanted
 
-__all__ = ["Arranged", "Cycle", "Entry", "Recorded", "Store", "StoreError", "default_url", "state_directory"]
+__all__ = [
+    "Arranged",
+    "Cycle",
+    "Entry",
+    "Leases",
+    "Recorded",
+    "Store",
+    "StoreError",
+    "UnreadableError",
+    "Wanted",
+    "default_url",
+    "state_directory",
+]
 
 KEEP_CHANGES = 200
 """Decisions to change something that are kept, per service. Of the others the last is."""
@@ -26,7 +44,12 @@ KEEP_ENTRIES = 10_000
 
 
 class Store:
-    """One cluster's state in one database. Every method raises StoreError, one sentence, when that fails."""
+    """One cluster's state in one database. Every method raises StoreError, one sentence, when that fails.
+
+    With a `token` set, what only a leader may write raises LeaseLostError when that token's time is over (S16).
+    """
+
+    token: int | None = None
 
     def __init__(self, url: str, cluster: str) -> None:
         self._url = url
@@ -40,24 +63,35 @@ class Store:
 
     def begin(self, action: Action, decided_at: datetime, now: datetime, owner: str) -> None:
         """Writes the action with its undo, before anything of it is done (S15)."""
-        row = rows.started(action, decided_at, now) | {"cluster": self._cluster, "owner": owner}
+        row = rows.started(action, decided_at, now) | {"cluster": self._cluster, "owner": owner, "token": self.token}
         with self._transaction() as connection:
+            leases.fence(connection, self._cluster, self.token)
             connection.execute(JOURNAL.insert().values(row))
             _trim(connection, JOURNAL, JOURNAL.c.started_at, KEEP_ENTRIES, JOURNAL.c.cluster == self._cluster)
 
     def end(self, result: Result) -> None:
-        """Closes the action's entry with what became of it."""
+        """Closes the action's entry with what became of it, unless who leads by now has closed it."""
+        open_entry = (JOURNAL.c.id == result.action_id, JOURNAL.c.outcome == Outcome.STARTED.value)
         with self._transaction() as connection:
-            connection.execute(JOURNAL.update().where(JOURNAL.c.id == result.action_id).values(rows.ended(result)))
+            connection.execute(JOURNAL.update().where(*open_entry).values(rows.ended(result)))
 
     def unfinished(self) -> tuple[Entry, ...]:
         """What a controller that ended in mid-action left behind, oldest first."""
         return self._entries(JOURNAL.c.outcome == Outcome.STARTED.value, order=JOURNAL.c.started_at.asc())
 
-    def history(self, limit: int, service: str | None = None) -> tuple[Entry, ...]:
-        """The newest entries, newest first."""
+    def history(self, limit: int, service: str | None = None, wanted: Wanted | None = None) -> tuple[Entry, ...]:
+        """The newest entries, newest first; of `wanted` all that it names must hold."""
         where = sa.true() if service is None else JOURNAL.c.service == service
-        return self._entries(where, order=JOURNAL.c.started_at.desc(), limit=limit)
+        if wanted is None or not wanted.nodes:
+            conditions = wanted.conditions() if wanted else ()
+            return self._entries(sa.and_(where, *conditions), order=JOURNAL.c.started_at.desc(), limit=limit)
+        found = self._entries(sa.and_(where, *wanted.conditions()), order=JOURNAL.c.started_at.desc())
+        return tuple(islice((one for one in found if wanted.concerns(one.action)), limit))
+
+    def entry(self, action_id: str) -> tuple[Entry, ...]:
+        """The entries whose action's id begins so, two at most."""
+        begins = JOURNAL.c.id.startswith(action_id, autoescape=True)
+        return self._entries(begins, order=JOURNAL.c.started_at.desc(), limit=2)
 
     def _entries(
         self, where: sa.ColumnElement[bool], order: sa.UnaryExpression[Any], limit: int | None = None
@@ -70,40 +104,50 @@ class Store:
 
     def memory(self) -> Memory:
         with self._transaction() as connection:
-            found = connection.execute(sa.select(MEMORY).where(MEMORY.c.cluster == self._cluster)).mappings()
-            services = {row["service"]: rows.service_memory(row) for row in found}
             paused = connection.execute(sa.select(PAUSES).where(PAUSES.c.cluster == self._cluster)).mappings()
-            pauses = tuple(rows.pause(row) for row in paused)
-            seen = connection.execute(sa.select(NODES).where(NODES.c.cluster == self._cluster)).mappings()
-            nodes = {row["node"]: rows.node_memory(row) for row in seen}
-        return Memory(MappingProxyType(services), pauses, MappingProxyType(nodes))
+            return remembered.read(connection, self._cluster, [rows.pause(row) for row in paused])
 
     def remember(self, before: Memory, after: Memory) -> None:
         """Writes what changed, service by service: another process may have written the others meanwhile."""
-        changed = {name: m for name, m in after.services.items() if before.services.get(name) != m}
-        gone = set(before.services) - set(after.services)
         with self._transaction() as connection:
-            for name in {*changed, *gone}:
-                connection.execute(MEMORY.delete().where(MEMORY.c.cluster == self._cluster, MEMORY.c.service == name))
-            for name, memory in changed.items():
-                row = rows.remembered(memory) | {"cluster": self._cluster, "service": name}
-                connection.execute(MEMORY.insert().values(row))
-            if after.nodes != before.nodes:
-                self._remember_nodes(connection, after)
-
-    def _remember_nodes(self, connection: sa.Connection, memory: Memory) -> None:
-        connection.execute(NODES.delete().where(NODES.c.cluster == self._cluster))
-        for node, seen in memory.nodes.items():
-            row = {"cluster": self._cluster, "node": node, "takes_work_since": seen.takes_work_since}
-            connection.execute(NODES.insert().values(**row, returned=seen.returned))
+            leases.fence(connection, self._cluster, self.token)
+            remembered.write(connection, self._cluster, before, after)
 
     def pause(self, pause: Pause) -> None:
         """Sets a kill switch; one of the same service and direction is replaced."""
         row = {"cluster": self._cluster, "service": pause.service, "direction": pause.direction.value}
-        same = sa.and_(*(PAUSES.c[name] == value for name, value in row.items()))
+        said = {"who": pause.who, "why": pause.why, "at": pause.at, "until": pause.until}
         with self._transaction() as connection:
-            connection.execute(PAUSES.delete().where(same))
-            connection.execute(PAUSES.insert().values(**row, who=pause.who, why=pause.why, at=pause.at))
+            connection.execute(PAUSES.delete().where(*(PAUSES.c[name] == value for name, value in row.items())))
+            connection.execute(PAUSES.insert().values(**row, **said))
+
+    def resume(self, service: str | None = None, direction: Direction | None = None) -> int:
+        """Takes pauses away, those of one service and of one direction where given; how many there were."""
+        mine = [PAUSES.c.cluster == self._cluster]
+        mine += [] if service is None else [PAUSES.c.service == service]
+        mine += [] if direction is None else [PAUSES.c.direction == direction.value]
+        with self._transaction() as connection:
+            return connection.execute(PAUSES.delete().where(*mine)).rowcount
+
+    # ------------------------------------------------------------ who leads, and what was decided on
+
+    def lease(self) -> Lease | None:
+        """Who leads, if anybody ever did."""
+        with self._transaction() as connection:
+            return leases.found(connection, self._cluster)
+
+    def keep(self, given: Inputs, plan: Plan) -> None:
+        """Keeps what a cycle was decided on, so that it can be decided again."""
+        with self._transaction() as connection:
+            leases.fence(connection, self._cluster, self.token)
+            inputs.write(connection, self._cluster, given, plan)
+
+    def kept(self, at: datetime | None = None) -> Kept | None:
+        """The cycle of that instant, or the newest, if it is still kept. Raises UnreadableError as well."""
+        with self._transaction() as connection:
+            if at is None:
+                return inputs.newest(connection, self._cluster)
+            return inputs.read(connection, self._cluster, at)
 
     # ------------------------------------------------------------ decisions and cycles
 
@@ -119,6 +163,7 @@ class Store:
         those that changed something.
         """
         with self._transaction() as connection:
+            leases.fence(connection, self._cluster, self.token)
             cycle = {"cluster": self._cluster, "at": at, "sentence": sentence, "failed": failed}
             connection.execute(CYCLES.insert().values(cycle))
             _trim(connection, CYCLES, CYCLES.c.id, KEEP_CYCLES, CYCLES.c.cluster == self._cluster)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,21 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from swarmherd.store import sqlite_file
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_SECONDS = 5
+STATEMENTS = 6
+"""On PostgreSQL a statement may take so many times longer than a connection, or a lock."""
+UPGRADE_LOCK = 0x5357_4D48
+"""Of PostgreSQL's advisory locks: upgrades of two controllers at once wait for each other."""
+LEAST_FREE_BYTES = 64 * 1024
+"""Less than this is a full disk, whatever SQLite calls it."""
 
 
 class StoreError(Exception):
@@ -35,17 +46,43 @@ def default_url(cluster: str) -> str:
 
 def open_database(url: str) -> sa.Engine:
     """An engine whose schema is the newest. Raises StoreError."""
+    engine = connect(url, LOCK_SECONDS)
     with explained(url):
-        engine = sa.create_engine(url, **_options(url))
-    if (file := engine.url.database) and engine.dialect.name == "sqlite":
-        _make_room(Path(file))
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-    with explained(url), engine.begin() as connection:
+        if revision(engine) != newest_revision():
+            upgrade(engine)
+    return engine
+
+
+def connect(url: str, patience_seconds: float) -> sa.Engine:
+    """An engine whose every attempt ends within about `patience_seconds`. Raises StoreError."""
+    with explained(url):
+        engine = sa.create_engine(url, **_options(url, patience_seconds))
+    if engine.dialect.name == "sqlite":
+        if file := engine.url.database:
+            _make_room(Path(file))
+        sqlite_file.listen(engine)
+    return engine
+
+
+def revision(engine: sa.Engine) -> str | None:
+    """The step of `migrations` that the database is at; None for one that is empty."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str | None:
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """All steps or none, and one controller at a time."""
+    with engine.execution_options(**{sqlite_file.IMMEDIATE: True}).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    return engine
 
 
 @contextmanager
@@ -59,26 +96,35 @@ def explained(url: str) -> Iterator[None]:
         ) from error
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise StoreError(f"state {_shown(url)}: {said}; {_remedy(said)}") from error
+        raise StoreError(f"state {_shown(url)}: {said}; {_remedy(said, url)}") from error
     except OSError as error:
         raise StoreError(f"state {_shown(url)}: {error.strerror}; check the file's owner and rights") from error
 
 
-def _options(url: str) -> dict[str, Any]:
-    return {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+def _options(url: str, patience_seconds: float) -> dict[str, Any]:
+    backend, _plus, driver = sa.make_url(url).drivername.partition("+")
+    if backend == "sqlite":
+        return {"connect_args": {"timeout": patience_seconds}}
+    if driver not in ("psycopg", "psycopg2"):
+        return {"pool_pre_ping": True}
+    milliseconds = max(1, int(patience_seconds * 1000))
+    bounds = {
+        "connect_timeout": max(2, int(patience_seconds)),  # libpq's least
+        "tcp_user_timeout": milliseconds,
+        "options": f"-c statement_timeout={milliseconds * STATEMENTS} -c lock_timeout={milliseconds}",
+    }
+    return {"pool_pre_ping": True, "connect_args": {**bounds, **_written(url)}}
+
+
+def _written(url: str) -> dict[str, Any]:
+    """What the address itself says of these wins."""
+    query = sa.make_url(url).query
+    return {name: query[name] for name in ("connect_timeout", "tcp_user_timeout", "options") if name in query}
 
 
 def _make_room(file: Path) -> None:
     with explained(f"sqlite:///{file}"):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """WAL lets `status` read while a cycle writes."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
 
 
 def _shown(url: str) -> str:
@@ -88,9 +134,20 @@ def _shown(url: str) -> str:
         return "(an address that is no SQLAlchemy URL)"
 
 
-def _remedy(said: str) -> str:
+def _remedy(said: str, url: str) -> str:
     if "locked" in said:
         return "another process holds it: end that one, or give this cluster another state_url"
+    if "full" in said or _no_room(url):
+        return "its disk is full: make room; until then nothing is acted on, and what is there can still be read"
     if "malformed" in said or "not a database" in said:
-        return "move the file away to start with an empty one; cooldowns and history are lost with it"
+        return "move the file away to start with an empty one, or restore a backup; cooldowns and history are in it"
     return "check that it exists and may be written, or set swarmherd_cluster.state_url"
+
+
+def _no_room(url: str) -> bool:
+    try:
+        address = sa.make_url(url)
+        place = Path(address.database or "/").parent if address.drivername.startswith("sqlite") else None
+        return place is not None and shutil.disk_usage(place).free < LEAST_FREE_BYTES
+    except (SQLAlchemyError, OSError):
+        return False

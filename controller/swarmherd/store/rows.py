@@ -18,16 +18,12 @@ from swarmherd.model import (
     Direction,
     Evidence,
     Move,
-    NodeMemory,
     Outcome,
     Pause,
     Reading,
-    Recommendation,
     Result,
-    ServiceMemory,
 )
 
-PLAIN = ("last_up_at", "last_down_at", "last_version", "last_failure_at", "failures", "blind_cycles", "good_cycles")
 Row = RowMapping
 
 
@@ -44,6 +40,8 @@ class Entry:
     running_at: datetime | None
     owner: str
     """Host and process that began it."""
+    token: int | None = None
+    """Of the lease that it was begun under; None where a person's command began it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +101,7 @@ def entry(row: Row) -> Entry:
         evidence=evidence_of(row["evidence"]),
     )
     times = {name: row[name] for name in ("decided_at", "started_at", "finished_at", "running_at")}
-    return Entry(action, Outcome(row["outcome"]), row["detail"], owner=row["owner"], **times)
-
-
-def remembered(memory: ServiceMemory) -> dict[str, Any]:
-    row = {name: getattr(memory, name) for name in PLAIN}
-    moves = [at.isoformat() for at in memory.moves]
-    return row | {"recommendations": recommendation_documents(memory.recommendations), "moves": moves}
-
-
-def service_memory(row: Row) -> ServiceMemory:
-    plain = {name: row[name] for name in PLAIN}
-    moves = tuple(datetime.fromisoformat(at) for at in row["moves"] or ())
-    return ServiceMemory(**plain, recommendations=recommendations_of(row["recommendations"]), moves=moves)
-
-
-def node_memory(row: Row) -> NodeMemory:
-    return NodeMemory(row["takes_work_since"], row["returned"])
+    return Entry(action, Outcome(row["outcome"]), row["detail"], owner=row["owner"], token=row["token"], **times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +139,7 @@ def arranged_of(row: Row) -> Arranged:
 
 
 def pause(row: Row) -> Pause:
-    return Pause(row["who"], row["why"], row["at"], row["service"], Direction(row["direction"]))
+    return Pause(row["who"], row["why"], row["at"], row["service"], Direction(row["direction"]), row["until"])
 
 
 def decided(decision: Decision, at: datetime) -> dict[str, Any]:
@@ -212,11 +194,3 @@ def evidence_of(documents: Sequence[dict[str, Any]]) -> tuple[Evidence, ...]:
         )
         for d in documents
     )
-
-
-def recommendation_documents(recommendations: Iterable[Recommendation]) -> list[dict[str, Any]]:
-    return [{"at": r.at.isoformat(), "replicas": r.replicas} for r in recommendations]
-
-
-def recommendations_of(documents: Sequence[dict[str, Any]]) -> tuple[Recommendation, ...]:
-    return tuple(Recommendation(datetime.fromisoformat(d["at"]), d["replicas"]) for d in documents)

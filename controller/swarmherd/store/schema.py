@@ -43,33 +43,19 @@ JOURNAL = sa.Table(
     sa.Column("finished_at", Utc),
     sa.Column("running_at", Utc),
     sa.Column("version", sa.BigInteger),
+    sa.Column("token", sa.BigInteger),
     sa.Index("journal_by_time", "cluster", "started_at"),
 )
 
-MEMORY = sa.Table(
-    "memory",
+REMEMBERED = sa.Table(
+    "remembered",
     METADATA,
     sa.Column("cluster", sa.String(255), primary_key=True),
-    sa.Column("service", sa.String(255), primary_key=True),
-    sa.Column("last_up_at", Utc),
-    sa.Column("last_down_at", Utc),
-    sa.Column("last_version", sa.BigInteger),
-    sa.Column("last_failure_at", Utc),
-    sa.Column("failures", sa.Integer, nullable=False),
-    sa.Column("blind_cycles", sa.Integer, nullable=False),
-    sa.Column("good_cycles", sa.Integer, nullable=False),
-    sa.Column("recommendations", sa.JSON, nullable=False),
-    sa.Column("moves", sa.JSON),
+    sa.Column("part", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("document", sa.JSON, nullable=False),
 )
-
-NODES = sa.Table(
-    "nodes",
-    METADATA,
-    sa.Column("cluster", sa.String(255), primary_key=True),
-    sa.Column("node", sa.String(255), primary_key=True),
-    sa.Column("takes_work_since", Utc),
-    sa.Column("returned", sa.Boolean, nullable=False),
-)
+"""One row per service, node, … that something is remembered of; `part` is the field of `Memory`."""
 
 PAUSES = sa.Table(
     "pauses",
@@ -80,6 +66,7 @@ PAUSES = sa.Table(
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("at", Utc, nullable=False),
+    sa.Column("until", Utc),
 )
 
 DECISIONS = sa.Table(
@@ -121,3 +108,25 @@ ARRANGEMENTS = sa.Table(
     sa.Column("document", sa.JSON, nullable=False),
     sa.Index("arrangements_by_subject", "cluster", "subject", "id"),
 )
+
+LEASES = sa.Table(
+    "leases",
+    METADATA,
+    sa.Column("cluster", sa.String(255), primary_key=True),
+    sa.Column("holder", sa.String(255), nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("beat", sa.BigInteger, nullable=False),
+    sa.Column("ttl_seconds", sa.Float, nullable=False),
+    sa.Column("since", Utc, nullable=False),
+)
+
+INPUTS = sa.Table(
+    "inputs",
+    METADATA,
+    sa.Column("cluster", sa.String(255), primary_key=True),
+    sa.Column("at", Utc, primary_key=True),
+    sa.Column("acts", sa.Boolean, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.LargeBinary, nullable=False),
+)
+"""What each cycle was decided on and what was planned, compressed; `acts` where the plan has actions."""

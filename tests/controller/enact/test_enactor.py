@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from swarmherd.model import Action, Decision, Outcome
+from swarmherd.lease import LeaseLostError
+from swarmherd.model import Action, Decision, Outcome, Result
 from swarmherd.service import Cluster, open_cluster
 
 from tests.controller.conftest import Engine
@@ -206,3 +207,45 @@ def test_a_decision_and_an_action_survive_the_store(cluster: Cluster) -> None:
     decision = Decision("web", 2, 4, 4, ("because",), version=100)
     cluster.store.record((decision,), "sentence", NOW)
     assert cluster.store.last_decisions()["web"].decision == decision
+
+
+def test_a_lease_lost_right_before_the_playbook_leaves_the_entry_open_and_nothing_done(
+    cluster: Cluster, engine: Engine
+) -> None:
+    """Who leads now closes it by what Docker shows."""
+
+    def refuse() -> None:
+        raise LeaseLostError("another controller leads")
+
+    cluster.permit = refuse
+    with pytest.raises(LeaseLostError):
+        cluster.playbooks().enact(to(4), NOW)
+    assert (engine.replicas["web"], engine.asked.count("/test/scale")) == (2, 0)
+    assert [entry.outcome for entry in cluster.store.history(5)] == [Outcome.STARTED]
+
+
+def test_a_lease_lost_during_the_playbook_sets_nothing_back(
+    cluster: Cluster, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would be a further playbook."""
+    monkeypatch.setattr("swarmherd.enact.playbook.SETTLE_SECONDS", 1.0)
+    engine.room = 3
+    asked = iter(range(9))
+
+    def once() -> None:
+        if next(asked):
+            raise LeaseLostError("another controller leads")
+
+    cluster.permit = once
+    with pytest.raises(LeaseLostError):
+        cluster.playbooks().enact(to(4), NOW)
+    assert engine.replicas["web"] == 4
+    assert [entry.outcome for entry in cluster.store.unfinished()] == [Outcome.STARTED]
+
+
+def test_an_entry_that_is_closed_stays_as_who_leads_closed_it(cluster: Cluster) -> None:
+    store = cluster.store
+    store.begin(to(4), NOW, NOW, "n1:1")
+    store.end(Result("to-4", Outcome.UNDONE, "by who leads", NOW, NOW))
+    store.end(Result("to-4", Outcome.DONE, "by who led, late", NOW, NOW))
+    assert [(entry.outcome, entry.detail) for entry in store.history(5)] == [(Outcome.UNDONE, "by who leads")]

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from swarmherd.model import Outcome
-from swarmherd.service import Runner
+from swarmherd.replay import replay
+from swarmherd.running import Runner
 from swarmherd.store import StoreError
 
 from tests.controller.conftest import Engine, Metrics
@@ -43,6 +44,11 @@ def until(what: str, true: Callable[[], object], seconds: float = 30) -> None:
 
 
 def sentences(log: Path, cluster: str = "loop") -> list[str]:
+    """What was said of each cycle."""
+    return [said for said in told(log, cluster) if said != "this controller leads"]
+
+
+def told(log: Path, cluster: str = "loop") -> list[str]:
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     return [line["event"] for line in lines if line.get("cluster") == cluster]
 
@@ -167,3 +173,36 @@ def test_a_mistake_in_a_changed_inventory_stops_deciding_until_it_is_put_right(
     metrics.value = "40"
     assert runner.once()
     assert engine.replicas["web"] == 4
+
+
+def test_what_cannot_be_written_down_is_not_done_and_observation_goes_on(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, engine: Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk, first found by the cycle, then by the lease as well."""
+
+    def full(*_: object) -> None:
+        raise StoreError("state: database or disk is full; make room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("swarmherd.store.inputs.write", full)
+        assert not runner.once()
+        patch.setattr("swarmherd.store.leases.Leases.take", full)
+        runner._step_down()
+        assert not runner.once()
+    said = capfd.readouterr().out
+    words = "nothing is done, for it cannot be written down (state: database or disk is full; make room)"
+    assert said.count(f"{words}; seen: would scale web 2 -> 5 because ") == 2
+    assert engine.replicas["web"] == 2
+    until("the lease", lambda: runner._token is not None)
+    assert runner.once()
+    assert engine.replicas["web"] == 5
+
+
+def test_what_a_cycle_was_decided_on_is_kept_before_anything_is_done(runner: Runner, collection: Path) -> None:
+    (collection / "playbooks" / "enact" / "scale.yml").unlink()
+    runner.once()
+    store = runner.cluster.store
+    kept, (entry,) = store.kept(), store.history(9)
+    assert kept is not None
+    assert (kept.inputs.now, kept.plan.actions[0].id) == (entry.decided_at, entry.action.id)
+    assert replay(kept)[1] == ()

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is stored comes back as it was, bounded, from real SQLite files; a file that will not do is one sentence."""
+"""What is stored comes back as it was, bounded, from real SQLite files and a real PostgreSQL; a file that will not do
+is one sentence."""
 
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -11,21 +13,31 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from swarmherd.model import (
     Action,
+    ClusterView,
     Decision,
     Direction,
     Evidence,
     Memory,
     Outcome,
     Pause,
+    Plan,
     Reading,
     Recommendation,
     Result,
     ServiceMemory,
 )
-from swarmherd.store import KEEP_CHANGES, KEEP_CYCLES, Store, StoreError, schema
+from swarmherd.policy import Policy
+from swarmherd.replay import Inputs
+from swarmherd.store import KEEP_CHANGES, KEEP_CYCLES, Store, StoreError, Wanted, schema
 from swarmherd.store.database import MIGRATIONS, open_database
+from swarmherd.store.remembered import parts
+from swarmherd.store.sqlite_file import IMMEDIATE
+
+from tests.controller.replay import strategies  # noqa: F401  (it says what times and numbers may be drawn)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EVIDENCE = (
@@ -35,8 +47,8 @@ EVIDENCE = (
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'deep' / 'state.db'}"
+def url(state_url: str) -> str:
+    return state_url
 
 
 @pytest.fixture
@@ -110,6 +122,70 @@ def test_only_what_changed_is_written(store: Store) -> None:
     assert set(store.memory().services) == {"web"}
 
 
+@settings(max_examples=12)
+@given(st.data())
+def test_every_part_of_a_memory_is_kept(data: st.DataObject) -> None:
+    """Made of the annotations: a part or field that the model gains is in here without a word."""
+    drawn = data.draw(st.from_type(Memory))
+    named = {part: {f"n{i}": v for i, v in enumerate(getattr(drawn, part).values())} for part in parts()}
+    wanted = Memory(**named)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(f"sqlite:///{folder}/state.db", "shop")
+        store.remember(Memory(), wanted)
+        assert store.memory() == wanted
+        store.close()
+
+
+def test_pauses_go_by_their_scope(store: Store) -> None:
+    for service, direction in (("", Direction.NONE), ("web", Direction.NONE), ("web", Direction.UP)):
+        store.pause(Pause("ana", "x", NOW, service, direction, NOW + timedelta(hours=1)))
+    assert store.resume("web", Direction.DOWN) == 0
+    assert store.resume("web", Direction.UP) == 1
+    assert {(p.service, p.direction) for p in store.memory().pauses} == {("", Direction.NONE), ("web", Direction.NONE)}
+    assert store.memory().at(NOW + timedelta(hours=1)).pauses == ()
+    assert store.resume() == 2
+
+
+def test_what_cycles_were_decided_on_is_bounded_in_number_and_bytes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cycles with actions stay for longer than those without."""
+    monkeypatch.setattr("swarmherd.store.inputs.KEEP_ACTING", 3)
+    monkeypatch.setattr("swarmherd.store.inputs.KEEP_STILL", 2)
+
+    def keep(second: int) -> None:
+        at = NOW + timedelta(seconds=second)
+        actions = (action(second),) if second % 2 else ()
+        view = ClusterView("shop", at, (), (), ())
+        store.keep(Inputs(view, Policy(), Memory(), at), Plan("shop", at, actions, ()))
+
+    def kept() -> list[int]:
+        return [second for second in range(20) if store.kept(NOW + timedelta(seconds=second))]
+
+    for second in range(12):
+        keep(second)
+    assert kept() == [7, 8, 9, 10, 11]
+    newest = store.kept()
+    assert newest is not None
+    assert newest.inputs.now == NOW + timedelta(seconds=11)
+    monkeypatch.setattr("swarmherd.store.inputs.KEEP_BYTES", 1)
+    keep(12)
+    assert kept() == [12], "the newest stays, whatever its size"
+
+
+def test_history_finds_a_node_by_all_its_names(store: Store) -> None:
+    for number, parameters in enumerate(
+        ({"swarmherd_node": "id1"}, {"swarmherd_old_nodes": ["id2", "n1"]}, {"swarmherd_allowed_nodes": ["id1"]})
+    ):
+        at = NOW + timedelta(seconds=number)
+        store.begin(Action(f"a{number}", "move", "shop", "web", parameters, {}, "why"), at, at, "host:1")
+    found = store.history(9, wanted=Wanted(nodes=frozenset({"id1", "n1"})))
+    assert [one.action.id for one in found] == ["a1", "a0"], "where a task may go is no change of that node"
+    assert [one.action.id for one in store.history(1, wanted=Wanted(nodes=frozenset({"id1", "n1"})))] == ["a1"]
+    assert [one.action.id for one in store.history(9, wanted=Wanted(since=NOW + timedelta(seconds=2)))] == ["a2"]
+    assert [len(store.entry(begin)) for begin in ("a", "a1", "b", "%")] == [2, 1, 0, 0]
+
+
 def test_the_same_pause_twice_is_one(store: Store) -> None:
     store.pause(Pause("ana", "release", NOW))
     store.pause(Pause("bo", "night", NOW))
@@ -154,20 +230,23 @@ def test_the_migrations_make_what_the_tables_say(url: str, store: Store) -> None
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with sa.create_engine(url).connect() as connection:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
         ours = compare_metadata(MigrationContext.configure(connection), schema.METADATA)
+    engine.dispose()
     assert ours == []
     assert list(MIGRATIONS.glob("versions/0*.py"))
 
 
 def test_status_reads_while_a_cycle_writes(store: Store, url: str) -> None:
     store.record((decision(),), "before", NOW)
-    writer = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    cycle = Store(url, "shop").last_cycle()
+    engine = open_database(url)
+    with engine.execution_options(**{IMMEDIATE: True}).begin() as writer:
+        writer.execute(schema.CYCLES.insert().values(cluster="shop", at=NOW, sentence="under way", failed=False))
+        cycle = Store(url, "shop").last_cycle()
     assert cycle is not None
     assert cycle.sentence == "before"
-    writer.close()
+    engine.dispose()
 
 
 def corrupt(file: Path) -> Any:

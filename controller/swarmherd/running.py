@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters side by side until told to stop: one thread for each, so that one that hangs never delays another (S22).
+
+A cluster is worked on by the controller that holds its lease alone (S16); the others wait, and look at nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+
+import structlog
+
+from swarmherd.enact import RecordingEnactor
+from swarmherd.leading import Leadership
+from swarmherd.loop import Steps, run_cycle
+from swarmherd.model import Arrangement, Decision, Memory, Plan
+from swarmherd.observe.errors import InventoryError
+from swarmherd.observe.inventory import fingerprint
+from swarmherd.policy import Mode, PolicyError
+from swarmherd.replay import Inputs
+from swarmherd.service import Cluster, open_cluster
+from swarmherd.store import Store, StoreError
+
+log = structlog.get_logger()
+LOOK_SECONDS = 0.2
+"""How soon the loop sees that it is to begin."""
+
+
+class Runner:
+    """One cluster's cycles. A change of the inventory is read before the next: a kill switch holds at once (S19)."""
+
+    def __init__(
+        self, path: Path, mode: Mode | None, interval_seconds: float | None, stopping: threading.Event
+    ) -> None:
+        self._path = path
+        self._mode = mode
+        self._interval = interval_seconds
+        self._stopping = stopping
+        self._fingerprint = fingerprint(path)
+        self.cluster: Cluster | None = open_cluster(path, mode)
+        self._enactor = self.cluster.enactor()
+        self._leadership: Leadership | None = None
+        self._led_by: tuple[str, str, float] | None = None
+        self._said = ""
+
+    @property
+    def name(self) -> str:
+        return self.cluster.settings.name if self.cluster else str(self._path)
+
+    def run(self) -> bool:
+        """Cycles at fixed times from the first, until stopping; a cycle that takes longer skips its successors.
+
+        Whether the last one was not abandoned.
+        """
+        started, good = monotonic(), True
+        while not self._stopping.is_set():
+            led = self._token is not None
+            good = self.once()
+            interval = self._interval or (self.cluster.settings.interval_seconds if self.cluster else 15.0)
+            late = (monotonic() - started) % interval
+            self._wait(interval - late, led)
+        return good
+
+    def _wait(self, seconds: float, led: bool) -> None:
+        """Until the next cycle is due. Who begins to lead does not wait for that."""
+        deadline = monotonic() + seconds
+        while (rest := deadline - monotonic()) > 0 and not self._stopping.wait(
+            rest if led else min(rest, LOOK_SECONDS)
+        ):
+            if not led and self._token is not None:
+                return
+
+    def single(self) -> bool:
+        """One cycle. A lease that its holder left behind is waited for until it has run out; one in use is not."""
+        while not self._stopping.is_set():
+            leadership = self._lead()
+            if leadership.token is not None or leadership.another_lives or leadership.problem:
+                break
+            self._stopping.wait(LOOK_SECONDS)
+        return self.once()
+
+    def once(self) -> bool:
+        """One cycle, if it is ours to lead; whether it was not abandoned."""
+        try:
+            self._reread()
+        except (InventoryError, PolicyError, StoreError) as error:
+            log.error(f"nothing decided: {error}", cluster=self.name)
+            return False
+        leadership = self._lead()
+        token = leadership.token
+        if token is None and not leadership.problem:
+            return self._stand_by(leadership)
+        self._said = ""
+        done = run_cycle(lambda: self._steps(leadership, token))
+        return done is not None and not done.failed
+
+    def close(self) -> None:
+        self._step_down()
+        if self.cluster is not None:
+            self.cluster.close()
+
+    @property
+    def _token(self) -> int | None:
+        return self._leadership.token if self._leadership is not None else None
+
+    def _stand_by(self, leadership: Leadership) -> bool:
+        """Says once who leads."""
+        if (why := leadership.why_not) != self._said:
+            log.info(f"{why}; nothing is looked at and nothing decided here until it stops", cluster=self.name)
+        self._said = why
+        return False
+
+    def _reread(self) -> None:
+        """Raises InventoryError, PolicyError or StoreError."""
+        if (now := fingerprint(self._path)) != self._fingerprint or self.cluster is None:
+            if self.cluster is not None:
+                self.cluster.close()
+            self.cluster = None
+            self.cluster = open_cluster(self._path, self._mode)
+            self._enactor = self.cluster.enactor()
+            self._fingerprint = now
+            log.info("the inventory changed and was read again", cluster=self.name)
+
+    def _lead(self) -> Leadership:
+        """Our part in the lease that the inventory speaks of now."""
+        cluster = self._opened()
+        wanted = (cluster.state_url, cluster.settings.name, cluster.settings.lease_ttl_seconds)
+        if self._leadership is None or self._led_by != wanted:
+            self._step_down()
+            self._leadership = Leadership(cluster.leases(), cluster.settings.name, cluster.settings.lease_ttl_seconds)
+            self._leadership.start()
+            self._led_by = wanted
+        return self._leadership
+
+    def _step_down(self) -> None:
+        leadership, self._leadership = self._leadership, None
+        if leadership is not None:
+            leadership.stop()
+
+    def _opened(self) -> Cluster:
+        if self.cluster is None:
+            raise InventoryError(f"{self._path}: it is not read yet")
+        return self.cluster
+
+    def _steps(self, leadership: Leadership, token: int | None) -> Steps:
+        """Raises StoreError, LeaseLostError."""
+        cluster = self._opened()
+        cluster.store.token = token
+        if token is None:
+            steps = cluster.steps(RecordingEnactor(), self._stopping.is_set)
+            return replace(steps, store=Unwritten(cluster.store, leadership.problem))
+
+        def permit() -> None:
+            leadership.permit(token)
+
+        def stopping() -> bool:
+            permit()
+            return self._stopping.is_set()
+
+        cluster.permit = permit
+        permit()
+        if cluster.policy.mode is Mode.ENFORCE:
+            cluster.recover()
+        return cluster.steps(self._enactor, stopping)
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """A store that is read alone: it is not known who may write."""
+
+    store: Store
+    why: str
+
+    def memory(self) -> Memory:
+        return self.store.memory()
+
+    def keep(self, given: Inputs, plan: Plan) -> None:  # noqa: ARG002  (the protocol's)
+        raise StoreError(self.why)
+
+    def remember(self, before: Memory, after: Memory) -> None:  # noqa: ARG002  (the protocol's)
+        raise StoreError(self.why)
+
+    def record(
+        self,
+        decisions: Iterable[Decision],  # noqa: ARG002  (the protocol's)
+        sentence: str,  # noqa: ARG002  (the protocol's)
+        at: datetime,  # noqa: ARG002  (the protocol's)
+        failed: bool = False,  # noqa: ARG002  (the protocol's)
+        arrangement: Arrangement | None = None,  # noqa: ARG002  (the protocol's)
+    ) -> None:
+        raise StoreError(self.why)
+
+
+def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | None, once: bool) -> bool:
+    """Runs every cluster until SIGTERM or SIGINT, or for one cycle. True when no cluster's last cycle was abandoned.
+
+    Raises InventoryError, PolicyError, StoreError or CollectionError before anything is begun.
+    """
+    stopping = threading.Event()
+    with signals(stopping), opened(paths, mode, interval_seconds, stopping) as runners:
+        good: dict[Path, bool] = {}
+
+        def work(path: Path, runner: Runner) -> None:
+            good[path] = runner.single() if once else runner.run()
+
+        threads = [
+            threading.Thread(target=work, args=(path, runner), name=f"cluster-{runner.name}")
+            for path, runner in zip(paths, runners, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return len(good) == len(paths) and all(good.values())
+
+
+@contextmanager
+def signals(stopping: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT end the cycle in hand and no more."""
+
+    def stop(number: int, _frame: object) -> None:
+        if not stopping.is_set():
+            log.info(f"{signal.Signals(number).name}: stopping after the cycle in hand")
+        stopping.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def opened(
+    paths: Iterable[Path], mode: Mode | None, interval_seconds: float | None, stopping: threading.Event
+) -> Iterator[list[Runner]]:
+    runners: list[Runner] = []
+    try:
+        for path in paths:
+            runners += [Runner(path, mode, interval_seconds, stopping)]
+            if len({runner.name for runner in runners}) < len(runners):
+                raise InventoryError(f"{path}: the cluster {runners[-1].name} is given twice; one controller is enough")
+        yield runners
+    finally:
+        for runner in runners:
+            runner.close()

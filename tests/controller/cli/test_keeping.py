@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pausing, looking back, deciding again, backing up: the commands, as people type them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from swarmherd import replay as room
+from swarmherd.running import Runner
+
+from tests.controller.cli.test_cli import call, call_json, edit, wide  # noqa: F401  (a fixture)
+from tests.controller.conftest import Engine
+from tests.controller.loop.test_service import _Never
+
+
+@pytest.fixture
+def runner(inventory: Path, collection: Path) -> Iterator[Runner]:  # noqa: ARG001  (the playbook must be there)
+    one = Runner(inventory, None, None, _Never())  # type: ignore[arg-type]  # only is_set is asked here
+    yield one
+    one.close()
+
+
+def cycle(runner: Runner) -> bool:
+    """One more, whose log goes nowhere: the commands' standard error is closed with each of them."""
+    structlog.reset_defaults()
+    return runner.once()
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "replay", "backup", "restore", "history"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    assert "Example: swarmherd" in call(command, "--help").stdout
+
+
+# ---------------------------------------------------------------- pause and resume
+
+
+def test_a_pause_holds_from_the_next_cycle_on_and_is_said_until_it_is_taken_away(
+    runner: Runner, inventory: Path, engine: Engine
+) -> None:
+    words = ["pause", "--reason", "release at noon", "--who", "ana"]
+    assert call("-i", inventory, *words).stdout == "loop: ana paused everything: release at noon\n"
+    assert cycle(runner)
+    assert engine.replicas["web"] == 2
+    assert "ana paused everything: release at noon" in call("-i", inventory, "plan").stdout
+    assert "ana paused everything: release at noon" in call("-i", inventory, "status").stdout
+    assert call("-i", inventory, "resume").stdout == "loop: nothing is paused\n"
+    assert cycle(runner)
+    assert engine.replicas["web"] == 5
+
+
+@pytest.mark.parametrize(
+    ("scope", "held"), [(["--service", "web", "--direction", "up"], True), (["--direction", "down"], False)]
+)
+def test_a_pause_holds_what_it_names_and_nothing_else(inventory: Path, scope: list[str], held: bool) -> None:
+    call("-i", inventory, "pause", *scope, "--reason", "x")
+    (plan,) = call_json("-i", inventory, "plan")
+    assert (plan["actions"] == []) is held
+    assert len(plan["pauses"]) == 1
+
+
+def test_a_pause_ends_by_itself_when_its_time_is_over(inventory: Path, runner: Runner, engine: Engine) -> None:
+    call("-i", inventory, "pause", "--reason", "lunch", "--for", "1h30m")
+    (plan,) = call_json("-i", inventory, "plan")
+    (paused,) = plan["pauses"]
+    at, until = (datetime.fromisoformat(paused[name]) for name in ("at", "until"))
+    assert until - at == timedelta(hours=1, minutes=30)
+    assert cycle(runner)
+    assert engine.replicas["web"] == 2
+    store = runner.cluster.store
+    store.pause(replace(store.memory().pauses[0], until=datetime.now(UTC)))
+    assert call_json("-i", inventory, "plan")[0]["pauses"] == []
+    assert cycle(runner)
+    assert engine.replicas["web"] == 5
+
+
+def test_resume_takes_away_one_scope_or_all(inventory: Path) -> None:
+    for scope in ([], ["--service", "web"], ["--direction", "down"]):
+        call("-i", inventory, "pause", *scope, "--reason", "x", "--who", "bo")
+    left = call_json("-i", inventory, "resume", "--service", "web")["pauses"]
+    assert [(one["service"], one["direction"]) for one in left] == [(None, "down"), (None, None)]
+    assert "bo paused scaling down: x" in call("-i", inventory, "resume", "--service", "db", code=2).output
+    assert call_json("-i", inventory, "resume", "--all")["pauses"] == []
+    assert "nothing is paused" in call("-i", inventory, "resume", code=2).output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pause"], "--reason"),
+        (["pause", "--reason", " "], "a pause needs a reason"),
+        (["pause", "--reason", "x", "--for", "soon"], "--for: 'soon' is not a duration"),
+        (["pause", "--reason", "x", "--direction", "left"], "left"),
+        (["resume", "--all", "--service", "web"], "--all is every pause"),
+        (["history", "--since", "yesterday"], "--since: 'yesterday' is no time"),
+        (["history", "--outcome", "fine"], "fine"),
+        (["replay", "abc"], "abc: no action's id begins so"),
+        (["replay", "last"], "last: what it was decided on is not kept"),
+        (["restore", "/nowhere/backup.db"], "/nowhere/backup.db: there is no such file"),
+        (["backup", "/nowhere/backup.db"], "/nowhere/backup.db: cannot be written"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_code_2(inventory: Path, words: list[str], said: str) -> None:
+    assert said in call("-i", inventory, *words, code=2).output
+
+
+def test_a_service_that_nobody_saw_is_paused_with_a_word_about_it(inventory: Path) -> None:
+    call("-i", inventory, "run", "--once", "--mode", "observe")
+    done = call("-i", inventory, "pause", "--service", "wbe", "--reason", "x")
+    assert "no service wbe was seen there so far" in done.output
+    assert "so far" not in call("-i", inventory, "pause", "--service", "web", "--reason", "x").output
+
+
+# ---------------------------------------------------------------- history and replay
+
+
+@pytest.fixture
+def acted(inventory: Path, runner: Runner) -> Path:
+    """One scale-up by a cycle."""
+    assert cycle(runner)
+    return inventory
+
+
+def test_history_is_filtered_and_what_a_cycle_did_comes_to_the_same_again(acted: Path) -> None:
+    call("-i", acted, "scale", "web", "3", "--reason", "sale")
+
+    def of(*words: str) -> list[Any]:
+        return [one["parameters"]["swarmherd_replicas"] for one in call_json("-i", acted, "history", *words)]
+
+    assert of("--service", "web", "--kind", "scale", "--outcome", "done", "--since", "1h") == [3, 5]
+    assert of("--outcome", "given_up") == of("--since", "2099-01-01T00:00") == of("--node", "n1") == []
+    by_hand, by_cycle = call_json("-i", acted, "history")
+    edit(acted, "max: 5", "max: 4")
+    again = call_json("-i", acted, "replay", by_cycle["id"][:8])
+    assert again["same"]
+    assert again["plan"]["decisions"][0]["then"] == 5
+    assert "the same as then: 1 decision and 1 action" in call("-i", acted, "replay", by_cycle["decided_at"]).stdout
+    assert "a person's own action has none" in call("-i", acted, "replay", by_hand["id"], code=2).output
+
+
+def test_a_cycle_that_would_be_decided_otherwise_now_exits_1_and_says_where(
+    acted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a later version might do."""
+    real = room.conclude
+
+    def other(*inputs: Any) -> Any:
+        plan, after = real(*inputs)
+        decisions = tuple(replace(one, then=4) for one in plan.decisions)
+        return replace(plan, decisions=decisions), after
+
+    monkeypatch.setattr(room, "conclude", other)
+    output = call("-i", acted, "replay", "last", code=1).output
+    assert "not as then" in output
+    assert "decisions.web.then: 5 then, 4 now" in output
+
+
+# ---------------------------------------------------------------- backup and restore
+
+
+def test_a_state_is_backed_up_and_restored_but_not_while_a_controller_leads(
+    acted: Path, runner: Runner, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup.db"
+    assert f"{file}: the state of loop is there: 1 action, 1 cycle" in call("-i", acted, "backup", file).stdout
+    assert "it is there already" in call("-i", acted, "backup", file, code=2).output
+    call("-i", acted, "pause", "--reason", "later")
+    refused = call("-i", acted, "restore", file, code=2).output
+    assert "another controller leads (host " in refused
+    assert "stop it first" in refused
+    assert len(runner.cluster.store.memory().pauses) == 1
+    runner.close()
+    call("-i", acted, "restore", file)
+    (status,) = call_json("-i", acted, "status")
+    assert (status["pauses"], status["leader"]) == ([], None)
+    assert [one["outcome"] for one in call_json("-i", acted, "history")] == ["done"]
+
+
+def test_status_says_who_leads(acted: Path) -> None:
+    (status,) = call_json("-i", acted, "status")
+    assert status["leader"]["pid"] == str(os.getpid())
+    assert "led by host " in call("-i", acted, "status").stdout
