@@ -117,17 +117,20 @@ def _counted(memory: ServiceMemory, decision: Decision, keys: ScaleKeys) -> Serv
 
 
 def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
-    """The memory after an action. A conflict teaches nothing: the next cycle decides again (S17)."""
+    """The memory after an action. A conflict teaches nothing: the next cycle decides again (S17).
+
+    Nor does an action that was undone because its controller ended in the middle of it count as a failure.
+    """
     if result.outcome in (Outcome.STARTED, Outcome.CONFLICT) or not action.service:
         return memory
     before = memory.of(action.service)
     after = replace(before, last_version=before.last_version if result.version is None else result.version)
+    if result.outcome is Outcome.DONE or result.version is not None or action.kind == "move":
+        after = _moved(after, action, result.finished_at)  # Docker was written to
     if result.outcome is Outcome.DONE:
-        after = replace(_moved(after, action, result.finished_at), failures=0, last_failure_at=None)
-    else:
+        after = replace(after, failures=0, last_failure_at=None)
+    elif result.outcome is Outcome.GIVEN_UP:
         after = replace(after, failures=before.failures + 1, last_failure_at=result.finished_at)
-        if result.version is not None or action.kind == "move":  # it failed, but Docker was written to
-            after = _moved(after, action, result.finished_at)
     return replace(memory, services={**memory.services, action.service: after})
 
 

@@ -297,7 +297,7 @@ def test_moves_that_fail_are_tried_ever_more_rarely_and_given_up() -> None:
     for _cycle in range(120):
         plan, memory = concluded(view, memory, policy, now)
         for action in plan.actions:
-            memory = remember_result(memory, action, Result("id", Outcome.UNDONE, "did not land", now, now))
+            memory = remember_result(memory, action, Result("id", Outcome.GIVEN_UP, "did not land", now, now))
             tried.append((now - NOW).total_seconds())
         now += timedelta(seconds=15)
     pauses = [later - earlier for earlier, later in pairwise(tried)]

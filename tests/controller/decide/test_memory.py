@@ -135,10 +135,16 @@ def test_a_cooldown_begins_when_the_action_ended() -> None:
     assert learned(3, Outcome.DONE) == ServiceMemory(last_version=8)
 
 
-@pytest.mark.parametrize("outcome", [Outcome.GIVEN_UP, Outcome.UNDONE])
-def test_failures_are_counted_and_a_write_is_a_write_all_the_same(outcome: Outcome) -> None:
-    assert learned(5, outcome) == ServiceMemory(last_up_at=ago(2), last_version=8, failures=3, last_failure_at=ago(2))
-    assert learned(5, outcome, version=None) == ServiceMemory(last_version=7, failures=3, last_failure_at=ago(2))
+def test_failures_are_counted_and_a_write_is_a_write_all_the_same() -> None:
+    failed = learned(5, Outcome.GIVEN_UP)
+    assert failed == ServiceMemory(last_up_at=ago(2), last_version=8, failures=3, last_failure_at=ago(2))
+    unwritten = learned(5, Outcome.GIVEN_UP, version=None)
+    assert unwritten == ServiceMemory(last_version=7, failures=3, last_failure_at=ago(2))
+
+
+def test_what_was_undone_because_its_controller_ended_is_no_failure_of_its_own() -> None:
+    assert learned(5, Outcome.UNDONE, version=None) == memory_of(BEFORE).of("a")
+    assert learned(5, Outcome.UNDONE).failures == memory_of(BEFORE).of("a").failures
 
 
 @pytest.mark.parametrize("outcome", [Outcome.CONFLICT, Outcome.STARTED])

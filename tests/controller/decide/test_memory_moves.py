@@ -56,7 +56,7 @@ def test_a_pause_that_a_move_has_set_is_no_absence() -> None:
 def test_a_move_counts_for_the_budgets_whatever_came_of_it(outcome: Outcome) -> None:
     found = remember_result(Memory(), MOVING, Result("id", outcome, "", ago(5), NOW)).of("web")
     assert found.moves == (NOW,)
-    assert found.failures == (0 if outcome is Outcome.DONE else 1)
+    assert found.failures == (1 if outcome is Outcome.GIVEN_UP else 0)
 
 
 def test_a_conflict_is_no_move() -> None:
