@@ -63,8 +63,9 @@ options:
 requirements:
   - HAProxy 2.2 or newer
 seealso:
-  - module: community.general.haproxy
+  - name: community.general.haproxy
     description: Knows servers by their names alone.
+    link: https://docs.ansible.com/ansible/latest/collections/community/general/haproxy_module.html
 """
 
 EXAMPLES = r"""

@@ -51,10 +51,10 @@ def swarm(engine: Any, make_node: Any, make_service: Any, make_task: Any) -> Any
 def enact(swarm: Any, tmp_path: Path) -> Enact:
     """Run a playbook with the manager and the host of n1 on this machine, and give what it said."""
 
-    def run(kind: str, *options: str, good: bool = True, worker: dict[str, Any] = HERE, **variables: Any) -> str:
+    def run(kind: str, *options: str, good: bool = True, worker: dict[str, Any] | None = None, **variables: Any) -> str:
         groups = {
             "managers": {"hosts": {"m1": HERE}},
-            "workers": {"hosts": {"w1": {"ansible_host": "10.0.0.1", **worker}}},
+            "workers": {"hosts": {"w1": {"ansible_host": "10.0.0.1", **(HERE if worker is None else worker)}}},
         }
         (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"children": groups}}))
         given = json.dumps({f"swarmherd_{key}": value for key, value in variables.items()})

@@ -145,7 +145,7 @@ class _Window:
             return None
         gain = self.gains(rows, columns)
         best = gain.max()
-        if not best > TINY:
+        if best <= TINY:
             return None
         ties = np.nonzero(gain >= best - TINY)
         things, targets = rows[ties[0]], columns[ties[1]]

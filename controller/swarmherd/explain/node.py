@@ -63,7 +63,7 @@ def _tasks(view: ClusterView, node: Node) -> str:
 
 
 def _reserved(view: ClusterView, node: Node) -> Iterator[str]:
-    seen = next(one for one in seen_nodes(view) if one.id == node.id)
+    seen = {one.id: one for one in seen_nodes(view)}[node.id]
     if node.cpus and node.memory_bytes:
         cpu, memory = number(seen.reserved.cpu), amount(seen.reserved.memory_bytes)
         yield f"They reserve {cpu} of {number(node.cpus)} CPUs and {memory} of {amount(node.memory_bytes)}."

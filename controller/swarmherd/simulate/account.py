@@ -103,7 +103,7 @@ def course(demand: Floats, account: Account, scaler: Scaler) -> Course:
             starting.append([step + delay, wanted - count])
             if not delay:
                 ready += starting.popleft()[1]
-        for _ in range(count - wanted):
+        for _replica in range(count - wanted):
             if starting:
                 starting[-1][1] -= 1
                 if not starting[-1][1]:

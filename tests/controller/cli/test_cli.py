@@ -18,14 +18,6 @@ COMMANDS = ["validate", "plan", "run", "status", "history", "scale", "doctor", "
 COMMANDS += ["move", "drain", "activate"]
 
 
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables are not to wrap the sentences that are looked for."""
-    monkeypatch.setattr("swarmherd.cli.base.console.width", 250)
-    monkeypatch.setenv("COLUMNS", "250")
-    monkeypatch.setenv("TERM", "dumb")
-
-
 def call(*words: str | Path, code: int = 0) -> Result:
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == code, result.output

@@ -15,7 +15,7 @@ import structlog
 from swarmherd import replay as room
 from swarmherd.running import Runner
 
-from tests.controller.cli.test_cli import call, call_json, edit, wide  # noqa: F401  (a fixture)
+from tests.controller.cli.test_cli import call, call_json, edit
 from tests.controller.conftest import Engine
 from tests.controller.loop.test_service import _Never
 

@@ -11,10 +11,9 @@ import pytest
 from swarmherd.model import Action
 from swarmherd.service import open_cluster
 
-from tests.controller.cli.test_cli import call, call_json, wide
+from tests.controller.cli.test_cli import call, call_json
 from tests.controller.conftest import Engine, as_json
 
-__all__ = ["wide"]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DENY = "swarmherd.deny.web"
 

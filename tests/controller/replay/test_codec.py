@@ -18,8 +18,9 @@ from swarmherd.codec import CodecError, decode, encode
 from swarmherd.model import Availability, ClusterView, Decision, Memory, Plan
 from swarmherd.policy import Mode, Policy, parse_policy
 
-from tests.controller.replay import strategies  # noqa: F401  (it says what times and numbers may be drawn)
+from tests.controller.replay import strategies
 
+strategies.register()
 SOUND = yaml.safe_load((Path(__file__).parents[1] / "policy" / "documents" / "sound.yml").read_text())
 POLICIES = [parse_policy(case["swarmherd_policy"], "f.yml") for case in SOUND if case.get("swarmherd_policy")]
 

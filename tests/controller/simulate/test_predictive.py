@@ -116,8 +116,8 @@ def test_a_forecast_that_is_too_low_again_and_again_is_not_relied_on() -> None:
 
 def test_what_is_unknown_teaches_nothing() -> None:
     asked = noisy(4 * HOUR)
-    sure, _ = taught(asked)
-    unsure, _ = taught(asked)
+    sure, _first = taught(asked)
+    unsure, _second = taught(asked)
     for nothing in (None, math.nan, math.inf, -5.0):
         unsure.see(15.0 * 4 * HOUR, nothing)
     at = 15.0 * (4 * HOUR + 1)
@@ -132,9 +132,9 @@ def test_a_clock_that_jumps_back_teaches_nothing_until_it_has_caught_up() -> Non
 
 
 def test_a_clock_that_jumps_ahead_keeps_the_seasons_and_begins_anew_with_the_level() -> None:
-    learner, _ = taught(noisy(4 * HOUR))
+    learner, _outlook = taught(noisy(4 * HOUR))
     start = 15.0 * 4 * HOUR + 86400
-    _, outlook = taught(noisy(20, 50.0), learner, start)
+    _learner, outlook = taught(noisy(20, 50.0), learner, start)
     assert outlook.need < 150
 
 

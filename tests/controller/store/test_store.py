@@ -37,8 +37,9 @@ from swarmherd.store.database import MIGRATIONS, open_database
 from swarmherd.store.remembered import parts
 from swarmherd.store.sqlite_file import IMMEDIATE
 
-from tests.controller.replay import strategies  # noqa: F401  (it says what times and numbers may be drawn)
+from tests.controller.replay import strategies
 
+strategies.register()
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EVIDENCE = (
     Evidence("cpu", Reading(91.5, NOW, "q"), "target 70", 4),
