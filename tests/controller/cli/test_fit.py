@@ -32,13 +32,6 @@ model,1,1g,1,,,,,
 TRACES = Path(os.environ.get("SWARMHERD_TRACES", Path(__file__).resolve().parents[4] / "shared" / "traces"))
 
 
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swarmherd.cli.base.console.width", 250)
-    monkeypatch.setenv("COLUMNS", "250")
-    monkeypatch.setenv("TERM", "dumb")
-
-
 class Files:
     """Two files in a folder of the test's own, and the command over them."""
 
