@@ -28,6 +28,7 @@ from swarmherd.plan import plan
 from swarmherd.policy import Policy, parse_policy, queries
 
 from tests.bench.autoscaling import SPENDS, autoscaling
+from tests.bench.moving import moves
 from tests.bench.packing import packing
 from tests.bench.placement import placements
 from tests.bench.rebalance import rebalances
@@ -175,6 +176,7 @@ def main() -> None:
     if not wanted.quick:
         with on.standing_lab():
             figures["scale_1_to_3"] = enactments(wanted.rounds)
+            figures["one_task_moved"] = moves(wanted.rounds)
     text = json.dumps(figures, indent=2)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     Path(OUT).write_text(text + "\n")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from swarmherd.cli import acting, backtest, explaining, fit, history, keeping, moving, pausing, reading
+from swarmherd.cli import acting, backtest, explaining, fit, history, keeping, moving, pausing, reading, rebalancing
 from swarmherd.cli.base import app, main
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "moving",
     "pausing",
     "reading",
+    "rebalancing",
 ]
