@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,9 @@ import yaml
 
 from swarmherd.cli.base import InputError
 from swarmherd.policy.units import resembling, shown
+from swarmherd.text_file import UnreadableError, read_text
 
-LARGEST_BYTES = 256 * 2**20
+LARGEST_MEBIBYTES = 256
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -42,7 +41,10 @@ def read_rows(file: Path, kind: str, columns: Sequence[str]) -> list[Row]:
         raise InputError(
             f"{file}: the format is not clear from the name; end it in .csv, .json, .yml or .yaml (and .gz)"
         )
-    text = _text(file)
+    try:
+        text = read_text(file, LARGEST_MEBIBYTES)
+    except UnreadableError as error:
+        raise InputError(str(error)) from None
     if not text.strip():
         raise InputError(
             f"{file}: it is empty; it needs the columns {', '.join(columns)}, of which only name must be there"
@@ -52,21 +54,6 @@ def read_rows(file: Path, kind: str, columns: Sequence[str]) -> list[Row]:
         raise InputError(f"{file}: it has no {kind}; write one row for each")
     _check_columns(rows, columns)
     return rows
-
-
-def _text(file: Path) -> str:
-    try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-            content = stream.read(LARGEST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{file}: cannot be read: {why}; check the path and the file") from None
-    if len(content) > LARGEST_BYTES:
-        raise InputError(f"{file}: it is larger than {LARGEST_BYTES >> 20} MiB; split it")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
 def _csv(file: Path, text: str) -> Iterator[Row]:

@@ -4,21 +4,21 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import math
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swarmherd.text_file import UnreadableError, read_text
+
 Floats = NDArray[np.float64]
 
 STEP_SECONDS = 15.0
 COLUMNS = ("time_s", "requests_per_s")
-LARGEST_BYTES = 512 * 2**20
+LARGEST_MEBIBYTES = 512
 MOST_STEPS = 5_000_000
 LONGEST_GAP_BINS = 3
 """A pause of more bins than this is a gap: nobody knows what was asked for in it."""
@@ -47,7 +47,11 @@ class Demand:
 
 def read_trace(file: Path) -> Demand:
     """The demand in `file`. A coarser trace is interpolated, a finer one averaged. Raises TraceError."""
-    times, rates = _rows(file, _text(file))
+    try:
+        text = read_text(file, LARGEST_MEBIBYTES)
+    except UnreadableError as error:
+        raise TraceError(str(error)) from None
+    times, rates = _rows(file, text)
     steps = np.diff(times)
     usual = float(np.median(steps))
     gaps = int((steps > LONGEST_GAP_BINS * usual).sum())
@@ -71,21 +75,6 @@ def _averaged(times: Floats, rates: Floats) -> Floats:
     sums = np.bincount(rows, rates, minlength=whole)[:whole]
     known = np.flatnonzero(counts)
     return np.interp(np.arange(whole), known, sums[known] / counts[known])
-
-
-def _text(file: Path) -> str:
-    try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-            content = stream.read(LARGEST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise TraceError(f"{file}: cannot be read: {why}; check the path and the file") from None
-    if len(content) > LARGEST_BYTES:
-        raise TraceError(f"{file}: it is larger than {LARGEST_BYTES >> 20} MiB; split it")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TraceError(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8 CSV") from None
 
 
 def _rows(file: Path, text: str) -> tuple[Floats, Floats]:

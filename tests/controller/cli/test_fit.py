@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from swarmherd.cli import app
 from swarmherd.cli.fit_input import FitTask, in_order, read_nodes, read_tasks
-from swarmherd.cli.rows import LARGEST_BYTES
+from swarmherd.cli.rows import LARGEST_MEBIBYTES
 from swarmherd.decide.place import Amount, NodeCapacity, TaskShape
 from typer.testing import CliRunner, Result
 
@@ -221,7 +221,7 @@ def test_files_that_cannot_be_read_are_named(files: Files) -> None:
 
 
 def test_what_grows_without_end_is_refused(files: Files) -> None:
-    files.tasks = files.write("t.csv.gz", b"n" * (LARGEST_BYTES + 1))
+    files.tasks = files.write("t.csv.gz", b"n" * (LARGEST_MEBIBYTES * 2**20 + 1))
     assert "larger than 256 MiB" in files.refused()
 
 
