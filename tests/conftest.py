@@ -43,8 +43,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or not reporter.stats:
-        return
+    if reporter is None or not reporter.stats or hasattr(config, "workerinput"):
+        return  # of several processes the one that started the others counts
     count = Counter({kind: len(reporter.stats.get(kind, [])) for kind in ("passed", "failed", "error", "skipped")})
     if (tally := config.option.tally) is not None:
         count.update(json.loads(tally.read_text()) if tally.exists() else {})
