@@ -8,8 +8,8 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# The pure rooms first: they need no engine and fail within seconds.
-QUICK := tests/unit tests/controller tests/demo tests/checks
+# What needs no engine first; of that the linters, since the longest should not be what the other core waits for.
+QUICK := tests/checks tests/unit tests/controller tests/demo
 ENGINES := tests/integration tests/scenarios
 # What asks no engine runs on two cores, a file as a whole on one of them; the closing line counts both runs.
 PURE := $(BIN)/pytest --numprocesses 2 --dist loadfile

@@ -72,6 +72,7 @@ def test_five_hosts_under_random_traffic_show_the_same() -> None:
     assert demo(NODES="5", SHAPE="random", SEED="7")["nodes"] == 5
 
 
+@pytest.mark.slow  # the driver's own tests interrupt it too, without engines
 def test_ctrl_c_in_the_middle_takes_everything_down_and_says_so_in_one_sentence() -> None:
     with subprocess.Popen(
         ["make", "demo"],
