@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.certify import integration
+
 from . import lab as lab_commands
 
 
@@ -42,6 +44,12 @@ def lab(engine: str, request: pytest.FixtureRequest) -> Iterator[None]:
     """A provisioned lab of one manager, two workers and two spare hosts outside the Swarm."""
     with lab_commands.standing_lab(engine, NODES="3", MANAGERS="1", SPARES="2", LAB_RELEASE=request.param):
         yield
+
+
+@pytest.fixture(scope="package")
+def engines_on_spares(lab: None) -> None:  # noqa: ARG001 - the lab must stand
+    """Engines on the spare hosts too: there a target lets them join and leave."""
+    integration.prepare()
 
 
 @pytest.fixture(autouse=True)

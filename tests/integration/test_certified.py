@@ -20,12 +20,7 @@ def targets() -> list[str]:
     return sorted(path.parent.name for path in (Path(__file__).parent / "targets").glob("*/runme.sh"))
 
 
-@pytest.fixture(scope="module")
-def prepared(lab: None) -> None:  # noqa: ARG001 - the lab must stand
-    integration.prepare()
-
-
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("engines_on_spares")
 @pytest.mark.parametrize("target", targets())
 def test_target_through_ansible_test(target: str) -> None:
     done = integration.run(target, timeout=500)

@@ -13,7 +13,7 @@ import pytest
 
 from . import lab as on
 
-pytestmark = pytest.mark.usefixtures("lab")
+pytestmark = pytest.mark.usefixtures("lab", "engines_on_spares")
 
 TARGETS = Path(__file__).parent / "targets"
 PLAY = """
