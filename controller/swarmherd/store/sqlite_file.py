@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import stamina
 
 IMMEDIATE = "swarmherd_immediate"
 """Of a connection: its transactions are to write, and wait for that at their begin."""
 READ_ONLY = "swarmherd_read_only"
+QUICKLY: dict[str, Any] = {"attempts": None, "wait_initial": 0.02, "wait_max": 0.2, "wait_jitter": 0.02}
+stamina.instrumentation.set_on_retry_hooks([])  # a file that is busy for a moment is nothing to warn of
+PATIENCE_SECONDS = 5.0
+"""How long Python's own driver waits for a lock."""
 UNWRITABLE = ("disk I/O error", "full", "readonly database", "unable to open")
 
 
@@ -25,7 +30,7 @@ def listen(engine: sa.Engine) -> None:
 def _connect(_dialect: sa.Dialect, record: Any, words: list[Any], options: dict[str, Any]) -> sqlite3.Connection:
     connection: sqlite3.Connection = sqlite3.connect(*words, **options)
     try:
-        _prepare(connection)
+        _prepare(connection, options.get("timeout", PATIENCE_SECONDS))
     except sqlite3.OperationalError as error:
         connection.close()
         file = Path(words[0])
@@ -37,15 +42,22 @@ def _connect(_dialect: sa.Dialect, record: Any, words: list[Any], options: dict[
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection, patience_seconds: float) -> None:
     """WAL lets `status` read while a cycle writes.
 
     Transactions are begun by `_begin`: the driver's guess would leave the making of tables out of them.
     """
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL").close()
+    # SQLite waits for a lock by itself, but not for this one: where several open a new file, all but one are refused.
+    for attempt in stamina.retry_context(on=_is_locked, timeout=patience_seconds, **QUICKLY):
+        with attempt:
+            connection.execute("PRAGMA journal_mode=WAL").close()
     connection.execute("PRAGMA synchronous=FULL").close()
     connection.execute("SELECT count(*) FROM sqlite_master").close()
+
+
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def _readable_alone(file: Path, error: sqlite3.OperationalError) -> bool:
