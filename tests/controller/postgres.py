@@ -6,6 +6,7 @@ Where the package is missing and we are root it is installed, without the server
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+BUILD = Path(__file__).resolve().parents[2] / "build"
 NO_SERVER_OF_DEBIANS = Path("/etc/postgresql-common/createcluster.conf")
 START_SECONDS, STOP_SECONDS, INSTALL_SECONDS = 60, 30, 600
 
@@ -51,7 +53,7 @@ class Server:
 @contextmanager
 def server() -> Iterator[Server]:
     """Raises MissingError."""
-    programs = find() or install()
+    programs = _found_or_installed()
     user = pwd.getpwuid(os.geteuid()).pw_name if os.geteuid() else "postgres"
     home = Path(tempfile.mkdtemp(prefix="swarmherd-pg-"))
     if not os.geteuid():
@@ -76,6 +78,14 @@ def server() -> Iterator[Server]:
             process.kill()
             process.wait()
         shutil.rmtree(home)
+
+
+def _found_or_installed() -> Path:
+    """The programs; of tests in several processes one installs them, and the others wait for that."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "postgresql.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return find() or install()
 
 
 def find() -> Path | None:
