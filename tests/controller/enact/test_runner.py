@@ -82,22 +82,20 @@ def test_a_broken_playbook_says_what_ansible_said(setting: Setting) -> None:
     assert "no_such_module" in done.problem
 
 
-def test_past_the_deadline_every_process_of_the_run_is_ended(setting: Setting) -> None:
-    started = time.monotonic()
-    done = run(setting, "    - ansible.builtin.command: sleep 300\n", seconds=4, action_id="hanging")
-    assert done.ending is Ending.DEADLINE
-    assert done.problem == "the playbook was ended at its deadline of 4 s"
-    assert time.monotonic() - started < 12
-    assert marked("hanging") == []
-
-
-def test_the_task_did_begin_before_it_was_ended(setting: Setting, tmp_path: Path) -> None:
-    """Else the test before proves nothing: what is ended must be the workers' children too."""
+def test_past_the_deadline_every_process_of_the_run_is_ended(setting: Setting, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
-    done = run(setting, f"    - ansible.builtin.shell: touch {seen}; sleep 300\n", seconds=6, action_id="begun")
-    assert done.ending is Ending.DEADLINE
-    assert seen.exists()
-    assert marked("begun") == []
+    for seconds in (4, 8, 16, 32):  # on a busy machine a task begins late, and it is its children that must be ended
+        started = time.monotonic()
+        done = run(
+            setting, f"    - ansible.builtin.shell: touch {seen}; sleep 300\n", seconds=seconds, action_id=f"a{seconds}"
+        )
+        assert done.ending is Ending.DEADLINE
+        assert done.problem == f"the playbook was ended at its deadline of {seconds} s"
+        assert time.monotonic() - started < 3 * seconds + 8
+        assert marked(f"a{seconds}") == []
+        if seen.exists():
+            return
+    pytest.fail("the task did not even begin within 32 s")
 
 
 def test_old_runs_are_rotated_away(setting: Setting) -> None:
