@@ -119,11 +119,11 @@ def _same(value: Any) -> Any:
 
 
 def _optional(of: Any) -> bool:
-    return get_origin(of) in (Union, types.UnionType) and type(None) in get_args(of)
+    return get_origin(of) in (Union, types.UnionType) and types.NoneType in get_args(of)
 
 
 def _but_none(of: Any) -> Any:
-    rest = tuple(one for one in get_args(of) if one is not type(None))
+    rest = tuple(one for one in get_args(of) if one is not types.NoneType)
     if len(rest) != 1:
         raise CodecError(f"{of}: a choice between classes has no form in JSON here")
     return rest[0]

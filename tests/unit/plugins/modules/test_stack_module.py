@@ -126,7 +126,8 @@ def test_no_secret_is_in_a_result_and_no_secret_blanks_out_the_rest(deploy):
     result = deploy(compose, _ansible_diff=True, _ansible_verbosity=3)
     assert "geheim" not in str(result)
     assert result["services"]["shop_web"]["replicas"] == {"before": 0, "after": 1}
-    assert result["invocation"]["module_args"]["compose"] == "(hidden)"
+    if "invocation" in result:  # from ansible-core 2.21 on a module does not say how it was called
+        assert result["invocation"]["module_args"]["compose"] == "(hidden)"
 
 
 def test_what_left_the_file_stays_with_a_warning_until_pruned(deploy, swarm):
