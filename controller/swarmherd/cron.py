@@ -2,8 +2,8 @@
 """Times that come again, written as cron writes them, in a time zone whose clocks may change. Pure.
 
 The five fields are minute, hour, day of the month, month and weekday: `*`, `5`, `1-5`, `*/15`, `8-18/2`, lists of
-these, names of months and days (`mon-fri`; Sunday is 0 and 7), and `@hourly` to `@yearly`. Where both a day of the month
-and a weekday are named, either will do, as with every cron.
+these, names of months and days (`mon-fri`; Sunday is 0 and 7), and `@hourly` to `@yearly`. Where both a day of the
+month and a weekday are named, either will do, as with every cron.
 
 When clocks go forward, a time that does not exist that day comes as much later as they skip. When they go back, a time
 that comes twice counts once, the first time. An hour field that begins with `*` goes by real hours instead: it skips

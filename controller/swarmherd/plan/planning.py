@@ -15,6 +15,7 @@ from swarmherd.decide.backoff import backing_off
 from swarmherd.decide.windows import not_now
 from swarmherd.decide.words import count, one_line
 from swarmherd.model import (
+    EMPTY,
     Arrangement,
     Balance,
     ClusterView,
@@ -27,8 +28,9 @@ from swarmherd.model import (
     Plan,
     Service,
 )
-from swarmherd.plan.actions import moving, relabelling, scaling
+from swarmherd.plan.actions import balancer_of, moving, relabelling, scaling
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_move
+from swarmherd.plan.draining import with_draining
 from swarmherd.policy import Policy, RebalanceKeys
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
@@ -94,7 +96,11 @@ class _Planner:
         if why := why or self._backing_off(service) or self._spent():
             reason = f"leave {decision.service} at {decision.now}, because {why}"
             return replace(decision, then=decision.now, reasons=(*decision.reasons, reason))
-        self.claims.add(scaling(self._view.cluster, self._new_id(), decision, service), {service.name}, set())
+        backend, draining = balancer_of(self._policy, service), EMPTY
+        if backend is not None:
+            decision, draining = with_draining(decision, self._view, service, backend)
+        action = scaling(self._view.cluster, self._new_id(), decision, service, draining)
+        self.claims.add(action, {service.name}, set())
         return decision
 
     def balance(self, one: Balance) -> Balance:
