@@ -22,6 +22,7 @@ WORDS = {
     Direction.ANCHORS: "changes of anchors' labels are",
 }
 MIDNIGHT = "00:00"
+SHORTEST_IN_DAYS = 3
 MOST_CHAINED = 400
 """Windows that overlap are followed so far; beyond that it is as good as always open."""
 
@@ -87,6 +88,13 @@ def opening(window: WindowKeys, now: datetime) -> Opening:
     return Opening(True, None)
 
 
+def standing(policy: Policy, now: datetime) -> Iterator[str]:
+    """Every window of the policy and how it stands, in a sentence each."""
+    yield from told(policy.windows, now)
+    for name, service in sorted(policy.services.items()):
+        yield from told(service.windows, now, name)
+
+
 def told(windows: Iterable[WindowKeys], now: datetime, service: str = "") -> Iterator[str]:
     """Each window and how it stands, in a sentence for people."""
     for one in windows:
@@ -99,7 +107,7 @@ def told(windows: Iterable[WindowKeys], now: datetime, service: str = "") -> Ite
 def when(window: WindowKeys) -> str:
     """`from 22:00 to 05:00 Europe/Berlin (night)`"""
     if window.duration is not None:
-        said = f"for {duration(window.duration)} from each {window.cron}"
+        said = f"for {_long(window.duration)} from each {window.cron}"
     else:
         days = f"on {window.days} " if window.days else ""
         said = f"{days}from {window.start or MIDNIGHT} to {window.end or '24:00'}"
@@ -119,8 +127,12 @@ def _ends(window: WindowKeys, now: datetime) -> str:
 
 
 def _until(later: datetime, now: datetime) -> str:
-    seconds = (later - now).total_seconds()
-    return f"{round(seconds / DAY.total_seconds())} days" if seconds >= 3 * DAY.total_seconds() else duration(seconds)
+    return _long((later - now).total_seconds())
+
+
+def _long(seconds: float) -> str:
+    days = seconds / DAY.total_seconds()
+    return f"{round(days)} days" if days >= SHORTEST_IN_DAYS else duration(seconds)
 
 
 @lru_cache(maxsize=256)

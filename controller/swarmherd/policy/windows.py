@@ -87,7 +87,7 @@ def _things(value: object) -> tuple[str, ...]:
     if not isinstance(words, list | tuple) or not words:
         raise wrong(f"{shown(value)} names nothing", f"write one or more of {', '.join(THINGS)}")
     for word in words:
-        if word not in THINGS:
+        if not isinstance(word, str) or word not in THINGS:
             near = resembling(word, THINGS) if isinstance(word, str) else ""
             raise wrong(f"{shown(word)} is nothing that we do", near or f"write {', '.join(THINGS)}")
     return tuple(words)
