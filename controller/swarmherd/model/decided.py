@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from swarmherd.model.faults import Rescue
 from swarmherd.model.readings import EMPTY, Evidence
 
 
@@ -158,8 +159,11 @@ class Arrangement:
     balances: tuple[Balance, ...] = ()
     stays: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     """By service: why none of its tasks is moved to even out the load."""
+    rescue: Rescue = field(default_factory=Rescue)
+    """About nodes that fail, and the brake."""
 
     @property
     def concerned(self) -> frozenset[str]:
         """Services whose memory counts here, whether or not they are scaled."""
-        return frozenset({*self.stays, *(name for one in self.following for name in (one.anchor, *one.dependents))})
+        arranged = {*self.stays, *(name for one in self.following for name in (one.anchor, *one.dependents))}
+        return frozenset({*arranged, *(one.service for one in self.rescue.recreations)})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from swarmherd.model.decided import Direction
-from swarmherd.model.faults import Breaker
+from swarmherd.model.faults import Breaker, Fence
 from swarmherd.model.readings import EMPTY
 
 
@@ -48,6 +48,12 @@ class NodeMemory:
     """Since when it has been seen ready and active without a break; None while it is not."""
     returned: bool = False
     """Whether it joined, or came back, while we watched: such a node is refilled."""
+    up: bool | None = None
+    """Whether Swarm had it ready when it was last looked at; None when nobody has looked yet."""
+    falls: tuple[datetime, ...] = ()
+    """When it ceased to be ready, oldest first, as far back as anything asks."""
+    cordons: tuple[datetime, ...] = ()
+    """When it was cordoned by us, oldest first, as far back as pauses grow by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ class Memory:
     """By node id."""
     breakers: Mapping[str, Breaker] = field(default_factory=lambda: EMPTY)
     """By the outside thing: `prometheus`, `docker`, `balancer`, `playbook relabel`, …"""
+    fences: Mapping[str, Fence] = field(default_factory=lambda: EMPTY)
+    """By node id: whose host a person has said to be off."""
 
     def of(self, service: str) -> ServiceMemory:
         return self.services.get(service, ServiceMemory())

@@ -27,7 +27,9 @@ from swarmherd.model import (
     Service,
 )
 from swarmherd.plan.actions import moving, relabelling, scaling
+from swarmherd.plan.brake import frozen
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_move
+from swarmherd.plan.rescuing import Rescuing
 from swarmherd.policy import Policy, RebalanceKeys
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
@@ -43,17 +45,19 @@ def plan(
     new_id: Callable[[], str],
     arrangement: Arrangement | None = None,
 ) -> Plan:
-    """Labels of anchors first, then scaling, ups before downs and by name, then moves.
+    """Labels of anchors first, then what is put right of failed nodes, then scaling, ups before downs and by name, then
+    moves. While the brake is on (S8), of all these only scaling up.
 
     At most one action per service and per node, and `policy.actions_per_cycle` in all. Services whose actions failed
     wait (S13). Every decision is in the plan's, with what planning made of it.
     """
-    planner = _Planner(view, policy, memory, now, new_id)
     arrangement = arrangement or Arrangement()
+    planner = _Planner(view, policy, memory, now, new_id, frozen(arrangement.rescue))
     following = tuple(planner.follow(one) for one in arrangement.following)
+    rescue = Rescuing(view, planner.claims, planner.held, new_id).of(arrangement.rescue)
     told = tuple(sorted(map(planner.scale, sorted(decisions, key=_urgency)), key=lambda d: d.service))
     balances = tuple(planner.balance(one) for one in arrangement.balances)
-    arranged = replace(arrangement, following=following, balances=balances)
+    arranged = replace(arrangement, following=following, balances=balances, rescue=rescue)
     return Plan(view.cluster, now, tuple(planner.claims.actions), told, arranged)
 
 
@@ -66,9 +70,16 @@ class _Planner:
     """The plan of one cycle, as it grows."""
 
     def __init__(
-        self, view: ClusterView, policy: Policy, memory: Memory, now: datetime, new_id: Callable[[], str]
+        self,
+        view: ClusterView,
+        policy: Policy,
+        memory: Memory,
+        now: datetime,
+        new_id: Callable[[], str],
+        frozen: str | None = None,
     ) -> None:
         self._view, self._policy, self._memory, self._now, self._new_id = view, policy, memory, now, new_id
+        self._frozen = frozen  # why nothing disruptive is done in this cycle (S8)
         self._services = {service.name: service for service in view.services}
         self.claims = Claims()
 
@@ -78,7 +89,7 @@ class _Planner:
             return one
         services, nodes = touched_by_following(one)
         # What follows is judged with its anchor's failures where it is decided; here budgets and pauses hold it.
-        if why := self._paused(services) or self._taken(services, nodes) or self._spent():
+        if why := self.held(services, nodes):
             reason = f"leave the label of {one.anchor} as it is, because {why}"
             return replace(one, relabel=False, reasons=(*one.reasons, reason))
         self.claims.add(relabelling(self._view.cluster, self._new_id(), one), services, nodes)
@@ -88,7 +99,8 @@ class _Planner:
         service = self._services.get(decision.service)
         if decision.direction is Direction.NONE or service is None:
             return decision
-        if why := self._taken({service.name}, set()) or self._backing_off(service) or self._spent():
+        braked = self._frozen if decision.direction is Direction.DOWN else None  # more replicas disrupt nobody
+        if why := braked or self._taken({service.name}, set()) or self._backing_off(service) or self._spent():
             reason = f"leave {decision.service} at {decision.now}, because {why}"
             return replace(decision, then=decision.now, reasons=(*decision.reasons, reason))
         self.claims.add(scaling(self._view.cluster, self._new_id(), decision, service), {service.name}, set())
@@ -103,7 +115,7 @@ class _Planner:
         if service is None:
             why: str | None = "there is no such service"
         else:
-            why = self._paused(services) or self._taken(services, nodes) or self._backing_off(service)
+            why = self._frozen or self._paused(services) or self._taken(services, nodes) or self._backing_off(service)
             why = why or self._moves_spent() or self._spent()
         if why or service is None:
             held = f"leave {move.service} on {self._hostname(move.source)}, because {why}"
@@ -111,6 +123,10 @@ class _Planner:
         action = moving(self._view.cluster, self._new_id(), move, service, self._policy)
         self.claims.add(action, services, nodes)
         return move
+
+    def held(self, services: set[str], nodes: set[str]) -> str | None:
+        """Why what concerns these is not begun: the brake, a kill switch, another action, the cycle's budget."""
+        return self._frozen or self._paused(services) or self._taken(services, nodes) or self._spent()
 
     def _hostname(self, node_id: str) -> str:
         node = self._view.node(node_id)
