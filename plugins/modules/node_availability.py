@@ -55,15 +55,15 @@ options:
     default: false
   cordon_until:
     description:
-      - With O(availability=pause), marks the pause as a cordon that is to last until then, in seconds since 1970. A node
-        that goes down again and again is kept from new tasks like that.
+      - With O(availability=pause), marks the pause as a cordon that is to last until then, in seconds since 1970. A
+        node that goes down again and again is kept from new tasks like that.
       - Nothing ends it by itself. O(only_cordoned) does.
       - A node that somebody has paused or drained is left as it is, and the module fails.
     type: int
   only_cordoned:
     description:
-      - With O(availability=active), ends a cordon and nothing else. A node that somebody has paused or drained stays as it
-        is; only the label of the cordon goes.
+      - With O(availability=active), ends a cordon and nothing else. A node that somebody has paused or drained stays as
+        it is; only the label of the cordon goes.
     type: bool
     default: false
   expected_version:

@@ -29,7 +29,7 @@ class Cordoned:
 
     @property
     def _closing(self) -> bool:
-        return self.action.parameters["swarmherd_measure"] == "cordon"
+        return bool(self.action.parameters["swarmherd_measure"] == "cordon")
 
     @property
     def _name(self) -> str:
