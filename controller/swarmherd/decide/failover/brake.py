@@ -28,13 +28,13 @@ def _reasons(scene: Scene, seen: Sequence[NodeStanding]) -> Iterator[str]:
     counted = [one for one in seen if not _left_out(scene, scene.nodes[one.node], one)]
     bad = [one for one in counted if one.bad]
     if counted and len(bad) == len(counted):
-        yield f"all {count(len(bad), 'node')} look bad ({_names(bad)}), {ASSUMED}"
+        yield f"{'all nodes look' if bad[1:] else 'the only node looks'} bad ({_names(bad)}), {ASSUMED}"
     elif len(bad) >= FEWEST and 2 * len(bad) >= len(counted):
         yield f"{len(bad)} of {count(len(counted), 'node')} look bad ({_names(bad)}), {ASSUMED}"
     found = {one.node: looked(scene, scene.view.probes.get(one.node))[0] for one in counted}
     asked = [node for node, ours in found.items() if ours is not Ours.NOT_LOOKED]
     if asked and all(found[node] is Ours.SILENT for node in asked) and len(bad) < len(counted):
-        yield f"none of the {count(len(asked), 'host')} that we look at answers ({scene.hostnames(asked)}), {ASSUMED}"
+        yield f"no host that we look at answers ({scene.hostnames(asked)}), {ASSUMED}"
 
 
 def _left_out(scene: Scene, node: Node, one: NodeStanding) -> bool:
