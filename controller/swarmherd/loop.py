@@ -15,7 +15,7 @@ from swarmherd.decide.memory import remember_result
 from swarmherd.decide.words import one_line
 from swarmherd.enact import Enactor
 from swarmherd.lease import LeaseLostError
-from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Plan, Result
+from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Plan, Rescue, Result
 from swarmherd.observe import Observe
 from swarmherd.observe.errors import ObserveError
 from swarmherd.plan import conclude
@@ -146,9 +146,11 @@ def sentence(planned: Plan, results: Iterable[Result | None], cut_short: str = "
     said = [_action_sentence(action, outcomes, cut_short) for action in planned.actions]
     acted = {action.service for action in planned.actions if action.kind == "scale"}
     still = [d for d in planned.decisions if d.service not in acted]
-    arranged = _arranged(planned.arrangement, {action.reason for action in planned.actions})
+    reasons = {action.reason for action in planned.actions}
+    arranged = _arranged(planned.arrangement, reasons)
+    rescued = _rescued(planned.arrangement.rescue, reasons)
     return (
-        "; ".join(said + _still(still) + arranged)
+        "; ".join([*planned.arrangement.rescue.brake, *said, *rescued, *_still(still), *arranged])
         or "nothing is opted in: name a service in the policy or by its labels"
     )
 
@@ -179,6 +181,15 @@ def _arranged(arrangement: Arrangement, acted: set[str]) -> list[str]:
     loads = [one.moves[-1] if one.moves else one for one in arrangement.balances]
     said = held + [one.reasons[-1] for one in loads if not acted.intersection(one.reasons)]
     return said if len(said) <= SHOWN else [*said[:SHOWN], f"and {len(said) - SHOWN} more about anchors and loads"]
+
+
+def _rescued(rescue: Rescue, acted: set[str]) -> list[str]:
+    """Nodes that are not well, and what did not become an action of what they leave: the last word on each, a few."""
+    nodes = [f"{one.name} is {one.standing.value} ({one.because})" for one in rescue.standings if one.bad]
+    about = [one.reasons for one in rescue.cordons]
+    about += [one.reasons for one in rescue.recreations] + [one.reasons for one in rescue.findings]
+    said = nodes + [reasons[-1] for reasons in about if reasons[-1] not in acted]
+    return said if len(said) <= SHOWN else [*said[:SHOWN], f"and {len(said) - SHOWN} more about nodes that fail"]
 
 
 def _abandoned(steps: Steps | None, why: str) -> Cycle | None:

@@ -7,7 +7,7 @@ Volumes are no objects of a Swarm: each node makes them when a task that mounts 
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Collection, Mapping, NamedTuple
 
 from ._compose_service import service
 from ._document import items, mapping, section, text, truth
@@ -33,7 +33,7 @@ class Stack(NamedTuple):
     warnings: list[str]
 
 
-def stack(document: Any, name: str) -> Stack:
+def stack(document: Any, name: str, fast: Collection[str] = ()) -> Stack:
     """`document` has its variables replaced already. Raises SwarmError naming the key, and what to write instead."""
     if not _STACK_NAME.match(name):
         raise SwarmError(f"name: {name!r} cannot be a stack's name; use letters, digits, and - _ . within")
@@ -53,7 +53,7 @@ def stack(document: Any, name: str) -> Stack:
     shared["networks"].setdefault("default", _network(name, "default", None))
     warnings: list[str] = []
     services = {
-        f"{name}_{key}": _labelled(service(name, key, value, shared, warnings), name)
+        f"{name}_{key}": _labelled(service(name, key, value, shared, warnings, f"{name}_{key}" in fast), name)
         for key, value in _inner(top, "services")
     }
     used = {network["name"] for options in services.values() for network in options["networks"]}

@@ -14,7 +14,7 @@ from . import _compose_ports as ports
 from ._document import choice, command, items, mapping, number, section, text, texts, truth, whole_number
 from ._errors import SwarmError
 from ._interpolation import pairs
-from ._service_fields import constraints
+from ._service_fields import FAILOVER_LABEL, constraints, restart_delay
 from ._values import nano_cpus, nanoseconds, size_bytes
 
 _KNOWN = (
@@ -61,9 +61,17 @@ _ROLLOUT_DEFAULTS = {
 
 
 def service(
-    stack_name: str, name: str, value: Any, shared: Mapping[str, Mapping[str, Any]], warnings: list[str]
+    stack_name: str,
+    name: str,
+    value: Any,
+    shared: Mapping[str, Mapping[str, Any]],
+    warnings: list[str],
+    fast: bool = False,
 ) -> dict[str, Any]:
-    """`shared` has the networks, volumes, secrets and configs of the document; `warnings` gets what is ignored."""
+    """`shared` has the networks, volumes, secrets and configs of the document; `warnings` gets what is ignored.
+
+    With `fast` it fails over fast, whatever the document says of that.
+    """
     key = f"services.{name}"
     found = section(value, key, (*_KNOWN, *_IGNORED), _REFUSED)
     warnings.extend(f"{key}.{word} is ignored: {why}" for word, why in _IGNORED.items() if word in found)
@@ -74,7 +82,7 @@ def service(
         "image": text(found["image"], f"{key}.image"),
         **_process(found, key),
         **_container(found, key),
-        **_deploy(found.get("deploy"), f"{key}.deploy"),
+        **_deploy(found.get("deploy"), f"{key}.deploy", fast),
         "networks": _networks(name, found, f"{key}.networks", shared["networks"]),
         "publish": ports.publish(found.get("ports"), f"{key}.ports"),
         "mounts": mounts.mounts(found, key, shared["volumes"]),
@@ -165,18 +173,20 @@ def _healthcheck(value: Any, key: str) -> dict[str, Any]:
     return {"test": test, **durations, "retries": whole_number(found.get("retries", 0), f"{key}.retries")}
 
 
-def _deploy(value: Any, key: str) -> dict[str, Any]:
+def _deploy(value: Any, key: str, fast: bool = False) -> dict[str, Any]:
     found = section(value, key, _DEPLOY)
     modes = ("replicated", "global")
+    labels = {**_labels(found, key), **({FAILOVER_LABEL: "fast"} if fast else {})}
+    delay = restart_delay(labels.get(FAILOVER_LABEL, "normal"), f"{key}.labels.{FAILOVER_LABEL}")
     options = {
         "mode": choice(found.get("mode", "replicated"), f"{key}.mode", modes),
-        "labels": _labels(found, key),
+        "labels": labels,
         "endpoint_mode": choice(found.get("endpoint_mode", "vip"), f"{key}.endpoint_mode", ("vip", "dnsrr")),
         "update_config": _rollout(
             found.get("update_config"), f"{key}.update_config", ("pause", "continue", "rollback")
         ),
         "rollback_config": _rollout(found.get("rollback_config"), f"{key}.rollback_config", ("pause", "continue")),
-        "restart_policy": _restart_policy(found.get("restart_policy"), f"{key}.restart_policy"),
+        "restart_policy": _restart_policy(found.get("restart_policy"), f"{key}.restart_policy", delay),
         **_resources(found.get("resources"), f"{key}.resources"),
         **_placement(found.get("placement"), f"{key}.placement"),
     }
@@ -204,9 +214,9 @@ def _rollout(value: Any, key: str, failure_actions: tuple[str, ...]) -> dict[str
     }
 
 
-def _restart_policy(value: Any, key: str) -> dict[str, Any]:
+def _restart_policy(value: Any, key: str, delay: str) -> dict[str, Any]:
     known = ("condition", "delay", "max_attempts", "window")
-    found = {"condition": "any", "delay": "5s", "max_attempts": 0, "window": "0s", **section(value, key, known)}
+    found = {"condition": "any", "delay": delay, "max_attempts": 0, "window": "0s", **section(value, key, known)}
     for name in ("delay", "window"):
         nanoseconds(found[name], f"{key}.{name}")
     return {

@@ -14,15 +14,18 @@ OVER = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
 
 
 def set_by(node: Document) -> str:
-    """`move`, `somebody`, or an empty string where the node is active."""
+    """`move`, `cordon`, `somebody`, or an empty string where the node is active."""
     if node["Spec"].get("Availability", "active") == "active":
         return ""
+    if _marks.is_cordoned(node):
+        return "cordon"
     return "move" if any(mark.kind == "pause" for mark in _marks.marks(node)) else "somebody"
 
 
 def shown(node: Document) -> dict[str, Any]:
     """A node for diff mode."""
     marks = [f"{mark.kind} for {mark.service}" for mark in _marks.marks(node)]
+    marks += ["cordon"] if _marks.CORDONED in (node["Spec"].get("Labels") or {}) else []
     return {"availability": node["Spec"].get("Availability", "active"), "marks": marks}
 
 

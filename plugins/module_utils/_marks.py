@@ -6,7 +6,10 @@ A mark stands in the very node update that it explains, and says until when the 
 - `swarmherd.paused` = `SERVICE.UNTIL` beside the availability `pause`: a move paused this node;
 - `swarmherd.deny.SERVICE` = `yes` with `swarmherd.deny-until.SERVICE` = `UNTIL`: a move sends that service away.
 
-UNTIL is in seconds since 1970. A pause without the label is a person's, and no concern of a move.
+Beside these, `swarmherd.cordoned` = `UNTIL` with the availability `pause` says that the node goes down again and again,
+and is kept from new tasks for a while. No move touches that.
+
+UNTIL is in seconds since 1970. A pause without such a label is a person's, and no concern of a move.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ Spec = Dict[str, Any]
 PAUSED = "swarmherd.paused"
 DENY = "swarmherd.deny."
 DENY_UNTIL = "swarmherd.deny-until."
+CORDONED = "swarmherd.cordoned"
 
 
 class Mark(NamedTuple):
@@ -88,6 +92,24 @@ def cleaned(node: Document, drop: Callable[[Mark], bool]) -> Spec:
     if labels != (spec.get("Labels") or {}):
         spec["Labels"] = labels
     return spec
+
+
+def is_cordoned(node: Document) -> bool:
+    """Whether it is a cordon that keeps tasks from the node, and no person's will."""
+    spec = node["Spec"]
+    return CORDONED in (spec.get("Labels") or {}) and spec.get("Availability", "active") == "pause"
+
+
+def cordoned(spec: Document, until: int) -> Spec:
+    """A node's spec with a cordon."""
+    return {**_labelled(spec, {CORDONED: str(until)}), "Availability": "pause"}
+
+
+def without_cordon(spec: Document) -> Spec:
+    """A node's spec without the label of a cordon; its availability stays."""
+    held = spec.get("Labels") or {}
+    labels = {key: value for key, value in held.items() if key != CORDONED}
+    return copy.deepcopy(dict(spec)) if labels == held else {**copy.deepcopy(dict(spec)), "Labels": labels}
 
 
 def _labelled(spec: Document, labels: Mapping[str, str]) -> Spec:

@@ -14,6 +14,21 @@ Document = Mapping[str, Any]
 MANAGER_PORT = 2377
 
 
+FAST_HEARTBEATS = ((20, "1s"), (100, "2s"))
+"""Up to how many nodes which heartbeat is fast: each costs the managers work, and a busy node misses short ones."""
+FAST_BEYOND, NORMAL_HEARTBEAT = "3s", "5s"
+"""The fast heartbeat of larger Swarms, and Docker's own default."""
+
+
+def heartbeat(failover: str | None, nodes: int) -> str | None:
+    """The dispatcher heartbeat for a speed of failing over in a Swarm of so many nodes; None leaves it as it is."""
+    if failover is None:
+        return None
+    if failover == "normal":
+        return NORMAL_HEARTBEAT
+    return next((text for most, text in FAST_HEARTBEATS if nodes <= most), FAST_BEYOND)
+
+
 class Step(NamedTuple):
     """One change. `node` is the entry that it is about, where it is about one."""
 

@@ -11,12 +11,19 @@ import re
 from typing import Any, Callable, Mapping, Sequence
 
 from ._constraints import parse as parse_constraint
+from ._errors import SwarmError
 from ._values import NANOSECONDS, merged_texts, nano_cpus, nanoseconds, size_bytes, stripped
 
 OUR_LABELS = "swarmherd."
 """Labels that the controller reads and writes begin so, on services as on nodes."""
 
 OUR_NODE_LABELS = f"node.labels.{OUR_LABELS}"
+
+FAILOVER_LABEL = OUR_LABELS + "failover"
+"""How fast a service fails over; its values are the keys of `FAILOVER_DELAYS`."""
+
+FAILOVER_DELAYS = {"normal": "5s", "fast": "0s"}
+"""The time before a task that ended, or whose node went down, is replaced."""
 
 GRACE_SECONDS = 10
 """Docker's own stop grace period."""
@@ -30,6 +37,28 @@ UPDATE_DEFAULTS = {
     "MaxFailureRatio": 0,
     "Order": "stop-first",
 }
+
+
+def hastened(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`params` with what their `failover`, or the label of the same meaning, stands for.
+
+    What the task says of the restart policy itself wins. Where nothing is said of failing over, nothing is changed.
+    """
+    labels = params.get("labels") or {}
+    speed = params.get("failover") or labels.get(FAILOVER_LABEL)
+    if speed is None:
+        return params
+    delay = restart_delay(speed, f"labels.{FAILOVER_LABEL}")
+    said = {key: value for key, value in (params.get("restart_policy") or {}).items() if value is not None}
+    condition = {"condition": "any"} if speed == "fast" else {}
+    policy = {**condition, "delay": delay, **said}
+    return {**params, "labels": {**labels, FAILOVER_LABEL: speed}, "restart_policy": policy}
+
+
+def restart_delay(speed: Any, key: str) -> str:
+    if speed not in FAILOVER_DELAYS:
+        raise SwarmError(f"{key}: {speed!r} is no speed of failing over; write normal or fast")
+    return FAILOVER_DELAYS[speed]
 
 
 def image(wanted: str, held: str | None) -> str:

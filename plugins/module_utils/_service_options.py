@@ -103,6 +103,7 @@ def service_options() -> dict[str, dict[str, Any]]:
         "limits": resource_options(),
         "reservations": resource_options(),
         "restart_policy": restart_options(),
+        "failover": {"type": "str", "choices": ["normal", "fast"]},
         "update_config": rollout_options(),
         "rollback_config": rollout_options(),
         "stop_grace_period": {"type": "str"},

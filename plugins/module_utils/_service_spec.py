@@ -94,6 +94,7 @@ def desired_spec(held: Mapping[str, Any] | None, params: Mapping[str, Any], whol
     spec: Spec = copy.deepcopy(dict(held)) if held else {"Name": params["name"], "TaskTemplate": {"ContainerSpec": {}}}
     if not held and not params.get("image"):
         raise SwarmError(f"image: the service {params['name']} is not there, and a new one needs an image")
+    params = fields.hastened(params)
     for field in FIELDS:
         wanted = params.get(field.option)
         if wanted is None:

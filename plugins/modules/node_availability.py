@@ -53,6 +53,19 @@ options:
       - A drained manager stays a manager, but what follows a drain, a reboot or a removal, takes it away.
     type: bool
     default: false
+  cordon_until:
+    description:
+      - With O(availability=pause), marks the pause as a cordon that is to last until then, in seconds since 1970. A
+        node that goes down again and again is kept from new tasks like that.
+      - Nothing ends it by itself. O(only_cordoned) does.
+      - A node that somebody has paused or drained is left as it is, and the module fails.
+    type: int
+  only_cordoned:
+    description:
+      - With O(availability=active), ends a cordon and nothing else. A node that somebody has paused or drained stays as
+        it is; only the label of the cordon goes.
+    type: bool
+    default: false
   expected_version:
     description:
       - The version index of the node that the change was decided on.
@@ -61,7 +74,8 @@ options:
     type: int
 notes:
   - A node that a move has paused (M(swarmherd.cluster.service_move)) bears a label that says so. This module takes the
-    label away when it sets the availability, which is somebody's will from then on.
+    label away when it sets the availability, which is somebody's will from then on. The same holds for the label of a
+    cordon, C(swarmherd.cordoned), but where O(cordon_until) sets it.
 seealso:
   - module: swarmherd.cluster.service_move
     description: Moves one service's tasks, or a single one.
@@ -81,6 +95,18 @@ EXAMPLES = r"""
   swarmherd.cluster.node_availability:
     node: worker1
     availability: active
+
+- name: Keep new tasks for ten minutes off a node that goes down again and again
+  swarmherd.cluster.node_availability:
+    node: worker1
+    availability: pause
+    cordon_until: "{{ now(utc=true).timestamp() | int + 600 }}"
+
+- name: End that, but no pause of somebody's
+  swarmherd.cluster.node_availability:
+    node: worker1
+    availability: active
+    only_cordoned: true
 """
 
 RETURN = r"""
@@ -96,8 +122,8 @@ availability:
   sample: {before: active, after: drain}
 set_by:
   description:
-    - Who had set the availability that was found. C(move) if the node bears the label of a move, C(somebody) if it was
-      paused or drained without one, empty if it was active.
+    - Who had set the availability that was found. C(move) if the node bears the label of a move, C(cordon) that of a
+      cordon, C(somebody) if it was paused or drained without one, empty if it was active.
     - A pause or drain of somebody's that this module ends or replaces is told as a warning, too.
   returned: success
   type: str
@@ -130,6 +156,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import w
 
 
 def set_availability(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    refuse_contradictions(params)
     nodes, services = swarm.nodes(), swarm.services()
     node_id = _nodes.find(nodes, params["node"])["ID"]
     before = _drains.tasks_on(node_id, swarm.tasks({"node": node_id}), services, nodes)
@@ -149,7 +176,8 @@ def write(swarm: Swarm, params: Mapping[str, Any], node_id: str, check: bool) ->
     refuse_unexpected(node, params["expected_version"], found)
     if wanted == "drain" and found != "drain" and not params["force"]:
         refuse_without_majority(nodes, node)
-    spec = {**_marks.cleaned(node, lambda mark: mark.kind == "pause"), "Availability": wanted}
+    spec = wanted_spec(node, params, found)
+    wanted = spec.get("Availability", "active")
     changed = spec != node["Spec"]
     version = node["Version"]["Index"]
     if changed and not check:
@@ -167,6 +195,29 @@ def write(swarm: Swarm, params: Mapping[str, Any], node_id: str, check: bool) ->
     if by == "somebody" and found != wanted:
         result["warnings"] = [f"{name} was on {found}, which no move had set: somebody did that on purpose"]
     return result
+
+
+def wanted_spec(node: Document, params: Mapping[str, Any], found: str) -> dict[str, Any]:
+    """A cordon touches no other pause, whoever set it; whatever else is set is somebody's will, and no cordon."""
+    if params["only_cordoned"] and not _marks.is_cordoned(node):
+        return _marks.without_cordon(node["Spec"])
+    if params["cordon_until"] is not None:
+        if found != "active" and not _marks.is_cordoned(node):
+            raise SwarmError(
+                f"conflict: {_nodes.hostname(node)} is on {found}, which is no cordon of ours; nothing was changed",
+                conflict=True,
+                found={"availability": found, "version": node["Version"]["Index"]},
+            )
+        return _marks.cordoned(node["Spec"], params["cordon_until"])
+    cleaned = _marks.cleaned(node, lambda mark: mark.kind == "pause")
+    return {**_marks.without_cordon(cleaned), "Availability": params["availability"]}
+
+
+def refuse_contradictions(params: Mapping[str, Any]) -> None:
+    if params["cordon_until"] is not None and params["availability"] != "pause":
+        raise SwarmError("cordon_until: a cordon is a pause; write availability: pause with it")
+    if params["only_cordoned"] and params["availability"] != "active":
+        raise SwarmError("only_cordoned: it ends a cordon; write availability: active with it")
 
 
 def refuse_unexpected(node: Document, expected_version: int | None, availability: str) -> None:
@@ -226,6 +277,8 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 300},
             "force": {"type": "bool", "default": False},
+            "cordon_until": {"type": "int"},
+            "only_cordoned": {"type": "bool", "default": False},
             "expected_version": {"type": "int"},
             **connection_options(),
         },

@@ -190,6 +190,14 @@ options:
       window:
         description: The time over which attempts are counted. 0 is for ever.
         type: str
+  failover:
+    description:
+      - How soon a task that ended, or whose node went down, is replaced. V(normal) is after 5 seconds, V(fast) at once
+        and after whatever end; what O(restart_policy) says wins.
+      - The label C(swarmherd.failover) in O(labels) says the same, and is set by this.
+      - How soon a node is seen down is for M(swarmherd.cluster.node_bootstrap).
+    type: str
+    choices: [normal, fast]
   update_config:
     description: How the tasks are replaced by those of a new specification.
     type: dict
@@ -291,6 +299,11 @@ EXAMPLES = r"""
   swarmherd.cluster.service:
     name: shop_web
     image: registry.example.com/shop:1.5
+
+- name: Replace tasks of a node that died without a pause
+  swarmherd.cluster.service:
+    name: shop_web
+    failover: fast
 
 - name: Take one label away
   swarmherd.cluster.service:

@@ -63,6 +63,15 @@ options:
     type: str
     choices: [keep, file]
     default: keep
+  fast_failover:
+    description:
+      - Services whose tasks are replaced at once when they end or their node goes down, by their full names as
+        V(shop_web). Names of other stacks are passed over.
+      - The label C(swarmherd.failover=fast) below C(deploy.labels) of the file says the same of one service. A
+        C(restart_policy) in the file wins.
+    type: list
+    elements: str
+    default: []
   prune:
     description: Remove services of the stack that are not in the file. Without it they stay, and a warning names them.
     type: bool
@@ -169,7 +178,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._stack import de
 def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """The action plugin has read the file, and put what it read into `compose`."""
     try:
-        wanted = stack(params["compose"], params["name"])
+        wanted = stack(params["compose"], params["name"], params["fast_failover"])
     except SwarmError as error:
         raise SwarmError(f"{params['file'] or 'compose'}: {error}") from error
     return deploy(swarm, params["name"], wanted, params, check)
@@ -183,6 +192,7 @@ def main() -> None:
             "compose": {"type": "dict", "no_log": True},
             "variables": {"type": "dict", "no_log": True},
             "scale": {"type": "str", "choices": ["keep", "file"], "default": "keep"},
+            "fast_failover": {"type": "list", "elements": "str", "default": []},
             "prune": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 300},

@@ -3,13 +3,16 @@
 
 nodes:
   n1: {memory: 70, cpu: 30, anchors: [shop_db], state: ready, availability: active, labels: {zone: a}}
-      used shares in percent, unknown where they are missing; 8 GiB and 4 cores each
+      used shares in percent, unknown where they are missing; 8 GiB and 4 cores each; `probe` is what our own look at
+      the host says: answers, silent, missed (one look), stale; without it nobody looked
 services:
   shop_web: {at: [n1, n1, n2:starting], gib: 0.6, cores: 0.2, reserve: 0.5, follows: [shop_db], …}
       a task per entry, `n1:starting` has not started; `gib` and `cores` are measured of each, `reserve` is reserved in
-      GiB, `follows` are the constraints that it has; the others as in the model
+      GiB, `follows` are the constraints that it has, `constraints` those beside them; the others as in the model
 memory: {shop_web: {moves: [600], failures: 1, last_failure: 20}}      seconds ago
 came: {n3: 400}                                                        nodes that came so many seconds ago
+fell: {n3: [400, 60]}, cordoned: {n3: [300]}                           nodes that went down, or were cordoned, so long ago
+fences: {n3: it burns}                                                 hosts that ada has said to be off
 pauses: [{who: ada, why: deploying, service: shop_api}]
 """
 
@@ -24,12 +27,14 @@ from swarmherd.model import (
     Action,
     Availability,
     ClusterView,
+    Fence,
     Memory,
     Node,
     NodeMemory,
     NodeState,
     NodeUse,
     Pause,
+    Probe,
     Reading,
     Role,
     Service,
@@ -68,7 +73,16 @@ def view_of(described: Mapping[str, Any]) -> ClusterView:
             )
             for task in tasks
         },
+        probes={name: _probe(text["probe"]) for name, text in described["nodes"].items() if text and "probe" in text},
     )
+
+
+def _probe(said: str) -> Probe:
+    """Hosts are silent for a minute."""
+    if said == "answers":
+        return Probe(ago(1), exporter=True, tcp=True)
+    misses, at = (1 if said == "missed" else 60), ago(600 if said == "stale" else 1)
+    return Probe(at, misses, ago(60), exporter=False, tcp=False, problem="timed out")
 
 
 def memory_of(described: Mapping[str, Any]) -> Memory:
@@ -83,7 +97,11 @@ def memory_of(described: Mapping[str, Any]) -> Memory:
     }
     pauses = tuple(Pause(p["who"], p["why"], ago(60), p.get("service", "")) for p in described.get("pauses", ()))
     came = {name: NodeMemory(ago(seconds), returned=True) for name, seconds in described.get("came", {}).items()}
-    return Memory(services, pauses, came)
+    for field, told in (("falls", described.get("fell", {})), ("cordons", described.get("cordoned", {}))):
+        for name, times in told.items():
+            came[name] = replace(came.get(name, NodeMemory(None)), **{field: tuple(ago(s) for s in times)})
+    fences = {name: Fence("ada", why, ago(30)) for name, why in described.get("fences", {}).items()}
+    return Memory(services, pauses, came, fences=fences)
 
 
 def _share(text: Mapping[str, Any], key: str) -> Reading | None:
@@ -103,6 +121,7 @@ def _node(name: str, text: Mapping[str, Any]) -> Node:
         NodeState(text.get("state", "ready")),
         Availability(text.get("availability", "active")),
         labels={**labels, **text.get("labels", {})},
+        version=40,
         cpus=CORES,
         memory_bytes=text.get("gib", NODE_GIB) * GIB,
     )
@@ -119,7 +138,7 @@ def _service(name: str, text: Mapping[str, Any]) -> Service:
         labels=text.get("labels", {}),
         update_state=UpdateState(text.get("update_state", "none")),
         memory_reservation_bytes=None if reserve is None else int(reserve * GIB),
-        constraints=tuple(anchor_constraint(anchor) for anchor in text.get("follows", ())),
+        constraints=(*(anchor_constraint(one) for one in text.get("follows", ())), *text.get("constraints", ())),
         max_per_node=text.get("max_per_node", 0),
         local_data=text.get("local_data", False),
         start_first=text.get("start_first", False),

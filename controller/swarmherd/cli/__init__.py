@@ -3,7 +3,19 @@
 
 from __future__ import annotations
 
-from swarmherd.cli import acting, backtest, explaining, fit, history, keeping, moving, pausing, reading, rebalancing
+from swarmherd.cli import (
+    acting,
+    backtest,
+    explaining,
+    fencing,
+    fit,
+    history,
+    keeping,
+    moving,
+    pausing,
+    reading,
+    rebalancing,
+)
 from swarmherd.cli.base import app, main
 
 __all__ = [
@@ -11,6 +23,7 @@ __all__ = [
     "app",
     "backtest",
     "explaining",
+    "fencing",
     "fit",
     "history",
     "keeping",

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from swarmherd.model import EMPTY, Action, Balance, ClusterView, Decision, Evidence, Following, Move, Plan, Result
+from swarmherd.model import (
+    EMPTY,
+    Action,
+    Balance,
+    ClusterView,
+    Decision,
+    Evidence,
+    Following,
+    Move,
+    Plan,
+    Rescue,
+    Result,
+)
 from swarmherd.policy import Mode
 from swarmherd.store import Cycle, Entry, Recorded
 
@@ -23,6 +35,41 @@ def plan(mode: Mode, planned: Plan) -> dict[str, Any]:
         "anchors": [following(one) for one in planned.arrangement.following],
         "balances": [balance(one) for one in planned.arrangement.balances],
         "stays": dict(planned.arrangement.stays),
+        "rescue": rescue(planned.arrangement.rescue),
+    }
+
+
+def rescue(one: Rescue) -> dict[str, Any]:
+    return {
+        "brake": list(one.brake),
+        "nodes": [
+            {"node": n.node, "name": n.name, "standing": n.standing.value, "reasons": list(n.reasons)}
+            for n in one.standings
+        ],
+        "waiting": [
+            {
+                "service": f.service,
+                "tasks": list(f.waiting),
+                "since": f.since.isoformat(),
+                "clear": f.clear,
+                "reasons": list(f.reasons),
+            }
+            for f in one.findings
+        ],
+        "recreations": [
+            {
+                "service": r.service,
+                "node": r.node,
+                "recreate": r.recreate,
+                "target": r.target or None,
+                "reasons": list(r.reasons),
+            }
+            for r in one.recreations
+        ],
+        "cordons": [
+            {"node": c.node, "cordon": c.cordon, "until": _moment(c.until), "reasons": list(c.reasons)}
+            for c in one.cordons
+        ],
     }
 
 

@@ -28,11 +28,14 @@ class Way(StrEnum):
     DOWN = "down"
     MOVES = "moves"
     ANCHORS = "anchors"
+    FAILOVER = "failover"
+    HEALING = "healing"
 
 
 OfService = Annotated[str, typer.Option("--service", help="Only this service.")]
 OfDirection = Annotated[
-    Way | None, typer.Option("--direction", help="Only scaling up or down, moves, or anchors' labels.")
+    Way | None,
+    typer.Option("--direction", help="Only scaling up or down, moves, anchors' labels, failover or healing."),
 ]
 
 
@@ -56,7 +59,7 @@ def pause(
     now = clock()
     until = now + timedelta(seconds=duration("--for", lasts)) if lasts else None
     way = Direction(direction) if direction else Direction.NONE
-    one = Pause(who.strip() or _user(), reason.strip(), now, service, way, until)
+    one = Pause(who.strip() or user(), reason.strip(), now, service, way, until)
     for path in inventories(context):
         with open_cluster(path) as cluster:
             cluster.store.pause(one)
@@ -153,7 +156,7 @@ def _known(cluster: Cluster, service: str) -> bool:
     return kept is None or kept.inputs.view.service(service) is not None
 
 
-def _user() -> str:
+def user() -> str:
     """The person, also behind sudo."""
     if name := os.environ.get("SUDO_USER"):
         return name

@@ -9,7 +9,7 @@ import typer
 from rich.console import Group
 from rich.markup import escape
 
-from swarmherd.cli import documents, tables
+from swarmherd.cli import documents, fencing, tables
 from swarmherd.cli.base import AsJson, app, console, inventories, one_sentence, print_json
 from swarmherd.cli.doctor import State, examine
 from swarmherd.cli.pausing import documents_of, in_force, kept_of, leader, lines
@@ -68,13 +68,19 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
     found = []
     for path in inventories(context):
         with open_cluster(path) as cluster:
-            found.append((_status(cluster), in_force(cluster, clock()), cluster.store.lease()))
+            found.append((_status(cluster), cluster.store.memory().at(clock()), cluster.store.lease()))
     if as_json:
-        print_json([one.document() | kept_of(pauses, lease) for one, pauses, lease in found])
+        print_json(
+            [
+                one.document() | kept_of(memory.pauses, lease) | {"fences": fencing.documents_of(memory, one.view)}
+                for one, memory, lease in found
+            ]
+        )
     else:
-        for one, pauses, lease in found:
-            console.print(Group(tables.status(one), *lines(pauses), leader(lease)))
-    if any(one.problem for one, _pauses, _lease in found):
+        for one, memory, lease in found:
+            fences = map(escape, fencing.sentences(memory, one.view))
+            console.print(Group(tables.status(one), *lines(memory.pauses), *fences, leader(lease)))
+    if any(one.problem for one, _memory, _lease in found):
         raise typer.Exit(1)
 
 

@@ -25,6 +25,7 @@ from swarmherd.model import (
     NodeState,
     Outcome,
     Plan,
+    Rescue,
     Task,
 )
 from swarmherd.policy import Mode
@@ -48,7 +49,7 @@ def plan(mode: Mode, planned: Plan) -> RenderableType:
     table = _table("service", "now -> then", "reason", "evidence", title=f"{planned.cluster}: what would be done now")
     for decision in planned.decisions:
         table.add_row(escape(decision.service), _change(decision), _reasons(decision), _evidence(decision.evidence))
-    arranged = list(_arranged(planned.arrangement))
+    arranged = [*_rescued(planned.arrangement.rescue), *_arranged(planned.arrangement)]
     if not planned.decisions and not arranged:
         return f"{planned.cluster}: nothing is opted in; name a service in the policy or give it swarmherd.scale labels"
     count = len(planned.actions)
@@ -69,6 +70,21 @@ def _arranged(arrangement: Arrangement) -> Iterator[RenderableType]:
             table.add_row(escape(about), escape("\n".join(reasons)), _evidence(evidence))
         yield table
     yield from (_scores(move) for one in arrangement.balances for move in one.moves if move.ranking)
+
+
+def _rescued(rescue: Rescue) -> Iterator[RenderableType]:
+    """The brake, the nodes that are not well, and what is made of what they leave."""
+    yield from (f"[bold red]the brake is on[/]: {escape(why)}" for why in rescue.brake)
+    known = {one.node: one.name for one in rescue.standings}
+    rows = [(f"node {one.name}: {one.standing.value}", one.reasons) for one in rescue.standings if one.bad]
+    rows += [(f"waiting {one.service}", one.reasons) for one in rescue.findings]
+    rows += [(f"cordon {known.get(one.node, one.node)}", one.reasons) for one in rescue.cordons]
+    rows += [(f"bring up {one.service}", one.reasons) for one in rescue.recreations]
+    if rows:
+        table = _table("about", "reason", title="nodes that fail")
+        for about, reasons in rows:
+            table.add_row(escape(about), escape("\n".join(reasons)))
+        yield table
 
 
 def _scores(move: Move) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from swarmherd.decide.failover import rescue
 from swarmherd.decide.follow import follow
 from swarmherd.decide.protect import why_services_stay
 from swarmherd.decide.rebalance import balance
@@ -14,18 +15,20 @@ from swarmherd.policy import Policy
 
 
 def arrange(view: ClusterView, policy: Policy, memory: Memory, now: datetime) -> Arrangement:
-    """Anchors first; tasks are moved to even out the load only while every anchor's label is where it belongs.
+    """Anchors first; tasks are moved to even out the load only while every anchor's label is where it belongs. What is
+    made of nodes that fail stands beside it.
 
     Like `decide`, the mode is none of its business, and nonsense in a label leaves that service alone.
     """
     scene = Scene.of(view, policy, memory, now)
-    following = follow(scene)
+    following, rescued = follow(scene), rescue(scene)
     if policy.rebalance is None and policy.refill is None:
-        return Arrangement(following)
+        return Arrangement(following, rescue=rescued)
     stays = why_services_stay(scene)
     busy = [one.anchor for one in following if one.relabel]
     found = balance(scene, stays)
-    return Arrangement(following, tuple(_later(one, busy) for one in found) if busy else found, stays)
+    balances = tuple(_later(one, busy) for one in found) if busy else found
+    return Arrangement(following, balances, stays, rescued)
 
 
 def _later(one: Balance, busy: list[str]) -> Balance:

@@ -7,7 +7,7 @@ from swarmherd.model import Action
 
 
 def change(action: Action) -> str:
-    """`shop_web 2 -> 4`, `shop_web off n1`, `anchor shop_db to n2`, `n1 active -> drain`.
+    """`shop_web 2 -> 4`, `shop_web off n1`, `anchor shop_db to n2`, `n1 active -> drain`, `cordon n1`.
 
     A kind that is not known here is called by its name; a node is named as the action names it.
     """
@@ -23,4 +23,6 @@ def change(action: Action) -> str:
             return f"anchor {said.get('swarmherd_anchor')} to {node}"
         case "drain":
             return f"{node} {undo.get('swarmherd_availability')} -> {said.get('swarmherd_availability')}"
+        case "failover":
+            return f"{said.get('swarmherd_measure')} {action.service or node}"
     return f"{action.service} {action.kind}".strip()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from swarmherd.model import (
     Availability,
     ClusterView,
     Decision,
+    Fence,
     Memory,
     Node,
     NodeMemory,
@@ -29,6 +30,9 @@ PAUSED_BY_US = "swarmherd.paused"
 """The label of a node that a move has paused."""
 UNWATCHED_SECONDS = 60.0
 """Longer than the pause between two cycles; a longer one is an absence."""
+FALLS_KEPT, FALLS_FOR = 50, timedelta(days=1)
+"""Of one node: how many of its falls and cordons are kept, and for how long."""
+_NO_PAST = NodeMemory(None)
 
 
 def watched(
@@ -61,10 +65,12 @@ def _rested(memory: ServiceMemory, policy: Policy, now: datetime) -> ServiceMemo
 
 
 def remember_nodes(memory: Memory, view: ClusterView, now: datetime) -> Memory:
-    """The memory after a look at the nodes: since when each takes work, and which of them came while we watched."""
+    """The memory after a look at the nodes: since when each takes work, which of them came while we watched, and when
+    each went down. A node that is seen ready is off no more, whatever a person said (S10)."""
     known = memory.nodes
     seen = {node.id: _seen(node, known.get(node.id), bool(known), now) for node in view.nodes}
-    return replace(memory, nodes={name: _with_moves(node, known.get(name), now) for name, node in seen.items()})
+    nodes = {name: _with_moves(node, known.get(name), now) for name, node in seen.items()}
+    return replace(memory, nodes=nodes, fences=_still_off(memory.fences, view))
 
 
 def _with_moves(node: NodeMemory, past: NodeMemory | None, now: datetime) -> NodeMemory:
@@ -74,14 +80,34 @@ def _with_moves(node: NodeMemory, past: NodeMemory | None, now: datetime) -> Nod
     return node if kept == node.moves else replace(node, moves=kept)
 
 
+def _still_off(fences: Mapping[str, Fence], view: ClusterView) -> Mapping[str, Fence]:
+    ready = {node.id for node in view.nodes if node.state is NodeState.READY}
+    return fences if not ready & fences.keys() else {name: one for name, one in fences.items() if name not in ready}
+
+
 def _seen(node: Node, past: NodeMemory | None, watching: bool, now: datetime) -> NodeMemory:
+    fallen = _fallen(node, past or _NO_PAST, now)
     if past is not None and any(label.startswith(PAUSED_BY_US) for label in node.labels):
-        return past  # paused for the moment of a move
+        return fallen  # paused for the moment of a move
     if node.state is not NodeState.READY or node.availability is not Availability.ACTIVE:
-        return NodeMemory(None)
+        return replace(fallen, takes_work_since=None, returned=False)
     if past is None:
-        return NodeMemory(now, returned=watching)
-    return past if past.takes_work_since is not None else NodeMemory(now, returned=True)
+        return replace(fallen, takes_work_since=now, returned=watching)
+    return fallen if past.takes_work_since is not None else replace(fallen, takes_work_since=now, returned=True)
+
+
+def _fallen(node: Node, past: NodeMemory, now: datetime) -> NodeMemory:
+    """A fall is the change from ready to down, seen by us. What Swarm itself does not know of a node is none."""
+    up = node.state is NodeState.READY
+    down = past.up is True and node.state in (NodeState.DOWN, NodeState.DISCONNECTED)
+    falls = (*past.falls, now) if down else past.falls
+    still = up if up or node.state in (NodeState.DOWN, NodeState.DISCONNECTED) else past.up
+    return replace(past, up=still, falls=_of_late(falls, now), cordons=_of_late(past.cordons, now))
+
+
+def _of_late(instants: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:
+    kept = tuple(at for at in instants if at > now - FALLS_FOR)[-FALLS_KEPT:]
+    return instants if kept == instants else kept
 
 
 def _keys(policy: Policy, service: str) -> ScaleKeys:
@@ -129,6 +155,8 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
 
     Nor does an action that was undone because its controller ended in the middle of it count as a failure.
     """
+    if result.outcome is Outcome.DONE and action.parameters.get("swarmherd_measure") == "cordon":
+        memory = _cordoned(memory, str(action.parameters["swarmherd_node"]), result.finished_at)
     if result.outcome in (Outcome.STARTED, Outcome.CONFLICT) or not action.service:
         return memory
     before = memory.of(action.service)
@@ -150,6 +178,12 @@ def _left(memory: Memory, action: Action, at: datetime) -> Memory:
     if node is None:
         return memory
     return replace(memory, nodes={**memory.nodes, name: replace(node, moves=(*node.moves, at))})
+
+
+def _cordoned(memory: Memory, node_id: str, at: datetime) -> Memory:
+    """The next cordon of the node is the longer for it."""
+    past = memory.nodes.get(node_id, _NO_PAST)
+    return replace(memory, nodes={**memory.nodes, node_id: replace(past, cordons=(*past.cordons, at))})
 
 
 def _moved(memory: ServiceMemory, action: Action, at: datetime) -> ServiceMemory:

@@ -20,6 +20,8 @@ WORDS = {
     Direction.DOWN: "scaling down is",
     Direction.MOVES: "moves are",
     Direction.ANCHORS: "changes of anchors' labels are",
+    Direction.FAILOVER: "failover is",
+    Direction.HEALING: "healing is",
 }
 MIDNIGHT = "00:00"
 SHORTEST_IN_DAYS = 3

@@ -41,6 +41,6 @@ def explain(
         said = tuple(about_service(view, policy, subject, arranged, now))
         return Explanation("service", subject.name, subject.id, said, subject.name)
     if isinstance(subject, Node):
-        return Explanation("node", subject.hostname, subject.id, tuple(about_node(view, subject)))
+        return Explanation("node", subject.hostname, subject.id, tuple(about_node(view, subject, arranged.rescue)))
     said = tuple(about_task(view, policy, subject, arranged, now))
     return Explanation("task", f"{subject.service}.{subject.slot}", subject.id, said, subject.service)

@@ -6,24 +6,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from swarmherd.decide.marks import denied, paused_for
+from swarmherd.decide.marks import denied, is_cordoned, paused_for
 from swarmherd.decide.place.seen import nodes as seen_nodes
 from swarmherd.decide.words import number
 from swarmherd.explain.service import ANCHOR
 from swarmherd.explain.words import amount, listed, percent
-from swarmherd.model import Availability, ClusterView, Node, NodeState, TaskState
+from swarmherd.model import Availability, ClusterView, Node, NodeState, Rescue, TaskState
 
 USES = ("cpu", "memory", "disk", "network")
 
 
-def about_node(view: ClusterView, node: Node) -> Iterator[str]:
-    """Sentences, the most telling first."""
+def about_node(view: ClusterView, node: Node, rescue: Rescue | None = None) -> Iterator[str]:
+    """Sentences, the most telling first. `rescue` is what is decided now about nodes that fail, where anybody did."""
     leads = ", and leads the managers" if node.leader else ""
     address = f" at {node.address}" if node.address else ""
     yield (
         f"{node.hostname} ({node.id}) is a {node.role.value}{address}{leads}; "
         f"it is {node.state.value}, with the availability {node.availability.value}."
     )
+    yield from _standing(node, rescue or Rescue())
     yield from _why_no_tasks(view, node)
     for service in denied(node):
         yield f"A move of {service}, under way or cut short, keeps the tasks of {service} off it."
@@ -38,6 +39,15 @@ def about_node(view: ClusterView, node: Node) -> Iterator[str]:
         yield f"Really used: {', '.join(said)}."
 
 
+def _standing(node: Node, rescue: Rescue) -> Iterator[str]:
+    """What the two witnesses say, and what is made of that."""
+    if (found := rescue.of(node.id)) is not None:
+        yield f"Its standing is {found.standing.value}{': ' + found.because if found.reasons else ''}."
+    yield from (f"The brake is on: {why}." for why in rescue.brake)
+    yield from (f"Of cordons: {one.because}." for one in rescue.cordons if one.node == node.id)
+    yield from (f"Of what it held: {one.because}." for one in rescue.recreations if one.node == node.id)
+
+
 def _why_no_tasks(view: ClusterView, node: Node) -> Iterator[str]:
     if node.state is not NodeState.READY:
         yield f"It takes no tasks, because it is {node.state.value}; its old ones stay listed for a day."
@@ -46,6 +56,7 @@ def _why_no_tasks(view: ClusterView, node: Node) -> Iterator[str]:
     if node.availability is Availability.PAUSE:
         service = paused_for(node)
         by = f"a move of {service}, under way or cut short," if service else "somebody"
+        by = "a cordon of ours" if is_cordoned(node) else by
         yield f"It takes no new tasks, because {by} paused it."
     twins = [other for other in view.nodes if other.hostname == node.hostname and other.id != node.id]
     if twins:

@@ -87,6 +87,9 @@ def why_not_moved(arrangement: Arrangement, service: str) -> Iterator[str]:
             yield f"Of the anchor {following.anchor}: {one_line(following.because)}."
     for balance in arrangement.balances:
         yield from (f"To be moved: {one_line(move.because)}." for move in balance.moves if move.service == service)
+    rescue = arrangement.rescue
+    yield from (f"Of its waiting: {one_line(one.because)}." for one in rescue.findings if one.service == service)
+    yield from (f"Of bringing it up: {one_line(one.because)}." for one in rescue.recreations if one.service == service)
     if why := arrangement.stays.get(service):
         yield f"None of its tasks is moved to even out the load, because {one_line(why)}."
 

@@ -24,7 +24,18 @@ from swarmherd.model.cluster import (
     UpdateState,
 )
 from swarmherd.model.decided import Arrangement, Balance, Cause, Decision, Direction, Following, Lever, Move, NodeScore
-from swarmherd.model.faults import Breaker, BreakerState, Probe
+from swarmherd.model.faults import (
+    Breaker,
+    BreakerState,
+    Cordon,
+    Fence,
+    Finding,
+    NodeStanding,
+    Probe,
+    Recreation,
+    Rescue,
+    Standing,
+)
 from swarmherd.model.health import Health, TaskHealth
 from swarmherd.model.memory import Memory, NodeMemory, Pause, Recommendation, ServiceMemory
 from swarmherd.model.readings import EMPTY, Evidence, MetricQuery, MetricScope, Reading, Sample
@@ -39,9 +50,12 @@ __all__ = [
     "BreakerState",
     "Cause",
     "ClusterView",
+    "Cordon",
     "Decision",
     "Direction",
     "Evidence",
+    "Fence",
+    "Finding",
     "Following",
     "Health",
     "Lever",
@@ -52,6 +66,7 @@ __all__ = [
     "Node",
     "NodeMemory",
     "NodeScore",
+    "NodeStanding",
     "NodeState",
     "NodeUse",
     "Outcome",
@@ -61,11 +76,14 @@ __all__ = [
     "Probe",
     "Reading",
     "Recommendation",
+    "Recreation",
+    "Rescue",
     "Result",
     "Role",
     "Sample",
     "Service",
     "ServiceMemory",
+    "Standing",
     "Task",
     "TaskHealth",
     "TaskNeeds",

@@ -55,6 +55,8 @@ class Node:
     """Names of its volume, network and log plugins; None when unknown."""
     attached: int = 0
     """Containers there that were attached to an overlay network by hand: Swarm counts them as tasks."""
+    version: int | None = None
+    """The version index that a write which was decided on must carry (S16, S17); None when it was not read."""
 
 
 class TaskState(StrEnum):

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from swarmherd.model.faults import Rescue
 from swarmherd.model.readings import EMPTY, Evidence
 
 
 class Direction(StrEnum):
-    """Which way something goes; the last two are what pauses and windows speak of beside replicas."""
+    """Which way something goes; the last ones are what pauses and windows speak of beside replicas."""
 
     UP = "up"
     DOWN = "down"
@@ -20,6 +21,10 @@ class Direction(StrEnum):
     """Tasks from node to node, to even out the load or to refill a node."""
     ANCHORS = "anchors"
     """Labels of anchors, and with them the services that follow."""
+    FAILOVER = "failover"
+    """What is put right of nodes that failed."""
+    HEALING = "healing"
+    """What is done about tasks that are ill, and updates that are stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +169,11 @@ class Arrangement:
     balances: tuple[Balance, ...] = ()
     stays: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     """By service: why none of its tasks is moved to even out the load."""
+    rescue: Rescue = field(default_factory=Rescue)
+    """About nodes that fail, and the brake."""
 
     @property
     def concerned(self) -> frozenset[str]:
         """Services whose memory counts here, whether or not they are scaled."""
-        return frozenset({*self.stays, *(name for one in self.following for name in (one.anchor, *one.dependents))})
+        arranged = {*self.stays, *(name for one in self.following for name in (one.anchor, *one.dependents))}
+        return frozenset({*arranged, *(one.service for one in self.rescue.recreations)})

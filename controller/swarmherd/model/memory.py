@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from swarmherd.model.decided import Direction
-from swarmherd.model.faults import Breaker
+from swarmherd.model.faults import Breaker, Fence
 from swarmherd.model.readings import EMPTY
 
 
@@ -50,9 +50,20 @@ class NodeMemory:
     """Whether it joined, or came back, while we watched: such a node is refilled."""
     moves: tuple[datetime, ...] = ()
     """When tasks were moved off it, oldest first, as far back as budgets ask."""
+    up: bool | None = None
+    """Whether Swarm had it ready when it was last looked at; None when nobody has looked yet."""
+    falls: tuple[datetime, ...] = ()
+    """When it ceased to be ready, oldest first, as far back as anything asks."""
+    cordons: tuple[datetime, ...] = ()
+    """When it was cordoned by us, oldest first, as far back as pauses grow by it."""
 
 
-_HELD = {Direction.MOVES: "moves", Direction.ANCHORS: "changes of anchors' labels"}
+_HELD = {
+    Direction.MOVES: "moves",
+    Direction.ANCHORS: "changes of anchors' labels",
+    Direction.FAILOVER: "failover",
+    Direction.HEALING: "healing",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ class Memory:
     """By node id."""
     breakers: Mapping[str, Breaker] = field(default_factory=lambda: EMPTY)
     """By the outside thing: `prometheus`, `docker`, `balancer`, `playbook relabel`, …"""
+    fences: Mapping[str, Fence] = field(default_factory=lambda: EMPTY)
+    """By node id: whose host a person has said to be off."""
 
     def of(self, service: str) -> ServiceMemory:
         return self.services.get(service, ServiceMemory())

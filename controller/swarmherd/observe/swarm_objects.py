@@ -38,6 +38,7 @@ def node(document: Document, attached: int = 0) -> Node:
         engine_labels=MappingProxyType(dict(engine.get("Labels") or {})),
         plugins=None if plugins is None else frozenset(_plugin(plugin["Name"]) for plugin in plugins),
         attached=attached,
+        version=(document.get("Version") or {}).get("Index"),
     )
 
 

@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from swarmherd.decide.words import one_line
-from swarmherd.model import EMPTY, Action, ClusterView, Decision, Following, Lever, Move, Service
+from swarmherd.model import (
+    EMPTY,
+    Action,
+    ClusterView,
+    Cordon,
+    Decision,
+    Finding,
+    Following,
+    Lever,
+    Move,
+    Recreation,
+    Service,
+)
 from swarmherd.plan.draining import by_hand
 from swarmherd.policy import Policy, service_wishes
 
@@ -103,6 +115,43 @@ def moving(cluster: str, action_id: str, move: Move, service: Service, policy: P
         reason=move.reasons[0],
         evidence=move.evidence,
     )
+
+
+def cordoning(cluster: str, action_id: str, cordon: Cordon) -> Action:
+    """A cordon begun or ended. It is one write, so there is nothing to undo."""
+    reason = cordon.reasons[-1]
+    until = {"swarmherd_cordon_until": int(cordon.until.timestamp())} if cordon.cordon and cordon.until else {}
+    version = {} if cordon.version is None else {"swarmherd_expected_version": cordon.version}
+    said = {"swarmherd_measure": "cordon" if cordon.cordon else "uncordon", "swarmherd_node": cordon.node}
+    return Action(
+        action_id, "failover", cluster, "", {**said, **until, **version, "swarmherd_reason": reason}, {}, reason
+    )
+
+
+def recreating(cluster: str, action_id: str, one: Recreation, service: Service) -> Action:
+    """A service bound to another node, or its task made anew. The undo binds it to the old node again."""
+    reason = one.reasons[-1]
+    said: dict[str, Any] = {
+        "swarmherd_measure": "recreate",
+        "swarmherd_service": one.service,
+        "swarmherd_node": one.node,
+    }
+    bound = (
+        {"swarmherd_constraints": list(one.add), "swarmherd_remove_constraints": list(one.remove)} if one.add else {}
+    )
+    back = {"swarmherd_constraints": list(one.remove), "swarmherd_remove_constraints": list(one.add)} if one.add else {}
+    hook = {"swarmherd_fence_hook": one.fence_hook} if one.fence_hook else {}
+    version = service.version if one.version is None else one.version
+    expected = {"swarmherd_expected_version": version, "swarmherd_reason": reason}
+    undo = {**said, **back} if back else {}
+    return Action(action_id, "failover", cluster, one.service, {**said, **bound, **hook, **expected}, undo, reason)
+
+
+def clearing(cluster: str, action_id: str, finding: Finding) -> Action:
+    """What moves have left on nodes is cleared."""
+    reason = finding.reasons[-1]
+    said = {"swarmherd_measure": "clear", "swarmherd_service": finding.service, "swarmherd_reason": reason}
+    return Action(action_id, "failover", cluster, finding.service, said, {}, reason)
 
 
 def drained_first(policy: Policy, service: Service) -> Mapping[str, str]:

@@ -29,8 +29,10 @@ from swarmherd.model import (
     Service,
 )
 from swarmherd.plan.actions import balancer_of, moving, relabelling, scaling
+from swarmherd.plan.brake import frozen
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_move
 from swarmherd.plan.draining import with_draining
+from swarmherd.plan.rescuing import Rescuing
 from swarmherd.policy import Policy, RebalanceKeys
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
@@ -46,17 +48,19 @@ def plan(
     new_id: Callable[[], str],
     arrangement: Arrangement | None = None,
 ) -> Plan:
-    """Labels of anchors first, then scaling, ups before downs and by name, then moves.
+    """Labels of anchors first, then what is put right of failed nodes, then scaling, ups before downs and by name, then
+    moves. While the brake is on (S8), of all these only scaling up.
 
     At most one action per service and per node, and `policy.actions_per_cycle` in all. Services whose actions failed
     wait (S13). Every decision is in the plan's, with what planning made of it.
     """
-    planner = _Planner(view, policy, memory, now, new_id)
     arrangement = arrangement or Arrangement()
+    planner = _Planner(view, policy, memory, now, new_id, frozen(arrangement.rescue))
     following = tuple(planner.follow(one) for one in arrangement.following)
+    rescue = Rescuing(view, planner.claims, planner.held, new_id).of(arrangement.rescue)
     told = tuple(sorted(map(planner.scale, sorted(decisions, key=_urgency)), key=lambda d: d.service))
     balances = tuple(planner.balance(one) for one in arrangement.balances)
-    arranged = replace(arrangement, following=following, balances=balances)
+    arranged = replace(arrangement, following=following, balances=balances, rescue=rescue)
     return Plan(view.cluster, now, tuple(planner.claims.actions), told, arranged)
 
 
@@ -69,9 +73,16 @@ class _Planner:
     """The plan of one cycle, as it grows."""
 
     def __init__(
-        self, view: ClusterView, policy: Policy, memory: Memory, now: datetime, new_id: Callable[[], str]
+        self,
+        view: ClusterView,
+        policy: Policy,
+        memory: Memory,
+        now: datetime,
+        new_id: Callable[[], str],
+        frozen: str | None = None,
     ) -> None:
         self._view, self._policy, self._memory, self._now, self._new_id = view, policy, memory, now, new_id
+        self._frozen = frozen  # why nothing disruptive is done in this cycle (S8)
         self._services = {service.name: service for service in view.services}
         self.claims = Claims()
 
@@ -81,8 +92,7 @@ class _Planner:
             return one
         services, nodes = touched_by_following(one)
         # What follows is judged with its anchor's failures where it is decided; here budgets and pauses hold it.
-        why = self._held(services, Direction.ANCHORS) or self._taken(services, nodes) or self._spent()
-        if why:
+        if why := self.held(services, nodes, Direction.ANCHORS):
             reason = f"leave the label of {one.anchor} as it is, because {why}"
             return replace(one, relabel=False, reasons=(*one.reasons, reason))
         self.claims.add(relabelling(self._view.cluster, self._new_id(), one), services, nodes)
@@ -92,8 +102,7 @@ class _Planner:
         service = self._services.get(decision.service)
         if decision.direction is Direction.NONE or service is None:
             return decision
-        why = self._held({service.name}, decision.direction) or self._taken({service.name}, set())
-        if why := why or self._backing_off(service) or self._spent():
+        if why := self.held({service.name}, set(), decision.direction) or self._backing_off(service):
             reason = f"leave {decision.service} at {decision.now}, because {why}"
             return replace(decision, then=decision.now, reasons=(*decision.reasons, reason))
         backend, draining = balancer_of(self._policy, service), EMPTY
@@ -112,14 +121,22 @@ class _Planner:
         if service is None:
             why: str | None = "there is no such service"
         else:
-            why = self._held(services, Direction.MOVES) or self._taken(services, nodes) or self._backing_off(service)
-            why = why or self._moves_spent(move) or self._spent()
+            why = self.held(services, nodes, Direction.MOVES) or self._backing_off(service)
+            why = why or self._moves_spent(move.service, move.source)
         if why or service is None:
             held = f"leave {move.service} on {self._hostname(move.source)}, because {why}"
             return replace(move, held=True, reasons=(*move.reasons, held))
         action = moving(self._view.cluster, self._new_id(), move, service, self._policy)
         self.claims.add(action, services, nodes)
         return move
+
+    def held(self, services: set[str], nodes: set[str], what: Direction) -> str | None:
+        """Why what concerns these is not begun: the brake, a kill switch or a window, another action, the budget.
+
+        More replicas disrupt nobody: the brake lets them pass (S8).
+        """
+        braked = None if what is Direction.UP else self._frozen
+        return braked or self._forbidden(services, what) or self._taken(services, nodes) or self._spent()
 
     def _hostname(self, node_id: str) -> str:
         node = self._view.node(node_id)
@@ -132,7 +149,7 @@ class _Planner:
             return f"another action concerns {self._hostname(min(shared))} already"
         return None
 
-    def _held(self, services: set[str], what: Direction) -> str | None:
+    def _forbidden(self, services: set[str], what: Direction) -> str | None:
         """S11, S19: a kill switch or a window, for everything or for any service that is concerned."""
         stops = (pause for pause in self._memory.pauses if pause.stops(what) and pause.service in ("", *services))
         paused = next((_said(pause) for pause in stops), None)
@@ -146,14 +163,14 @@ class _Planner:
         used = len(self.claims.actions) >= most
         return f"the cycle's budget of {count(most, 'action')} is used up" if used else None
 
-    def _moves_spent(self, move: Move) -> str | None:
+    def _moves_spent(self, service: str, source: str) -> str | None:
         """S11. What a person moved counts like what was decided."""
         keys = self._policy.rebalance or RebalanceKeys()
         if self.claims.moves >= keys.moves_at_once:
             return f"the budget of {count(keys.moves_at_once, 'move')} at once is used up"
-        past = sum(self._within_the_hour(service.moves) for service in self._memory.services.values())
-        of_it = self._within_the_hour(self._memory.of(move.service).moves)
-        node = self._memory.nodes.get(move.source)
+        past = sum(self._within_the_hour(one.moves) for one in self._memory.services.values())
+        of_it = self._within_the_hour(self._memory.of(service).moves)
+        node = self._memory.nodes.get(source)
         off_it = self._within_the_hour(node.moves) if node is not None else 0
         if past + self.claims.moves >= keys.moves_per_hour:
             return f"the budget of {count(keys.moves_per_hour, 'move')} per hour is used up"
@@ -161,7 +178,7 @@ class _Planner:
             return f"the budget of {count(keys.service_moves_per_hour, 'move')} of a service per hour is used up"
         if off_it >= keys.node_moves_per_hour:
             most = count(keys.node_moves_per_hour, "move")
-            return f"the budget of {most} off a node per hour is used up for {self._hostname(move.source)}"
+            return f"the budget of {most} off a node per hour is used up for {self._hostname(source)}"
         return None
 
     def _within_the_hour(self, moves: Iterable[datetime]) -> int:

@@ -7,6 +7,7 @@ the policy with the services' labels, `queries` says what to ask Prometheus, and
 
 from swarmherd.policy.anchors import anchor_constraint, anchor_label, followers
 from swarmherd.policy.arranging import LoadBy, MoveKeys, NeighbourKeys, PlacementKeys, RebalanceKeys, RefillKeys
+from swarmherd.policy.failing import FailoverKeys, Fencing, FlappingKeys, ServiceFailover, Speed
 from swarmherd.policy.labels import ScalePolicies, scale_policies
 from swarmherd.policy.parse import parse_cluster, parse_policy
 from swarmherd.policy.problem import PolicyError, Problem
@@ -20,6 +21,9 @@ from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
     "ClusterSettings",
+    "FailoverKeys",
+    "Fencing",
+    "FlappingKeys",
     "LoadBy",
     "Mode",
     "MoveKeys",
@@ -34,8 +38,10 @@ __all__ = [
     "ScaleKeys",
     "ScalePolicies",
     "ScalePolicy",
+    "ServiceFailover",
     "ServicePolicy",
     "ServiceWish",
+    "Speed",
     "Strategy",
     "WindowKeys",
     "Wishes",

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Priority, Rebalance, Refill
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
+from swarmherd.policy.failing import Failover, OneFailover
 from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
 from swarmherd.policy.settings import Name
 from swarmherd.policy.units import (
@@ -159,6 +160,8 @@ class ServicePolicy(ServiceDefaults):
     """The load balancer's backend that serves it: tasks are drained there before they are moved or scaled away."""
     windows: MaintenanceWindows = ()
     """When something may be done to it, or may not. What its own windows allow, no others of the policy allow."""
+    failover: OneFailover = None
+    """How it fails over: `normal`, `fast`, or a mapping."""
 
 
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
@@ -237,6 +240,8 @@ class Policy(Part):
     """Giving tasks to a node that joined or came back; off unless it stands here."""
     windows: MaintenanceWindows = ()
     """When something may be done, or may not."""
+    failover: Failover = None
+    """What is done about nodes that fail: `normal`, `fast`, or a mapping; without it that is only told."""
     settle_seconds: Seconds = 30.0
     """How long a service is left alone after somebody else changed it."""
     crash_loop: CrashLoop = CrashLoop()

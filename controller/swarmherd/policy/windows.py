@@ -28,6 +28,8 @@ THINGS: Mapping[str, frozenset[Direction]] = {
     "scaling": frozenset({Direction.UP, Direction.DOWN}),
     "moves": frozenset({Direction.MOVES}),
     "anchors": frozenset({Direction.ANCHORS}),
+    "failover": frozenset({Direction.FAILOVER}),
+    "healing": frozenset({Direction.HEALING}),
     "all": frozenset(set(Direction) - {Direction.NONE}),
 }
 """What a window may speak of, by the operator's word."""

@@ -13,6 +13,8 @@ from typing import Any
 from swarmherd.model import EMPTY, Service
 from swarmherd.policy.anchors import circle
 from swarmherd.policy.arranging import MoveKeys, NeighbourKeys
+from swarmherd.policy.document import Part
+from swarmherd.policy.failing import ServiceFailover
 from swarmherd.policy.parse import parse
 from swarmherd.policy.problem import PolicyError, Problem
 from swarmherd.policy.units import resembling
@@ -21,8 +23,9 @@ from swarmherd.policy.wanted import Policy, ServicePolicy
 OURS = "swarmherd."
 MOVE = "swarmherd.move."
 NO_CONSENT = MoveKeys()
+NORMAL_FAILOVER = ServiceFailover()
 ARRANGING_LABELS = (
-    *("swarmherd.follows", "swarmherd.priority", "swarmherd.balancer"),
+    *("swarmherd.follows", "swarmherd.priority", "swarmherd.balancer", "swarmherd.failover"),
     *(MOVE + name for name in MoveKeys.model_fields),
 )
 
@@ -38,6 +41,7 @@ class ServiceWish:
     apart_from: tuple[NeighbourKeys, ...] = ()
     balancer: str | None = None
     """The backend where its tasks are drained before they are moved (S18)."""
+    failover: ServiceFailover = NORMAL_FAILOVER
     opted_in: bool = False
     """Whether the policy or a label of its own names it: others are never touched (S19)."""
 
@@ -87,12 +91,13 @@ def _wish(name: str, policy: Policy, labels: Mapping[str, str]) -> ServiceWish:
         near=named.near if named else (),
         apart_from=named.apart_from if named else (),
         balancer=named.balancer if named and named.balancer is not None else said.balancer,
+        failover=ServiceFailover(**{**_written(said.failover), **(_written(named.failover) if named else {})}),
         opted_in=named is not None or any(key.startswith(OURS) for key in labels),
     )
 
 
-def _written(keys: MoveKeys) -> dict[str, Any]:
-    return {name: getattr(keys, name) for name in keys.model_fields_set}
+def _written(keys: Part | None) -> dict[str, Any]:
+    return {} if keys is None else {name: getattr(keys, name) for name in keys.model_fields_set}
 
 
 def _from_labels(service: str, labels: Mapping[str, str]) -> ServicePolicy:

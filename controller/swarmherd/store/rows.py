@@ -21,6 +21,7 @@ from swarmherd.model import (
     Outcome,
     Pause,
     Reading,
+    Rescue,
     Result,
 )
 
@@ -109,7 +110,7 @@ class Arranged:
     """What was decided about one anchor's label or one measure of load, as a document, and when."""
 
     subject: str
-    """`anchor shop_db`, `rebalance memory`, `refill memory`."""
+    """`anchor shop_db`, `rebalance memory`, `refill memory`, `brake`, `cordon NODE_ID`, `recreate shop_db`, …"""
     at: datetime
     acts: bool
     document: Mapping[str, Any]
@@ -125,6 +126,26 @@ def arranged(arrangement: Arrangement, at: datetime) -> Iterator[dict[str, Any]]
         document |= {"moves": [_move(move) for move in two.moves], "stays": dict(arrangement.stays)}
         acts = any(not move.held for move in two.moves)
         yield {"subject": f"{two.cause.value} {two.measure}", "at": at, "acts": acts, "document": document}
+    yield from _rescued(arrangement.rescue, at)
+
+
+def _rescued(rescue: Rescue, at: datetime) -> Iterator[dict[str, Any]]:
+    """The brake, and what is made of failed nodes; nodes that are not well stand beside the brake."""
+    bad = {
+        one.name: {"standing": one.standing.value, "reasons": list(one.reasons)} for one in rescue.standings if one.bad
+    }
+    if rescue.standings:
+        document = {"reasons": list(rescue.brake), "nodes": bad}
+        yield {"subject": "brake", "at": at, "acts": bool(rescue.brake), "document": document}
+    for one in rescue.cordons:
+        document = {"reasons": list(one.reasons)}
+        yield {"subject": f"cordon {one.node}", "at": at, "acts": one.cordon is not None, "document": document}
+    for two in rescue.recreations:
+        document = {"reasons": list(two.reasons), "node": two.node, "target": two.target}
+        yield {"subject": f"recreate {two.service}", "at": at, "acts": two.recreate, "document": document}
+    for three in rescue.findings:
+        document = {"reasons": list(three.reasons), "waiting": list(three.waiting)}
+        yield {"subject": f"waiting {three.service}", "at": at, "acts": three.clear, "document": document}
 
 
 def _move(move: Move) -> dict[str, Any]:

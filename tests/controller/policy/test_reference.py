@@ -12,6 +12,8 @@ import yaml
 from pydantic import BaseModel
 from swarmherd.policy import (
     ClusterSettings,
+    FailoverKeys,
+    FlappingKeys,
     MoveKeys,
     PlacementKeys,
     Policy,
@@ -19,6 +21,7 @@ from swarmherd.policy import (
     RebalanceKeys,
     RefillKeys,
     ScaleKeys,
+    ServiceFailover,
     ServicePolicy,
 )
 from swarmherd.policy.document import CrashLoop, FallbackKeys
@@ -36,6 +39,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "placement": PlacementKeys,
     "rebalance": RebalanceKeys,
     "refill": RefillKeys,
+    "failover": FailoverKeys,
+    "flapping": FlappingKeys,
+    "service failover": ServiceFailover,
     "scale": ScaleKeys,
     "predictive": Predictive,
     "fallback": FallbackKeys,

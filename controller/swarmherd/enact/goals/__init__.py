@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from swarmherd.enact.goals.drain import Drain
+from swarmherd.enact.goals.failover import Cordoned, Recreated
 from swarmherd.enact.goals.goal import Goal
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
 from swarmherd.enact.goals.relabel import Relabel
@@ -36,4 +37,18 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
             return Relabel(action)
         case "drain":
             return Drain(action)
+        case "failover":
+            return _rescuing(action)
     raise UnknownKindError(f"this version knows no action of the kind {action.kind}")
+
+
+def _rescuing(action: Action) -> Goal:
+    """Of what a failed node asks for."""
+    match action.parameters.get("swarmherd_measure"):
+        case "cordon" | "uncordon":
+            return Cordoned(action)
+        case "recreate":
+            return Recreated(action)
+        case "clear":
+            return Cleared(action)
+    raise UnknownKindError(f"this version knows no such measure of failing over: {action.parameters}")
