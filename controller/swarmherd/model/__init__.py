@@ -25,13 +25,14 @@ from swarmherd.model.cluster import (
 )
 from swarmherd.model.decided import Arrangement, Balance, Cause, Decision, Direction, Following, Lever, Move, NodeScore
 from swarmherd.model.faults import Breaker, BreakerState, Probe
-from swarmherd.model.health import Health, TaskHealth
+from swarmherd.model.health import Ailment, Healing, Health, Remedy, TaskHealth
 from swarmherd.model.memory import Memory, NodeMemory, Pause, Recommendation, ServiceMemory
 from swarmherd.model.readings import EMPTY, Evidence, MetricQuery, MetricScope, Reading, Sample
 
 __all__ = [
     "EMPTY",
     "Action",
+    "Ailment",
     "Arrangement",
     "Availability",
     "Balance",
@@ -43,6 +44,7 @@ __all__ = [
     "Direction",
     "Evidence",
     "Following",
+    "Healing",
     "Health",
     "Lever",
     "Memory",
@@ -61,6 +63,7 @@ __all__ = [
     "Probe",
     "Reading",
     "Recommendation",
+    "Remedy",
     "Result",
     "Role",
     "Sample",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from swarmherd.model.health import Healing
 from swarmherd.model.readings import EMPTY, Evidence
 
 
@@ -88,6 +89,7 @@ class Cause(StrEnum):
 
     REBALANCE = "rebalance"
     REFILL = "refill"
+    HEAL = "heal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ class Arrangement:
     balances: tuple[Balance, ...] = ()
     stays: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     """By service: why none of its tasks is moved to even out the load."""
+    healing: tuple[Healing, ...] = ()
+    """One for each task that is ill and each update that is stuck, by name, of services that are to be healed."""
 
     @property
     def concerned(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from swarmherd.model.decided import Direction
 from swarmherd.model.faults import Breaker
+from swarmherd.model.health import Ailment
 from swarmherd.model.readings import EMPTY
 
 
@@ -76,6 +77,8 @@ class Memory:
     """By node id."""
     breakers: Mapping[str, Breaker] = field(default_factory=lambda: EMPTY)
     """By the outside thing: `prometheus`, `docker`, `balancer`, `playbook relabel`, …"""
+    ailments: Mapping[str, Ailment] = field(default_factory=lambda: EMPTY)
+    """By place: `shop_web.1` for a task's slot, the service's name for its update."""
 
     def of(self, service: str) -> ServiceMemory:
         return self.services.get(service, ServiceMemory())
