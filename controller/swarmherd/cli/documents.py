@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from swarmherd.model import EMPTY, Action, Balance, ClusterView, Decision, Evidence, Following, Move, Plan, Result
+from swarmherd.model import (
+    EMPTY,
+    Action,
+    Balance,
+    ClusterView,
+    Decision,
+    Evidence,
+    Following,
+    Healing,
+    Move,
+    Plan,
+    Result,
+)
 from swarmherd.policy import Mode
 from swarmherd.store import Cycle, Entry, Recorded
 
@@ -23,6 +35,7 @@ def plan(mode: Mode, planned: Plan) -> dict[str, Any]:
         "anchors": [following(one) for one in planned.arrangement.following],
         "balances": [balance(one) for one in planned.arrangement.balances],
         "stays": dict(planned.arrangement.stays),
+        "healing": [healing(one) for one in planned.arrangement.healing],
     }
 
 
@@ -59,6 +72,19 @@ def move(one: Move) -> dict[str, Any]:
         "held": one.held,
         "reasons": list(one.reasons),
         "ranking": [{"node": n.node, "name": n.name, "total": n.total, "scores": dict(n.scores)} for n in one.ranking],
+    }
+
+
+def healing(one: Healing) -> dict[str, Any]:
+    return {
+        "service": one.service,
+        "task": one.task or None,
+        "place": one.place or None,
+        "node": one.node or None,
+        "remedy": one.remedy.value,
+        "tries": one.tries,
+        "reasons": list(one.reasons),
+        "evidence": [evidence(e) for e in one.evidence],
     }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from swarmherd.decide.follow import follow
+from swarmherd.decide.heal import heal
 from swarmherd.decide.protect import why_services_stay
 from swarmherd.decide.rebalance import balance
 from swarmherd.decide.scene import Scene
@@ -19,13 +20,13 @@ def arrange(view: ClusterView, policy: Policy, memory: Memory, now: datetime) ->
     Like `decide`, the mode is none of its business, and nonsense in a label leaves that service alone.
     """
     scene = Scene.of(view, policy, memory, now)
-    following = follow(scene)
+    following, healing = follow(scene), heal(scene)
     if policy.rebalance is None and policy.refill is None:
-        return Arrangement(following)
+        return Arrangement(following, healing=healing)
     stays = why_services_stay(scene)
     busy = [one.anchor for one in following if one.relabel]
     found = balance(scene, stays)
-    return Arrangement(following, tuple(_later(one, busy) for one in found) if busy else found, stays)
+    return Arrangement(following, tuple(_later(one, busy) for one in found) if busy else found, stays, healing)
 
 
 def _later(one: Balance, busy: list[str]) -> Balance:

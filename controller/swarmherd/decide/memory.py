@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from swarmherd.decide.ailments import ailments, remember_remedy
+from swarmherd.decide.scene import Scene
 from swarmherd.model import (
     Action,
     Availability,
@@ -64,6 +66,11 @@ def remember_nodes(memory: Memory, view: ClusterView, now: datetime) -> Memory:
     """The memory after a look at the nodes: since when each takes work, and which of them came while we watched."""
     known = memory.nodes
     return replace(memory, nodes={node.id: _seen(node, known.get(node.id), bool(known), now) for node in view.nodes})
+
+
+def remember_health(memory: Memory, view: ClusterView, policy: Policy, now: datetime) -> Memory:
+    """The memory after a look at the tasks: who is ill since when."""
+    return replace(memory, ailments=ailments(Scene.of(view, policy, memory, now)))
 
 
 def _seen(node: Node, past: NodeMemory | None, watching: bool, now: datetime) -> NodeMemory:
@@ -131,7 +138,8 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         after = replace(after, failures=0, last_failure_at=None)
     elif result.outcome is Outcome.GIVEN_UP:
         after = replace(after, failures=before.failures + 1, last_failure_at=result.finished_at)
-    return replace(memory, services={**memory.services, action.service: after})
+    known = remember_remedy(memory, action, result)
+    return replace(known, services={**memory.services, action.service: after})
 
 
 def _moved(memory: ServiceMemory, action: Action, at: datetime) -> ServiceMemory:

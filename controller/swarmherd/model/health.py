@@ -39,7 +39,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Healing:
-    """What to do about a task that is ill, or about an update that is stuck, or that nothing is to be done and why (S20).
+    """What to do about an ill task or a stuck update, or that nothing is to be done, and why (S20).
 
     Nodes are given by their ids.
     """

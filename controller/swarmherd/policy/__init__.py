@@ -7,6 +7,8 @@ the policy with the services' labels, `queries` says what to ask Prometheus, and
 
 from swarmherd.policy.anchors import anchor_constraint, anchor_label, followers
 from swarmherd.policy.arranging import LoadBy, MoveKeys, NeighbourKeys, PlacementKeys, RebalanceKeys, RefillKeys
+from swarmherd.policy.checks import HEALTH, health_queries
+from swarmherd.policy.healing import HealKeys, HealthKeys, Step, StuckUpdates, address_of
 from swarmherd.policy.labels import ScalePolicies, scale_policies
 from swarmherd.policy.parse import parse_cluster, parse_policy
 from swarmherd.policy.problem import PolicyError, Problem
@@ -18,7 +20,10 @@ from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolic
 from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
+    "HEALTH",
     "ClusterSettings",
+    "HealKeys",
+    "HealthKeys",
     "LoadBy",
     "Mode",
     "MoveKeys",
@@ -35,11 +40,15 @@ __all__ = [
     "ScalePolicy",
     "ServicePolicy",
     "ServiceWish",
+    "Step",
     "Strategy",
+    "StuckUpdates",
     "Wishes",
+    "address_of",
     "anchor_constraint",
     "anchor_label",
     "followers",
+    "health_queries",
     "json_schema",
     "parse_cluster",
     "parse_policy",

@@ -233,13 +233,13 @@ class RebalanceKeys(Part):
         return data
 
 
-def _not_nothing(data: Any) -> Any:
+def not_nothing(data: Any) -> Any:
     if data is None:
         raise wrong("nothing is not a mapping", "write keys and values below it, {} for the defaults")
     return data
 
 
-class _NotNull:
+class NotNull:
     """The schema without null, which only leaving the key out stands for."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -258,5 +258,5 @@ class RefillKeys(Part):
     """How long after it came it is refilled; later it is a node like any other."""
 
 
-Rebalance = Annotated[RebalanceKeys | None, BeforeValidator(_not_nothing), _NotNull()]
-Refill = Annotated[RefillKeys | None, BeforeValidator(_not_nothing), _NotNull()]
+Rebalance = Annotated[RebalanceKeys | None, BeforeValidator(not_nothing), NotNull()]
+Refill = Annotated[RefillKeys | None, BeforeValidator(not_nothing), NotNull()]

@@ -17,10 +17,12 @@ from swarmherd.model import (
     Decision,
     Direction,
     Evidence,
+    Healing,
     Move,
     Outcome,
     Pause,
     Reading,
+    Remedy,
     Result,
 )
 
@@ -109,7 +111,7 @@ class Arranged:
     """What was decided about one anchor's label or one measure of load, as a document, and when."""
 
     subject: str
-    """`anchor shop_db`, `rebalance memory`, `refill memory`."""
+    """`anchor shop_db`, `rebalance memory`, `refill memory`, `heal shop_web.1`."""
     at: datetime
     acts: bool
     document: Mapping[str, Any]
@@ -125,6 +127,14 @@ def arranged(arrangement: Arrangement, at: datetime) -> Iterator[dict[str, Any]]
         document |= {"moves": [_move(move) for move in two.moves], "stays": dict(arrangement.stays)}
         acts = any(not move.held for move in two.moves)
         yield {"subject": f"{two.cause.value} {two.measure}", "at": at, "acts": acts, "document": document}
+    for three in arrangement.healing:
+        acts, subject = three.remedy is not Remedy.NONE, f"heal {three.place or three.service}"
+        yield {"subject": subject, "at": at, "acts": acts, "document": _healing(three)}
+
+
+def _healing(one: Healing) -> dict[str, Any]:
+    words = {"remedy": one.remedy.value, "task": one.task, "node": one.node, "tries": one.tries}
+    return words | {"reasons": list(one.reasons), "evidence": evidence_documents(one.evidence)}
 
 
 def _move(move: Move) -> dict[str, Any]:
