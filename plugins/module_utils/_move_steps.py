@@ -287,8 +287,8 @@ def wait_for_landing(
     timeout_seconds: float,
     where: str = "elsewhere",
 ) -> _moves.Landing:
-    """Wait until every task of `moving` runs elsewhere, or again. Raises a SwarmError with what was seen, past the bound, as soon
-    as a node rejects one, or where somebody changes the service meanwhile (S17)."""
+    """Wait until every task of `moving` runs elsewhere, or again. Raises a SwarmError with what was seen, past the
+    bound, as soon as a node rejects one, or where somebody changes the service meanwhile (S17)."""
     name = service["Spec"]["Name"]
 
     def look() -> _moves.Landing:

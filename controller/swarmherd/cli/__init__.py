@@ -3,7 +3,19 @@
 
 from __future__ import annotations
 
-from swarmherd.cli import acting, backtest, explaining, fit, history, keeping, moving, pausing, reading, rebalancing
+from swarmherd.cli import (
+    acting,
+    backtest,
+    explaining,
+    fit,
+    healing,
+    history,
+    keeping,
+    moving,
+    pausing,
+    reading,
+    rebalancing,
+)
 from swarmherd.cli.base import app, main
 
 __all__ = [
@@ -12,6 +24,7 @@ __all__ = [
     "backtest",
     "explaining",
     "fit",
+    "healing",
     "history",
     "keeping",
     "main",

@@ -21,7 +21,7 @@ from swarmherd.decide.scene import MOVING, Scene
 from swarmherd.decide.stuck import about_update
 from swarmherd.decide.words import count, duration, one_line
 from swarmherd.model import Ailment, Evidence, Healing, Health, Reading, Remedy, Service, Task, TaskHealth, TaskState
-from swarmherd.policy import HealKeys, Step
+from swarmherd.policy import HealKeys, Step, address_of
 from swarmherd.policy.healing import MOST_STEPS
 
 MANY_ILL = 3
@@ -75,10 +75,26 @@ def _about(
         words = f"leave {service.name} alone, because {why}; Swarm starts it again by itself, wherever it is"
         yield Healing(service.name, Remedy.NONE, (words,), version=service.version)
         return
+    if (blind := _unaskable(scene, service)) is not None:
+        yield blind
     for task in scene.wanted(service.name):
         health = scene.view.health.get(task.id)
         if health is not None and health.health is Health.UNHEALTHY:
             yield _decided(_Case(scene, service, keys, task, health, known, common))
+
+
+def _unaskable(scene: Scene, service: Service) -> Healing | None:
+    """An endpoint that the operator named, and that nobody can ask, is told: else nothing would be heard of it."""
+    keys = scene.wishes.of(service.name).health
+    running = scene.cycle.index.running(service.name)
+    if keys is None or keys.endpoint is None or keys.query is not None or not running:
+        return None
+    port, _path = address_of(keys.endpoint)
+    if all(sum(port in (None, inside) for inside, _outside in task.host_ports) == 1 for task in running):
+        return None
+    what = f"port {port} is not" if port is not None else "not exactly one port is"
+    why = f"leave {service.name} unhealed, because its endpoint cannot be asked: {what} published in host mode"
+    return Healing(service.name, Remedy.NONE, (f"{why} (health.endpoint)",), version=service.version)
 
 
 @dataclass(frozen=True, slots=True)
