@@ -12,6 +12,8 @@ import yaml
 from pydantic import BaseModel
 from swarmherd.policy import (
     ClusterSettings,
+    HealKeys,
+    HealthKeys,
     MoveKeys,
     PlacementKeys,
     Policy,
@@ -33,6 +35,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "swarmherd_policy": Policy,
     "service": ServicePolicy,
     "move": MoveKeys,
+    "heal": HealKeys,
+    "health": HealthKeys,
     "placement": PlacementKeys,
     "rebalance": RebalanceKeys,
     "refill": RefillKeys,
