@@ -3,7 +3,7 @@
 
 nodes:
   n1: {memory: 70, cpu: 30, anchors: [shop_db], state: ready, availability: active, labels: {zone: a}}
-      used shares in percent, unknown where they are missing; 8 GiB and 4 cores each
+      used shares in percent, unknown where they are missing; 8 GiB and 4 cores each; `probe: 2` missed two of our looks
 services:
   shop_web: {at: [n1, n1, n2:starting], gib: 0.6, cores: 0.2, reserve: 0.5, follows: [shop_db], …}
       a task per entry, `n1:starting` has not started; `gib` and `cores` are measured of each, `reserve` is reserved in
@@ -34,6 +34,7 @@ from swarmherd.model import (
     NodeState,
     NodeUse,
     Pause,
+    Probe,
     Reading,
     Role,
     Service,
@@ -72,6 +73,9 @@ def view_of(described: Mapping[str, Any]) -> ClusterView:
                 memory=_reading(services[task.service].get("gib"), GIB),
             )
             for task in tasks
+        },
+        probes={
+            name: Probe(NOW, text["probe"]) for name, text in described["nodes"].items() if text and "probe" in text
         },
         health={task: health for name, text in services.items() for task, health in _health(name, text)},
     )

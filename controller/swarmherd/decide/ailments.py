@@ -43,7 +43,9 @@ def _seen(scene: Scene) -> Iterator[tuple[str, Ailment]]:
             continue
         for task in scene.wanted(name):
             past = _unless_changed(scene, service, _past(scene, place_of(task), name))
-            yield place_of(task), looked(past, task, scene.view.health.get(task.id), wish.heal, scene.now)
+            health = scene.view.health.get(task.id)
+            believed = None if health is None or doubt(scene, task, health, past) else health
+            yield place_of(task), looked(past, task, believed, wish.heal, scene.now)
         if name in scene.memory.ailments:
             well = service.update_state in AT_REST
             yield name, _well(_past(scene, name, name), wish.heal, scene.now) if well else _past(scene, name, name)
@@ -69,9 +71,22 @@ def _unless_changed(scene: Scene, service: Service, past: Ailment) -> Ailment:
     return replace(past, tries=(), tried_at=None, well_since=None) if changed else past
 
 
+def doubt(scene: Scene, task: Task, health: TaskHealth, past: Ailment) -> str | None:
+    """S1, S9: why that nothing answers says nothing of the task. It needs a witness that the way to it is open."""
+    if health.answered:
+        return None
+    if not past.answered:
+        return "nothing has ever answered there, so that the way to it may be closed"
+    if (probe := scene.view.probes.get(task.node_id)) is not None:
+        return f"{scene.hostname(task.node_id)} itself does not answer us either" if probe.misses else None
+    if any(one.answered for task_id, one in scene.view.health.items() if task_id != task.id):
+        return None
+    return "nothing else that is checked answers us, so that it may be our own network"
+
+
 def looked(past: Ailment, task: Task, health: TaskHealth | None, keys: HealKeys, now: datetime) -> Ailment:
     """The ailment of a place after one look at the task that stands there; `health` is None when unknown."""
-    if health is None or not (health.answered or past.answered):
+    if health is None:
         return replace(past, well_since=None)
     past = replace(past, answered=True)
     if health.health is Health.HEALTHY:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from swarmherd.decide import objections
-from swarmherd.decide.ailments import ailments, ill_for, place_of
+from swarmherd.decide.ailments import ailments, doubt, ill_for, place_of
 from swarmherd.decide.backoff import backing_off
 from swarmherd.decide.cure import Places, again, elsewhere
 from swarmherd.decide.protect import lost
@@ -175,10 +175,9 @@ def _not_counted(case: _Case) -> str | None:
 
 
 def _not_believed(case: _Case) -> str | None:
-    """S1: that nothing answers is evidence only where something did before."""
-    if case.ailment.ill_since is None:
-        return "nothing has ever answered there, so that the way to it may be closed"
-    return case.common
+    """S1, S8, S9."""
+    past = case.scene.memory.ailments.get(case.place, case.ailment)
+    return doubt(case.scene, case.task, case.health, past) or case.common
 
 
 def _not_long_enough(case: _Case) -> str | None:
