@@ -14,6 +14,7 @@ from swarmherd.decide.marks import leftovers
 from swarmherd.decide.place import Placer
 from swarmherd.decide.place.seen import nodes as seen_nodes
 from swarmherd.decide.place.seen import shape as seen_shape
+from swarmherd.decide.units import MOST_AVOIDED
 from swarmherd.decide.words import count, one_line
 from swarmherd.model import (
     Action,
@@ -148,7 +149,13 @@ def _its_own_node(view: ClusterView, service: Service, task: Task) -> tuple[list
     """S10: what has a volume of its node starts there again: the others that could take it are paused meanwhile."""
     nodes = [replace(node, name=node.id) for node in seen_nodes(view, without=[task.id])]
     fit = {ranked.node for ranked in Placer(nodes).ranking(seen_shape(service, 1).shape)}
-    return [task.node_id], sorted(fit - {task.node_id})
+    others = sorted(fit - {task.node_id})
+    if len(others) > MOST_AVOIDED:
+        raise ValueError(
+            f"{service.name} has a volume or path of its node, and {len(others)} other nodes would take its task "
+            f"without it, of which {MOST_AVOIDED} at most are paused: bind it to its node by a constraint first"
+        )
+    return [task.node_id], others
 
 
 def manual_rollback(view: ClusterView, name: str, reason: str, new_id: NewId) -> Action:
