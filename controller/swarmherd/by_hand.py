@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person's moves and drains as actions, carried out like any other. Pure.
+"""A person's moves, restarts, rollbacks and drains as actions, carried out like any other. Pure.
 
 Each raises LookupError for what is not there and ValueError for what will not do, with one sentence for the person.
 """
@@ -14,19 +14,23 @@ from swarmherd.decide.marks import leftovers
 from swarmherd.decide.place import Placer
 from swarmherd.decide.place.seen import nodes as seen_nodes
 from swarmherd.decide.place.seen import shape as seen_shape
+from swarmherd.decide.units import MOST_AVOIDED
 from swarmherd.decide.words import count, one_line
 from swarmherd.model import (
     Action,
     Availability,
     ClusterView,
+    Healing,
     Lever,
     Node,
     NodeState,
+    Remedy,
     Service,
     Task,
     UpdateState,
 )
 from swarmherd.plan.actions import drained_first
+from swarmherd.plan.remedies import restarting, rolling_back
 from swarmherd.policy import Policy
 from swarmherd.policy.units import resembling
 
@@ -109,6 +113,62 @@ def manual_move(
         undo={**both, "swarmherd_state": "cleared"},
         reason=because,
     )
+
+
+def manual_restart(
+    view: ClusterView, policy: Policy, name: str, reason: str, new_id: NewId, *, task: str = ""
+) -> Action:
+    """One task of a service is stopped, and Swarm starts it anew. `task` is an id, the beginning of one, or a slot."""
+    service = find_service(view, name)
+    _refuse_unmovable(view, service, leave_data=True)
+    there = sorted(view.tasks_of(service.name), key=lambda one: (one.slot, one.id))
+    found = [one for one in there if not task or one.id.startswith(task) or task == str(one.slot)]
+    ids = _listed(f"{one.id} (slot {one.slot})" for one in there)
+    if not found:
+        raise LookupError(f"{service.name} has no task {one_line(task)}; it has {ids or 'none'}")
+    if len(found) > 1:
+        raise ValueError(f"one task is restarted at a time: give --task with one of {ids}")
+    where = view.node(found[0].node_id)
+    host = where.hostname if where is not None else found[0].node_id
+    because = f"restart {service.name}.{found[0].slot} on {host} by hand, because {one_line(reason)}"
+    places = _its_own_node(view, service, found[0]) if service.local_data else ([], [])
+    one = Healing(
+        service.name,
+        Remedy.RESTART,
+        (because,),
+        task=found[0].id,
+        node=found[0].node_id,
+        allowed=tuple(places[0]),
+        avoid=tuple(places[1]),
+        version=service.version,
+    )
+    return restarting(view.cluster, new_id(), one, service, policy)
+
+
+def _its_own_node(view: ClusterView, service: Service, task: Task) -> tuple[list[str], list[str]]:
+    """S10: what has a volume of its node starts there again: the others that could take it are paused meanwhile."""
+    nodes = [replace(node, name=node.id) for node in seen_nodes(view, without=[task.id])]
+    fit = {ranked.node for ranked in Placer(nodes).ranking(seen_shape(service, 1).shape)}
+    others = sorted(fit - {task.node_id})
+    if len(others) > MOST_AVOIDED:
+        raise ValueError(
+            f"{service.name} has a volume or path of its node, and {len(others)} other nodes would take its task "
+            f"without it, of which {MOST_AVOIDED} at most are paused: bind it to its node by a constraint first"
+        )
+    return [task.node_id], others
+
+
+def manual_rollback(view: ClusterView, name: str, reason: str, new_id: NewId) -> Action:
+    """A service goes back to its previous specification, whatever its update is doing."""
+    service = find_service(view, name)
+    if service.update_state in (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_COMPLETED):
+        raise ValueError(
+            f"{service.name} is rolled back already: once more would bring the other specification in force again"
+        )
+    if not service.has_previous and service.update_state is not UpdateState.ROLLBACK_PAUSED:
+        raise ValueError(f"Docker keeps no previous specification of {service.name} to go back to")
+    because = f"roll {service.name} back by hand, because {one_line(reason)}"
+    return rolling_back(view.cluster, new_id(), service, because)
 
 
 def manual_availability(view: ClusterView, name: str, availability: Availability, reason: str, new_id: NewId) -> Action:

@@ -179,8 +179,10 @@ def _arranged(arrangement: Arrangement, acted: set[str]) -> list[str]:
     """What did not become an action, of anchors and of loads: the last word on each, a few of them."""
     held = [one.reasons[-1] for one in arrangement.following if not one.relabel]
     loads = [one.moves[-1] if one.moves else one for one in arrangement.balances]
-    said = held + [one.reasons[-1] for one in loads if not acted.intersection(one.reasons)]
-    return said if len(said) <= SHOWN else [*said[:SHOWN], f"and {len(said) - SHOWN} more about anchors and loads"]
+    ill = [one.reasons[-1] for one in arrangement.healing if not acted.intersection(one.reasons)]
+    said = ill + held + [one.reasons[-1] for one in loads if not acted.intersection(one.reasons)]
+    more = f"and {len(said) - SHOWN} more about health, anchors and loads"
+    return said if len(said) <= SHOWN else [*said[:SHOWN], more]
 
 
 def _rescued(rescue: Rescue, acted: set[str]) -> list[str]:

@@ -24,6 +24,7 @@ from swarmherd.model import ClusterView
 from swarmherd.observe import Observer
 from swarmherd.observe.docker import Docker
 from swarmherd.observe.errors import ObserveError
+from swarmherd.observe.health import HealthChecks
 from swarmherd.observe.inventory import Inventory, read_inventory
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.policy import ClusterSettings, Mode, Policy, parse_cluster, parse_policy
@@ -52,7 +53,7 @@ class Cluster:
         self.store = Store(self.state_url, settings.name)
         self.docker = Docker(inventory.managers, settings.docker_timeout_seconds)
         self.prometheus = _prometheus(settings)
-        self.observer = Observer(settings.name, self.docker, self.prometheus)
+        self.observer = Observer(settings.name, self.docker, self.prometheus, health=HealthChecks(inventory.address_of))
         self.permit: Callable[[], None] = lambda: None
         """Raises LeaseLostError where no further playbook may be started."""
 

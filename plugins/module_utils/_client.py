@@ -190,6 +190,23 @@ class Swarm:
             **_service_call(spec),
         )
 
+    def rollback_service(self, service: Document) -> None:
+        """Put the previous spec in force, by Docker's own rollback, over the version that `service` was read at.
+
+        The SDK has no call for it. Raises VersionConflictError.
+        """
+        name = service["Spec"]["Name"]
+        self._ask(f"roll back the service {name}", self._rollback, service)
+
+    def _rollback(self, service: Document) -> None:
+        url = f"{self._api.base_url}/v{self._api.api_version}/services/{service['ID']}/update"
+        asked = {"version": service["Version"]["Index"], "rollback": "previous"}
+        answer = self._api.post(url, params=asked, json=service["Spec"], timeout=self._api.timeout)
+        try:
+            answer.raise_for_status()
+        except requests.exceptions.HTTPError as error:
+            docker.errors.create_api_error_from_http_exception(error)
+
     def remove_service(self, service: Document) -> None:
         self._ask(f"remove the service {service['Spec']['Name']}", self._api.remove_service, service["ID"])
 

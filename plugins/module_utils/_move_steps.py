@@ -60,7 +60,8 @@ def decide(swarm: Swarm, params: Mapping[str, Any]) -> Move:
     refuse_unexpected(service, params["expected_version"])
     _moves.refuse_without_replicas(service)
     found = swarm.nodes()
-    source = _nodes.find(found, params["node"])
+    tasks = swarm.tasks_of(service)
+    source = _source(found, tasks, params)
     name, method, now = service["Spec"]["Name"], params["method"], time.time()
     # A label evicts nothing from a paused node, so the one to leave is never paused for being avoided.
     others = [node for node in found if node["ID"] != source["ID"]]
@@ -68,7 +69,6 @@ def decide(swarm: Swarm, params: Mapping[str, Any]) -> Move:
     to_pause = [*avoid, source["ID"]] if method == _moves.PAUSE_AND_STOP else avoid
     drop = _drop(name, now, to_pause)
     nodes = [{**node, "Spec": _marks.cleaned(node, _on(drop, node))} for node in found]
-    tasks = swarm.tasks_of(service)
     here = [task for task in tasks if task.get("NodeID") == source["ID"] and task["DesiredState"] == "running"]
     until = now + params["wait_timeout"] + grace_seconds(service) + SPARE_SECONDS
     move = Move(
@@ -85,6 +85,17 @@ def decide(swarm: Swarm, params: Mapping[str, Any]) -> Move:
     if move.moving:
         _refuse(move, tasks, avoid, params)
     return move
+
+
+def _source(nodes: Sequence[Document], tasks: Sequence[Document], params: Mapping[str, Any]) -> Document:
+    """The node that is named, or that the named task is on."""
+    if params["node"]:
+        return _nodes.find(nodes, params["node"])
+    wanted = [task for task in tasks if params["task"] and task["ID"].startswith(params["task"])]
+    at = {task.get("NodeID", "") for task in wanted if task["DesiredState"] == "running"} - {""}
+    if len(at) != 1:
+        raise SwarmError("node: it is missing; name the node, or one task that runs by its id")
+    return _nodes.find(nodes, at.pop())
 
 
 def _drop(service: str, now: float, keep: Collection[str]) -> Callable[[str, _marks.Mark], bool]:
@@ -115,16 +126,32 @@ def _refuse(move: Move, tasks: Sequence[Document], avoid: Sequence[str], params:
     if not params["force"]:
         _moves.refuse_unmovable(move.service, params["method"])
         _refuse_unwell(move, tasks)
+    again = params["method"] == _moves.STOP
     found = _moves.places(
         denying(move.service) if params["method"] == _moves.DENY_LABEL else move.service,
-        tasks,
+        [task for task in tasks if not (again and task["ID"] in move.moving_ids)],
         move.nodes,
-        move.source["ID"],
+        "" if again else move.source["ID"],
         move.allowed,
         avoid,
     )
     if not found.nodes:
         raise SwarmError(f"refused: no node would take a task of {move.name}: {'; '.join(found.why_not)}")
+    if again and not params["force"]:
+        _refuse_leaving_data(move, tasks, avoid)
+
+
+def _refuse_leaving_data(move: Move, tasks: Sequence[Document], avoid: Collection[str]) -> None:
+    """Swarm gives a new task to any node that it fits on, allowed by us or not."""
+    free = [task for task in tasks if task["ID"] not in move.moving_ids]
+    reachable = _moves.places(move.service, free, move.nodes, "", (), avoid).nodes
+    others = set(reachable) - {move.source["ID"]}
+    away = [_nodes.hostname(node) for node in move.nodes if node["ID"] in others]
+    if away and _moves.has_local_data(move.service["Spec"]["TaskTemplate"]):
+        raise SwarmError(
+            f"refused: {move.name} has a volume or path of its node, and might start on {', '.join(away)} without it;"
+            f" name those in avoid_nodes, or {_moves.FORCE}"
+        )
 
 
 def _refuse_other_moves(move: Move) -> None:
@@ -258,9 +285,10 @@ def wait_for_landing(
     before: Sequence[Mapping[str, Any]],
     moving: Collection[str],
     timeout_seconds: float,
+    where: str = "elsewhere",
 ) -> _moves.Landing:
-    """Wait until every task of `moving` runs elsewhere. Raises a SwarmError with what was seen, past the bound, as soon
-    as a node rejects one, or where somebody changes the service meanwhile (S17)."""
+    """Wait until every task of `moving` runs elsewhere, or again. Raises a SwarmError with what was seen, past the
+    bound, as soon as a node rejects one, or where somebody changes the service meanwhile (S17)."""
     name = service["Spec"]["Name"]
 
     def look() -> _moves.Landing:
@@ -269,7 +297,7 @@ def wait_for_landing(
 
     try:
         seen = wait_for(
-            f"{name} to run elsewhere",
+            f"{name} to run {where}",
             look,
             lambda seen: seen.over,
             timeout_seconds,

@@ -14,6 +14,9 @@ Document = Mapping[str, Any]
 
 DENY_LABEL = "deny_label"
 PAUSE_AND_STOP = "pause_and_stop"
+STOP = "stop"
+ONE_BY_ONE = (PAUSE_AND_STOP, STOP)
+"""Methods for exactly one task, whose container somebody stops in between."""
 FORCE = "force: true moves it nevertheless"
 
 
@@ -64,7 +67,7 @@ def objection(service: Document, method: str) -> str:
         return f"has an update that stopped half way ({state}): finish it or roll it back first"
     if condition != "any":
         return f"has the restart condition {condition}, and Swarm might not replace a task that ends"
-    if has_local_data(template):
+    if has_local_data(template) and method != STOP:
         return "has a volume or path of its node, which stays behind when its tasks move"
     if method == DENY_LABEL and not may_overlap(service):
         return (
@@ -116,11 +119,9 @@ def chosen(here: Sequence[Document], task: str, method: str, where: str) -> list
                 f"task: a deny label sends all {len(here)} tasks off {where}; for one of them take {PAUSE_AND_STOP}"
             )
         return found
-    if method == PAUSE_AND_STOP and len(here) > 1:
+    if method in ONE_BY_ONE and len(here) > 1:
         ids = ", ".join(sorted(one["ID"] for one in here))
-        raise SwarmError(
-            f"task: {where} has {len(here)} tasks of it, and {PAUSE_AND_STOP} moves one: name one of {ids}"
-        )
+        raise SwarmError(f"task: {where} has {len(here)} tasks of it, and {method} moves one: name one of {ids}")
     return list(here)
 
 

@@ -37,7 +37,9 @@ options:
     type: str
     aliases: [service]
   node:
-    description: The node to leave, by hostname or id. Not for O(state=cleared).
+    description:
+      - The node to leave, by hostname or id. Not for O(state=cleared).
+      - If not given, it is the one that O(task) is on.
     type: str
     aliases: [hostname]
   task:
@@ -57,13 +59,15 @@ options:
       - V(pause_and_stop) moves exactly one task, and nothing runs twice. The node is paused, so that Swarm chooses
         another one, the task's container is stopped by M(swarmherd.cluster.task_stop) on that node, and the node is set
         active again. These are three steps, O(state=prepared), the stop, and O(state=moved).
+      - V(stop) restarts exactly one task, in the same three steps. Its own node is not paused, and it may come back
+        there. What has a volume of its node is stopped only where O(avoid_nodes) leaves that node alone.
     type: str
-    choices: [deny_label, pause_and_stop]
+    choices: [deny_label, pause_and_stop, stop]
     default: deny_label
   state:
     description:
-      - V(moved) moves by deny label. With O(method=pause_and_stop) it is the last step, waits for the task that was
-        stopped and undoes the pause.
+      - V(moved) moves by deny label. With O(method=pause_and_stop) and O(method=stop) it is the last step, waits for
+        the task that was stopped and undoes the pause.
       - V(prepared) does what has to be done before a task is stopped or drained at a load balancer. It pauses nodes and
         gives the service its constraint, but moves nothing, and tells in RV(to_move) what is to be stopped.
       - V(cleared) undoes what an interrupted move left.
@@ -71,7 +75,9 @@ options:
     choices: [moved, prepared, cleared]
     default: moved
   before:
-    description: For O(state=moved) with O(method=pause_and_stop), C(before) of RV(tasks) as O(state=prepared) told it.
+    description:
+      - For O(state=moved) with O(method=pause_and_stop) or O(method=stop), C(before) of RV(tasks) as O(state=prepared)
+        told it.
     type: list
     elements: dict
   allowed_nodes:
@@ -240,7 +246,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._service_spec im
 def move(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     if params["state"] == "cleared":
         return clear_leftovers(swarm, params, check)
-    if params["state"] == "moved" and params["method"] == _moves.PAUSE_AND_STOP:
+    if params["state"] == "moved" and params["method"] in _moves.ONE_BY_ONE:
         return finish(swarm, params, check)
     decided = decide(swarm, params, check)
     cleared = _move_steps.clear(swarm, swarm.nodes(), decided.drop, check)
@@ -324,7 +330,7 @@ def finish(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, An
     old = [one for one in before or [] if one.get("id") == params["task"]]
     if not old or not {"slot", "node", "node_id", "name", "created_at"} <= set(old[0]):
         raise SwarmError(
-            f"before: with method {_moves.PAUSE_AND_STOP} a task is moved in three steps: state prepared, task_stop on"
+            f"before: with method {params['method']} a task is moved in three steps: state prepared, task_stop on"
             " its node, and state moved with task and before as the first one told them; the playbook"
             " swarmherd.cluster.enact.move does them"
         )
@@ -346,11 +352,14 @@ def finish(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, An
     }
     if check:
         return {**result, "tasks": {"before": before, "after": before}}
+    again = params["method"] == _moves.STOP
     with _move_steps.undone_afterwards(swarm, name):
         refuse_unexpected(service, params["expected_version"])
-        seen = _move_steps.wait_for_landing(swarm, service, before, [old[0]["id"]], params["wait_timeout"])
+        seen = _move_steps.wait_for_landing(
+            swarm, service, before, [old[0]["id"]], params["wait_timeout"], "again" if again else "elsewhere"
+        )
     allowed = _move_steps.ids(nodes, params["allowed_nodes"])
-    verify(seen, before, old[0]["node_id"], allowed)
+    verify(seen, before, "" if again else old[0]["node_id"], allowed)
     return {
         **result,
         **_move_steps.facts(before, seen),
@@ -420,7 +429,7 @@ def main() -> None:
             "name": {"type": "str", "aliases": ["service"]},
             "node": {"type": "str", "aliases": ["hostname"]},
             "task": {"type": "str", "default": ""},
-            "method": {"type": "str", "choices": ["deny_label", "pause_and_stop"], "default": "deny_label"},
+            "method": {"type": "str", "choices": ["deny_label", "pause_and_stop", "stop"], "default": "deny_label"},
             "state": {"type": "str", "choices": ["moved", "prepared", "cleared"], "default": "moved"},
             "before": {"type": "list", "elements": "dict"},
             "allowed_nodes": {"type": "list", "elements": "str", "default": []},
@@ -430,7 +439,7 @@ def main() -> None:
             "wait_timeout": {"type": "int", "default": 60},
             **connection_options(),
         },
-        required_if=[("state", "moved", ("name", "node")), ("state", "prepared", ("name", "node"))],
+        required_if=[("state", "moved", ("name",)), ("state", "prepared", ("name",))],
         supports_check_mode=True,
     )
     run(module, move)

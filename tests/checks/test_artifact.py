@@ -162,6 +162,7 @@ LEAST = {
     "placement": {"name": "shop"},
     "service": {"name": "shop", "image": "shop:1"},
     "service_move": {"name": "shop", "node": "n1"},
+    "service_rollback": {"name": "shop"},
     "service_scale": {"name": "shop", "replicas": 1},
     "stack": {"name": "shop", "compose": {"services": {"web": {"image": "shop:1"}}}},
     "task_stop": {"task": "abc"},

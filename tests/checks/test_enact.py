@@ -224,3 +224,49 @@ def test_what_an_interrupted_scale_down_left_drained_serves_again_and_nothing_is
     balancer.servers["shop-1"][1] = 8
     enact("scale", replicas=1, state="cleared", **behind)
     assert (balancer.told, swarm.writes) == (["set server shop/shop-1 state ready\n"], [])
+
+
+def test_one_task_is_restarted_on_its_own_host_and_may_come_back_to_its_node(
+    enact: Enact, swarm: Any, make_task: Any
+) -> None:
+    def back() -> None:
+        if swarm.containers[0]["State"] == "exited" and swarm.tasks[0]["DesiredState"] == "running":
+            swarm.tasks[0]["DesiredState"] = "shutdown"
+            made = {"id": "t1n", "created_at": "2026-01-01T00:01:00Z"}
+            swarm.tasks.append(make_task(swarm.services[0], 1, "id-n1", **made))
+
+    swarm.after_write = back
+    said = enact("restart", service="shop", task="t1", expected_version=10)
+    assert "m1 -> w1" in said
+    assert running(swarm) == {"t1n": "id-n1", "t2": "id-n2"}
+    assert swarm.writes == []
+
+
+def test_what_has_a_volume_of_its_node_is_stopped_only_where_no_other_node_is_left(enact: Enact, swarm: Any) -> None:
+    mounts = [{"Type": "volume", "Source": "data", "Target": "/data"}]
+    for thing in (swarm.services[0]["Spec"]["TaskTemplate"], *(task["Spec"] for task in swarm.tasks)):
+        thing["ContainerSpec"]["Mounts"] = mounts
+    said = enact("restart", good=False, service="shop", task="t1", avoid_nodes=["n2"])
+    assert "refused: shop has a volume or path of its node, and might start on n3 without it" in said
+    assert (running(swarm), nothing_is_left(swarm)) == ({"t1": "id-n1", "t2": "id-n2"}, True)
+    said = enact("restart", "--check", service="shop", task="t1", avoid_nodes=["n2", "n3"])
+    assert "changed=2" in said
+    assert swarm.writes == []
+
+
+def test_a_restart_that_was_decided_on_another_version_stops_nothing(enact: Enact, swarm: Any) -> None:
+    said = enact("restart", good=False, service="shop", task="t1", expected_version=9)
+    assert "conflict: true" in said
+    assert running(swarm) == {"t1": "id-n1", "t2": "id-n2"}
+
+
+def test_a_service_is_rolled_back_once(enact: Enact, swarm: Any) -> None:
+    swarm.after_write = lambda: None
+    shop = swarm.services[0]
+    shop["PreviousSpec"] = json.loads(json.dumps(shop["Spec"]))
+    shop["PreviousSpec"]["Labels"] = {"owner": "ada"}
+    swarm.after_rollback = lambda: shop.update(UpdateStatus={"State": "rollback_completed"})
+    assert "changed=1" in enact("rollback", service="shop", expected_version=10)
+    assert shop["Spec"]["Labels"] == {"owner": "ada"}
+    assert "changed=0" in enact("rollback", service="shop")
+    assert swarm.rollbacks == 1

@@ -4,15 +4,18 @@
 nodes:
   n1: {memory: 70, cpu: 30, anchors: [shop_db], state: ready, availability: active, labels: {zone: a}}
       used shares in percent, unknown where they are missing; 8 GiB and 4 cores each; `probe` is what our own look at
-      the host says: answers, silent, missed (one look), stale; without it nobody looked
+      the host says: answers, silent, missed (one look), stale, or how many looks it missed; without it nobody looked
 services:
   shop_web: {at: [n1, n1, n2:starting], gib: 0.6, cores: 0.2, reserve: 0.5, follows: [shop_db], …}
       a task per entry, `n1:starting` has not started; `gib` and `cores` are measured of each, `reserve` is reserved in
-      GiB, `follows` are the constraints that it has, `constraints` those beside them; the others as in the model
+      GiB, `follows` are the constraints that it has, `constraints` those beside them; the others as in the model.
+      `health: [ill, well, starting, silent]` is what each task's check says, null for unknown; `ports: [[8080, 18080]]`
+      each publishes in host mode
 memory: {shop_web: {moves: [600], failures: 1, last_failure: 20}}      seconds ago
 came: {n3: 400}                                                        nodes that came so many seconds ago
-fell: {n3: [400, 60]}, cordoned: {n3: [300]}                           nodes that went down, or were cordoned, so long ago
+fell: {n3: [400, 60]}, cordoned: {n3: [300]}                          nodes that went down, or were cordoned, so long ago
 fences: {n3: it burns}                                                 hosts that ada has said to be off
+ailments: {web.1: {ill: 75, tries: [restart], tried: 90, answered: true}}      ill since, and tried, so long ago
 pauses: [{who: ada, why: deploying, service: shop_api}]
 """
 
@@ -25,9 +28,11 @@ from typing import Any
 
 from swarmherd.model import (
     Action,
+    Ailment,
     Availability,
     ClusterView,
     Fence,
+    Health,
     Memory,
     Node,
     NodeMemory,
@@ -40,6 +45,7 @@ from swarmherd.model import (
     Service,
     ServiceMemory,
     Task,
+    TaskHealth,
     TaskState,
     TaskUse,
     UpdateState,
@@ -74,14 +80,16 @@ def view_of(described: Mapping[str, Any]) -> ClusterView:
             for task in tasks
         },
         probes={name: _probe(text["probe"]) for name, text in described["nodes"].items() if text and "probe" in text},
+        health={task: health for name, text in services.items() for task, health in _health(name, text)},
     )
 
 
-def _probe(said: str) -> Probe:
+def _probe(said: str | int) -> Probe:
     """Hosts are silent for a minute."""
-    if said == "answers":
+    if said in ("answers", 0):
         return Probe(ago(1), exporter=True, tcp=True)
-    misses, at = (1 if said == "missed" else 60), ago(600 if said == "stale" else 1)
+    misses = said if isinstance(said, int) else 1 if said == "missed" else 60
+    at = ago(600 if said == "stale" else 1)
     return Probe(at, misses, ago(60), exporter=False, tcp=False, problem="timed out")
 
 
@@ -101,7 +109,30 @@ def memory_of(described: Mapping[str, Any]) -> Memory:
         for name, times in told.items():
             came[name] = replace(came.get(name, NodeMemory(None)), **{field: tuple(ago(s) for s in times)})
     fences = {name: Fence("ada", why, ago(30)) for name, why in described.get("fences", {}).items()}
-    return Memory(services, pauses, came, fences=fences)
+    ailments = {place: _ailment(place, text) for place, text in described.get("ailments", {}).items()}
+    return Memory(services, pauses, came, fences=fences, ailments=ailments)
+
+
+def _ailment(place: str, text: Mapping[str, Any]) -> Ailment:
+    service = place.partition(".")[0]
+    return Ailment(
+        service=service,
+        answered=text.get("answered", True),
+        task=text.get("task", place) if "ill" in text else "",
+        ill_since=ago(text["ill"]) if "ill" in text else None,
+        ill_at=ago(text.get("seen", 15)) if "ill" in text else None,
+        well_since=ago(text["well"]) if "well" in text else None,
+        tries=tuple(text.get("tries", ())),
+        tried_at=ago(text["tried"]) if "tried" in text else None,
+    )
+
+
+def _health(name: str, text: Mapping[str, Any]) -> Iterable[tuple[str, TaskHealth]]:
+    words = {"ill": Health.UNHEALTHY, "silent": Health.UNHEALTHY, "well": Health.HEALTHY, "starting": Health.STARTING}
+    for slot, said in enumerate(text.get("health", ()), 1):
+        if said is not None:
+            why = {"ill": "status 503", "silent": "no connection"}.get(said, "")
+            yield f"{name}.{slot}", TaskHealth(words[said], NOW, "http://n", why, answered=said != "silent")
 
 
 def _share(text: Mapping[str, Any], key: str) -> Reading | None:
@@ -143,6 +174,10 @@ def _service(name: str, text: Mapping[str, Any]) -> Service:
         local_data=text.get("local_data", False),
         start_first=text.get("start_first", False),
         restarts=text.get("restarts", True),
+        update_started_at=ago(text["update_started"]) if "update_started" in text else None,
+        update_message=text.get("update_message", ""),
+        update_parallelism=text.get("parallelism", 1),
+        has_previous=text.get("has_previous", True),
     )
 
 
@@ -152,7 +187,8 @@ def _tasks(name: str, text: Mapping[str, Any]) -> Iterable[Task]:
         node, _colon, state = entry.partition(":")
         desired = TaskState.SHUTDOWN if state == "stopping" else TaskState.RUNNING
         now = TaskState.RUNNING if state in ("", "stopping") else TaskState(state)
-        yield Task(f"{name}.{slot}", name, slot, node, now, desired, at, at)
+        ports = tuple(map(tuple, text.get("ports", ())))
+        yield Task(f"{name}.{slot}", name, slot, node, now, desired, at, at, host_ports=ports)
     for number in range(text.get("failed", 0)):
         yield Task(f"{name}.f{number}", name, 1, "", TaskState.FAILED, TaskState.SHUTDOWN, ago(60), ago(60), "exit 1")
 
@@ -162,7 +198,20 @@ def _tasks(name: str, text: Mapping[str, Any]) -> Iterable[Task]:
 
 def applied(view: ClusterView, action: Action, now: datetime) -> ClusterView:
     """The view once `action` is done: a move lands on the first node where it may."""
+    if action.kind == "restart":
+        return _restarted(view, action, now)
     return _relabelled(view, action, now) if action.kind == "relabel" else _moved(view, action, now)
+
+
+def _restarted(view: ClusterView, action: Action, now: datetime) -> ClusterView:
+    """Another task in the slot, on the same node."""
+    said = action.parameters
+
+    def new(task: Task) -> Task:
+        return replace(task, id=f"{task.id}'", state_at=now, created_at=now)
+
+    tasks = tuple(new(task) if task.id == said["swarmherd_task"] else task for task in view.tasks)
+    return replace(view, tasks=tasks)
 
 
 def _moved(view: ClusterView, action: Action, now: datetime) -> ClusterView:

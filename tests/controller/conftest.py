@@ -137,6 +137,10 @@ class Engine:
         self.moves_asked: list[dict[str, str]] = []
         self.undrained: list[str] = []
         """Backends whose drained servers were told to serve again."""
+        self.updates: dict[str, str] = {}
+        """By service: the state of its last update."""
+        self.ports: dict[str, int] = {}
+        """By service: the port of the node that its port 8080 is published at."""
         self._loopback = Loopback(self._answer)
         self.url = f"tcp://127.0.0.1:{self._loopback.port}"
         self.http_url = self._loopback.url
@@ -156,7 +160,7 @@ class Engine:
             self.replicas[parameters["service"]] = int(parameters["replicas"])
             self.version += 1
             return as_json({"version": self.version})
-        if name in ("/test/move", "/test/drain", "/test/relabel"):
+        if name in ("/test/move", "/test/drain", "/test/relabel", "/test/restart", "/test/rollback"):
             self.moves_asked.append(parameters)
             getattr(self, name.replace("/test/", "_do_"))(**parameters)
             return as_json({"version": self.version})
@@ -196,6 +200,16 @@ class Engine:
         if self.move_ends != "well":
             self.nodes[node].labels[label] = "yes"
         self.version += 1
+
+    def _do_restart(self, service: str, task: str, node: str, state: str = "") -> None:
+        """Another task stands in the slot, on the same node."""
+        if self.move_ends != "stuck":
+            self._do_move(service, node, node, state, task)
+
+    def _do_rollback(self, service: str) -> None:
+        """Rolled back at once, unless it is stuck: then the rollback is paused as well."""
+        self.version += 1
+        self.updates[service] = "rollback_paused" if self.move_ends == "stuck" else "rollback_completed"
 
     def _do_drain(self, node: str, availability: str) -> None:
         self.nodes[node].availability = availability
@@ -250,7 +264,12 @@ class Engine:
                 },
                 "Mode": {"Replicated": {"Replicas": self.replicas[name]}},
             },
+            **(self._update(name) if name in self.updates else {}),
         }
+
+    def _update(self, name: str) -> dict[str, Any]:
+        status = {"State": self.updates[name], "StartedAt": "2026-01-01T00:00:00Z", "Message": "so it is"}
+        return {"PreviousSpec": {"Name": name}, "UpdateStatus": status}
 
     def _all_tasks(self) -> list[dict[str, Any]]:
         slots = ((service, slot) for service, count in self.replicas.items() for slot in range(1, count + 1))
@@ -279,11 +298,18 @@ class Engine:
                 "Slot": slot,
                 "NodeID": node,
                 "Status": {"Timestamp": "2026-01-01T00:00:01.5Z", "State": now, "Message": "started"}
-                | ({"Err": said} if said else {}),
+                | ({"Err": said} if said else {})
+                | self._port(service),
                 "DesiredState": wanted,
             }
             for number, (node, (now, said, wanted)) in enumerate(zip(past, states, strict=True))
         ]
+
+    def _port(self, service: str) -> dict[str, Any]:
+        if service not in self.ports:
+            return {}
+        port = {"Protocol": "tcp", "TargetPort": 8080, "PublishedPort": self.ports[service], "PublishMode": "host"}
+        return {"PortStatus": {"Ports": [port]}}
 
 
 class Metrics:
@@ -367,6 +393,9 @@ KINDS = {
     "&state={{ swarmherd_state | default('') }}&backend={{ swarmherd_balancer_backend | default('') }}",
     "move": "move?service={{ swarmherd_service }}&node={{ swarmherd_node }}&state={{ swarmherd_state | default('') }}"
     "&task={{ swarmherd_task }}&to={{ swarmherd_allowed_nodes[0] | default('node2') }}",
+    "restart": "restart?service={{ swarmherd_service }}&task={{ swarmherd_task }}&node={{ swarmherd_node }}"
+    "&state={{ swarmherd_state | default('') }}",
+    "rollback": "rollback?service={{ swarmherd_service }}",
     "drain": "drain?node={{ swarmherd_node }}&availability={{ swarmherd_availability }}",
     "relabel": "relabel?anchor={{ swarmherd_anchor }}&node={{ swarmherd_node }}"
     "&old={{ swarmherd_old_nodes | join(',') }}",

@@ -31,6 +31,9 @@ class Engine:
         self.writes: list[Document] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
+        self.rollbacks = 0
+        self.refuses = ""
+        self.after_rollback: Callable[[], None] = lambda: None
         self.failure: tuple[int, str] | None = None
         self.url = ""
 
@@ -105,6 +108,21 @@ class Engine:
             return 200, {"Warnings": None}
         return status, found
 
+    def rollback(self, path: str, version: int) -> tuple[int, Any]:
+        """Docker exchanges the two specifications, whatever was sent."""
+        self.before_write()
+        status, found = self._one(path)
+        if status == 200 and found["Version"]["Index"] != version:
+            return 500, {"message": "rpc error: code = Unknown desc = update out of sequence"}
+        if self.refuses:
+            return 400, {"message": self.refuses}
+        if status == 200:
+            found["Spec"], found["PreviousSpec"] = found["PreviousSpec"], found["Spec"]
+            found["Version"], self.rollbacks = {"Index": version + 1}, self.rollbacks + 1
+            self.after_rollback()
+            return 200, {"Warnings": None}
+        return status, found
+
 
 class _Handler(BaseHTTPRequestHandler):
     engine: Engine
@@ -119,8 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif self._path().endswith("/create"):
             self._answer(*self.engine.create(self._path(), spec))
         else:
-            version = int(parse_qs(urlsplit(self.path).query)["version"][0])
-            self._answer(*self.engine.write(self._path(), version, spec))
+            asked = parse_qs(urlsplit(self.path).query)
+            version = int(asked["version"][0])
+            if asked.get("rollback") == ["previous"]:
+                self._answer(*self.engine.rollback(self._path(), version))
+            else:
+                self._answer(*self.engine.write(self._path(), version, spec))
 
     def do_DELETE(self) -> None:
         self._answer(*self.engine.remove(self._path()))

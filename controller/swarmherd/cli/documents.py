@@ -16,6 +16,7 @@ from swarmherd.model import (
     Decision,
     Evidence,
     Following,
+    Healing,
     Move,
     Plan,
     Rescue,
@@ -36,6 +37,7 @@ def plan(mode: Mode, planned: Plan) -> dict[str, Any]:
         "balances": [balance(one) for one in planned.arrangement.balances],
         "stays": dict(planned.arrangement.stays),
         "rescue": rescue(planned.arrangement.rescue),
+        "healing": [healing(one) for one in planned.arrangement.healing],
     }
 
 
@@ -106,6 +108,19 @@ def move(one: Move) -> dict[str, Any]:
         "held": one.held,
         "reasons": list(one.reasons),
         "ranking": [{"node": n.node, "name": n.name, "total": n.total, "scores": dict(n.scores)} for n in one.ranking],
+    }
+
+
+def healing(one: Healing) -> dict[str, Any]:
+    return {
+        "service": one.service,
+        "task": one.task or None,
+        "place": one.place or None,
+        "node": one.node or None,
+        "remedy": one.remedy.value,
+        "tries": one.tries,
+        "reasons": list(one.reasons),
+        "evidence": [evidence(e) for e in one.evidence],
     }
 
 

@@ -51,7 +51,7 @@ def move(
             view, policy, service, source, reason, new_id, target_name=target, task=task, leave_data=leave_data
         )
 
-    _do(context, service, build, as_json)
+    do(context, service, build, as_json)
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab drain worker2 --reason 'a new kernel'")
@@ -65,14 +65,14 @@ def drain(
 ) -> None:
     """Move everything off NODE and keep it empty, until it is made active again. Waits until it is empty."""
     wanted = Availability.ACTIVE if undo else Availability.DRAIN
-    _do(context, node, lambda view, _policy: manual_availability(view, node, wanted, reason, new_id), as_json)
+    do(context, node, lambda view, _policy: manual_availability(view, node, wanted, reason, new_id), as_json)
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab activate worker2")
 @one_sentence
 def activate(context: typer.Context, node: NodeName, reason: Reason = ASKED, as_json: AsJson = False) -> None:
     """Let NODE take tasks again after a drain or a pause. Swarm moves nothing back by itself."""
-    _do(
+    do(
         context,
         node,
         lambda view, _policy: manual_availability(view, node, Availability.ACTIVE, reason, new_id),
@@ -80,7 +80,7 @@ def activate(context: typer.Context, node: NodeName, reason: Reason = ASKED, as_
     )
 
 
-def _do(context: typer.Context, about: str, build: Callable[[ClusterView, Policy], Action], as_json: bool) -> None:
+def do(context: typer.Context, about: str, build: Callable[[ClusterView, Policy], Action], as_json: bool) -> None:
     """One action by hand, after what an earlier one left in mid-action has been brought to an end (S15)."""
     with open_cluster(single(context)) as cluster:
         cluster.recover()

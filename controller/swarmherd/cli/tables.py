@@ -61,6 +61,7 @@ def plan(mode: Mode, planned: Plan) -> RenderableType:
 def _arranged(arrangement: Arrangement) -> Iterator[RenderableType]:
     """Anchors and loads, where there is anything to say; and for each move how the nodes score."""
     rows = [(f"anchor {one.anchor}", one.reasons, one.evidence) for one in arrangement.following]
+    rows += [(f"health of {one.place or one.service}", one.reasons, one.evidence) for one in arrangement.healing]
     for one in arrangement.balances:
         rows.append((f"{one.cause.value} by {one.measure}", one.reasons, one.evidence))
         rows += [(f"move {move.service}", move.reasons, move.evidence) for move in one.moves]

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from swarmherd.decide.failover import rescue
 from swarmherd.decide.follow import follow
+from swarmherd.decide.heal import heal
 from swarmherd.decide.protect import why_services_stay
 from swarmherd.decide.rebalance import balance
 from swarmherd.decide.scene import Scene
@@ -21,14 +23,15 @@ def arrange(view: ClusterView, policy: Policy, memory: Memory, now: datetime) ->
     Like `decide`, the mode is none of its business, and nonsense in a label leaves that service alone.
     """
     scene = Scene.of(view, policy, memory, now)
-    following, rescued = follow(scene), rescue(scene)
+    following, rescued, healing = follow(scene), rescue(scene), heal(scene)
+    arranged = Arrangement(following, rescue=rescued, healing=healing)
     if policy.rebalance is None and policy.refill is None:
-        return Arrangement(following, rescue=rescued)
+        return arranged
     stays = why_services_stay(scene)
     busy = [one.anchor for one in following if one.relabel]
     found = balance(scene, stays)
     balances = tuple(_later(one, busy) for one in found) if busy else found
-    return Arrangement(following, balances, stays, rescued)
+    return replace(arranged, balances=balances, stays=stays)
 
 
 def _later(one: Balance, busy: list[str]) -> Balance:

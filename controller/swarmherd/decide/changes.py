@@ -7,7 +7,8 @@ from swarmherd.model import Action
 
 
 def change(action: Action) -> str:
-    """`shop_web 2 -> 4`, `shop_web off n1`, `anchor shop_db to n2`, `n1 active -> drain`, `cordon n1`.
+    """`shop_web 2 -> 4`, `shop_web off n1`, `anchor shop_db to n2`, `n1 active -> drain`, `cordon n1`,
+    `shop_web task k3xq`.
 
     A kind that is not known here is called by its name; a node is named as the action names it.
     """
@@ -21,6 +22,10 @@ def change(action: Action) -> str:
             return f"{action.service}{f' task {task}' if task else ''} off {node}"
         case "relabel":
             return f"anchor {said.get('swarmherd_anchor')} to {node}"
+        case "restart":
+            return f"{action.service} task {said.get('swarmherd_task')}"
+        case "rollback":
+            return f"{action.service} to its previous specification"
         case "drain":
             return f"{node} {undo.get('swarmherd_availability')} -> {said.get('swarmherd_availability')}"
         case "failover":

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from swarmherd.decide.ailments import ailments, remember_remedy
+from swarmherd.decide.scene import Scene
 from swarmherd.model import (
     Action,
     Availability,
@@ -83,6 +85,11 @@ def _with_moves(node: NodeMemory, past: NodeMemory | None, now: datetime) -> Nod
 def _still_off(fences: Mapping[str, Fence], view: ClusterView) -> Mapping[str, Fence]:
     ready = {node.id for node in view.nodes if node.state is NodeState.READY}
     return fences if not ready & fences.keys() else {name: one for name, one in fences.items() if name not in ready}
+
+
+def remember_health(memory: Memory, view: ClusterView, policy: Policy, now: datetime) -> Memory:
+    """The memory after a look at the tasks: who is ill since when."""
+    return replace(memory, ailments=ailments(Scene.of(view, policy, memory, now)))
 
 
 def _seen(node: Node, past: NodeMemory | None, watching: bool, now: datetime) -> NodeMemory:
@@ -167,7 +174,8 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         after = replace(after, failures=0, last_failure_at=None)
     elif result.outcome is Outcome.GIVEN_UP:
         after = replace(after, failures=before.failures + 1, last_failure_at=result.finished_at)
-    moved = memory if after.moves == before.moves else _left(memory, action, result.finished_at)
+    known = remember_remedy(memory, action, result)
+    moved = known if after.moves == before.moves else _left(known, action, result.finished_at)
     return replace(moved, services={**memory.services, action.service: after})
 
 

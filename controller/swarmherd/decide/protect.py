@@ -124,8 +124,8 @@ def resting(scene: Scene, cooldown_seconds: float) -> str | None:
     """Why nothing at all is moved in this cycle."""
     if not scene.policy.enabled:
         return "the policy is switched off (swarmherd_policy.enabled)"
-    if lost := _lost(scene):
-        return lost
+    if why := lost(scene):
+        return why
     moves = sorted(at for service in scene.memory.services.values() for at in service.moves)
     most = budgets(scene).moves_per_hour
     hour = [at for at in moves if abs(scene.now - at) < HOUR]
@@ -136,16 +136,16 @@ def resting(scene: Scene, cooldown_seconds: float) -> str | None:
     return None
 
 
-def _lost(scene: Scene) -> str | None:
+def lost(scene: Scene) -> str | None:
     """Swarm's own rescheduling comes first (S9)."""
-    lost = [
+    found = [
         task
         for task in scene.view.tasks
         if task.desired is TaskState.RUNNING and task.node_id and not _up(scene, task.node_id)
     ]
-    if not lost:
+    if not found:
         return None
-    return f"Swarm has yet to replace {count(len(lost), 'task')} of nodes that are not ready"
+    return f"Swarm has yet to replace {count(len(found), 'task')} of nodes that are not ready"
 
 
 def _up(scene: Scene, node_id: str) -> bool:

@@ -41,6 +41,9 @@ def about_service(
         room = room_for(view, policy, service)
         yield room.sentence("another task of it")
     yield from why_not_moved(arrangement, service.name)
+    yield from (
+        f"Of its health: {one_line(one.because)}." for one in arrangement.healing if one.service == service.name
+    )
 
 
 def is_waiting(task: Task) -> bool:

@@ -36,13 +36,14 @@ from swarmherd.model.faults import (
     Rescue,
     Standing,
 )
-from swarmherd.model.health import Health, TaskHealth
+from swarmherd.model.health import Ailment, Healing, Health, Remedy, TaskHealth
 from swarmherd.model.memory import Memory, NodeMemory, Pause, Recommendation, ServiceMemory
 from swarmherd.model.readings import EMPTY, Evidence, MetricQuery, MetricScope, Reading, Sample
 
 __all__ = [
     "EMPTY",
     "Action",
+    "Ailment",
     "Arrangement",
     "Availability",
     "Balance",
@@ -57,6 +58,7 @@ __all__ = [
     "Fence",
     "Finding",
     "Following",
+    "Healing",
     "Health",
     "Lever",
     "Memory",
@@ -77,6 +79,7 @@ __all__ = [
     "Reading",
     "Recommendation",
     "Recreation",
+    "Remedy",
     "Rescue",
     "Result",
     "Role",

@@ -108,6 +108,8 @@ class Task:
     """Its container's id, once it has one."""
     needs: TaskNeeds | None = None
     """None when its own specification was not read: it is then taken to be its service's."""
+    host_ports: tuple[tuple[int, int], ...] = ()
+    """Its TCP ports that are published in host mode: the port in the container, and that of the node, by the former."""
 
 
 class UpdateState(StrEnum):
@@ -159,6 +161,16 @@ class Service:
     """Its placement preferences, the first one first: `node.labels.zone`, `engine.labels.rack`."""
     more_filters: bool = False
     """Whether Swarm also asks nodes for what is not read here: generic resources or cluster volumes."""
+    update_started_at: datetime | None = None
+    """When the update of `update_state` began."""
+    update_message: str = ""
+    """What Swarm says of it."""
+    update_parallelism: int = 1
+    """Tasks that an update replaces at once; 0 for all."""
+    update_pause_seconds: float = 5.0
+    """How long an update rests and watches after each group of tasks: its delay and its monitor time."""
+    has_previous: bool = False
+    """Whether Docker keeps an earlier specification that it can be rolled back to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from swarmherd.model.faults import Rescue
+from swarmherd.model.health import Healing
 from swarmherd.model.readings import EMPTY, Evidence
 
 
@@ -99,6 +100,7 @@ class Cause(StrEnum):
 
     REBALANCE = "rebalance"
     REFILL = "refill"
+    HEAL = "heal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ class Arrangement:
     """By service: why none of its tasks is moved to even out the load."""
     rescue: Rescue = field(default_factory=Rescue)
     """About nodes that fail, and the brake."""
+    healing: tuple[Healing, ...] = ()
+    """One for each task that is ill and each update that is stuck, by name, of services that are to be healed."""
 
     @property
     def concerned(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from swarmherd.model.decided import Direction
 from swarmherd.model.faults import Breaker, Fence
+from swarmherd.model.health import Ailment
 from swarmherd.model.readings import EMPTY
 
 
@@ -105,6 +106,8 @@ class Memory:
     """By the outside thing: `prometheus`, `docker`, `balancer`, `playbook relabel`, …"""
     fences: Mapping[str, Fence] = field(default_factory=lambda: EMPTY)
     """By node id: whose host a person has said to be off."""
+    ailments: Mapping[str, Ailment] = field(default_factory=lambda: EMPTY)
+    """By place: `shop_web.1` for a task's slot, the service's name for its update."""
 
     def of(self, service: str) -> ServiceMemory:
         return self.services.get(service, ServiceMemory())

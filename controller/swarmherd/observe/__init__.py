@@ -10,9 +10,10 @@ from typing import Protocol
 
 from swarmherd.model import EMPTY, ClusterView, MetricQuery, Reading, Sample, Service
 from swarmherd.observe.docker import Docker
+from swarmherd.observe.health import HealthChecks
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.observe.use import node_use, task_use
-from swarmherd.policy import Policy, queries, use_queries, wants_use
+from swarmherd.policy import Policy, health_queries, queries, use_queries, wants_use
 
 NO_PROMETHEUS = "swarmherd_cluster.prometheus_url is not set"
 
@@ -37,18 +38,20 @@ class Observer:
         docker: Docker,
         prometheus: Prometheus | None,
         wants_use: Callable[[Policy, Sequence[Service]], bool] = wants_use,
+        health: HealthChecks | None = None,
     ) -> None:
         self._cluster = cluster
         self._wants_use = wants_use
         self._docker = docker
         self._prometheus = prometheus
+        self._health = health or HealthChecks()
 
     def observe(self, policy: Policy, now: datetime) -> ClusterView:
         state = self._docker.read()
-        scaling = queries(policy, state.services)
+        scaling = (*queries(policy, state.services), *health_queries(policy, state.services))
         use = use_queries(policy) if self._wants_use(policy, state.services) else ()
         samples = self._answers((*scaling, *use), now)
-        return ClusterView(
+        view = ClusterView(
             self._cluster,
             now,
             state.nodes,
@@ -58,6 +61,7 @@ class Observer:
             node_use(state.nodes, use, samples, now) if use else EMPTY,
             task_use(state.tasks, use, samples, now) if use else EMPTY,
         )
+        return self._health.look(policy, view, samples)
 
     def _answers(self, asked: Sequence[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:
         if self._prometheus is not None:

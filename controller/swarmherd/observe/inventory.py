@@ -93,6 +93,12 @@ class Inventory:
         found = [name for name, address in self.hosts.items() if address in places]
         return found[0] if len(found) == 1 else None
 
+    def address_of(self, node: Node) -> str:
+        """Where the node is reached from here: as the inventory says, else as Swarm does. A bare name may be ssh's."""
+        host = self.host_of(node)
+        address = self.hosts[host] if host is not None else ""
+        return address if address not in ("", host) else node.address
+
 
 def read_inventory(path: Path) -> Inventory:
     """Raises InventoryError, one sentence that names the file or the variable."""

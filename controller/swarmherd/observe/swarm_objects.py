@@ -13,6 +13,8 @@ from swarmherd.model import Availability, Node, NodeState, Role, Service, Task, 
 NANO = 1e9
 LOCAL = "local"
 """The volume driver whose volumes stay on their node."""
+MONITOR_SECONDS = 5.0
+"""How long Swarm watches a task that it has replaced, unless it is told."""
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 Document = Mapping[str, Any]
 
@@ -72,6 +74,7 @@ def service(document: Document) -> Service:
         restarts=(template.get("RestartPolicy") or {}).get("Condition", "any") == "any",
         spread_over=_spread(placement.get("Preferences") or ()),
         more_filters=_more_filters(reservations, mounts),
+        **_update(document),
     )
 
 
@@ -90,6 +93,7 @@ def task(document: Document, service_name: str) -> Task:
         message=": ".join(word for word in said if word),
         container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
         needs=_needs(document),
+        host_ports=_task_ports(status),
     )
 
 
@@ -115,6 +119,26 @@ def _update_state(status: Document) -> UpdateState:
         return UpdateState(text)
     except ValueError:
         return UpdateState.UPDATING
+
+
+def _update(document: Document) -> dict[str, Any]:
+    """What there is to know of an update: swarmkit's defaults stand for what was never written."""
+    status, config = document.get("UpdateStatus") or {}, document["Spec"].get("UpdateConfig") or {}
+    rest = (config.get("Delay") or 0) + (config.get("Monitor") or MONITOR_SECONDS * NANO)
+    return {
+        "update_started_at": moment(status["StartedAt"]) if status.get("StartedAt") else None,
+        "update_message": status.get("Message", ""),
+        "update_parallelism": config.get("Parallelism", 0) if config else 1,
+        "update_pause_seconds": rest / NANO,
+        "has_previous": bool(document.get("PreviousSpec")),
+    }
+
+
+def _task_ports(status: Document) -> tuple[tuple[int, int], ...]:
+    """Also those that the engine chose itself: of a task it tells the ports that it has."""
+    ports = (status.get("PortStatus") or {}).get("Ports") or ()
+    tcp = (p for p in ports if p.get("Protocol", "tcp") == "tcp" and p.get("PublishMode") == "host")
+    return tuple(sorted((p.get("TargetPort", 0), p["PublishedPort"]) for p in tcp if p.get("PublishedPort")))
 
 
 def _replicas(mode: Document) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from swarmherd.model import Action, Following, Move
+from swarmherd.model import Action, Following, Healing, Move
 
 
 @dataclass(slots=True)
@@ -16,6 +16,7 @@ class Claims:
     services: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
     moves: int = 0
+    remedies: int = 0
 
     def add(self, action: Action, services: set[str], nodes: set[str]) -> None:
         self.actions.append(action)
@@ -32,3 +33,8 @@ def touched_by_following(following: Following) -> tuple[set[str], set[str]]:
 def touched_by_move(move: Move) -> tuple[set[str], set[str]]:
     """Services and node ids: a move concerns each node that it may land on, and those that are paused for it."""
     return {move.service, *move.followers}, {move.source, *move.allowed, *move.avoid}
+
+
+def touched_by_healing(one: Healing) -> tuple[set[str], set[str]]:
+    """Services and node ids."""
+    return {one.service}, {node for node in (one.node, *one.allowed, *one.avoid) if node}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from swarmherd.decide import arrange, decide, remember, remember_nodes
+from swarmherd.decide import arrange, decide, remember, remember_health, remember_nodes
 from swarmherd.model import ClusterView, Memory, Plan
 from swarmherd.plan.planning import plan
 from swarmherd.policy import Policy
@@ -17,5 +17,7 @@ def conclude(
 ) -> tuple[Plan, Memory]:
     """The plan of one cycle, and what the next one must remember."""
     decisions, arrangement = decide(view, policy, memory, now), arrange(view, policy, memory, now)
-    after = remember_nodes(remember(memory, decisions, policy, now, arrangement.concerned), view, now)
+    healed = remember_health(memory, view, policy, now)
+    concerned = arrangement.concerned | {one.service for one in healed.ailments.values()}
+    after = remember_nodes(remember(healed, decisions, policy, now, concerned), view, now)
     return plan(decisions, view, policy, after, now, new_id, arrangement), after

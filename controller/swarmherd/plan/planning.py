@@ -22,21 +22,26 @@ from swarmherd.model import (
     Decision,
     Direction,
     Following,
+    Healing,
     Memory,
     Move,
     Pause,
     Plan,
+    Remedy,
     Service,
 )
 from swarmherd.plan.actions import balancer_of, moving, relabelling, scaling
 from swarmherd.plan.brake import frozen
-from swarmherd.plan.claims import Claims, touched_by_following, touched_by_move
+from swarmherd.plan.claims import Claims, touched_by_following, touched_by_healing, touched_by_move
 from swarmherd.plan.draining import with_draining
+from swarmherd.plan.remedies import healing
 from swarmherd.plan.rescuing import Rescuing
 from swarmherd.policy import Policy, RebalanceKeys
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
 """The safe way first: more replicas, then fewer."""
+REMEDIES_AT_ONCE = 1
+"""In a cycle, of all services (S11): the next one sees what came of it."""
 
 
 def plan(
@@ -48,8 +53,8 @@ def plan(
     new_id: Callable[[], str],
     arrangement: Arrangement | None = None,
 ) -> Plan:
-    """Labels of anchors first, then what is put right of failed nodes, then scaling, ups before downs and by name, then
-    moves. While the brake is on (S8), of all these only scaling up.
+    """Labels of anchors first, then what is put right of failed nodes, then what heals, then scaling, ups before downs
+    and by name, then moves. While the brake is on (S8), of all these only scaling up.
 
     At most one action per service and per node, and `policy.actions_per_cycle` in all. Services whose actions failed
     wait (S13). Every decision is in the plan's, with what planning made of it.
@@ -58,9 +63,10 @@ def plan(
     planner = _Planner(view, policy, memory, now, new_id, frozen(arrangement.rescue))
     following = tuple(planner.follow(one) for one in arrangement.following)
     rescue = Rescuing(view, planner.claims, planner.held, new_id).of(arrangement.rescue)
+    healed = tuple(planner.heal(one) for one in arrangement.healing)
     told = tuple(sorted(map(planner.scale, sorted(decisions, key=_urgency)), key=lambda d: d.service))
     balances = tuple(planner.balance(one) for one in arrangement.balances)
-    arranged = replace(arrangement, following=following, balances=balances, rescue=rescue)
+    arranged = replace(arrangement, following=following, balances=balances, rescue=rescue, healing=healed)
     return Plan(view.cluster, now, tuple(planner.claims.actions), told, arranged)
 
 
@@ -96,6 +102,20 @@ class _Planner:
             reason = f"leave the label of {one.anchor} as it is, because {why}"
             return replace(one, relabel=False, reasons=(*one.reasons, reason))
         self.claims.add(relabelling(self._view.cluster, self._new_id(), one), services, nodes)
+        return one
+
+    def heal(self, one: Healing) -> Healing:
+        service = self._services.get(one.service)
+        if one.remedy is Remedy.NONE or service is None:
+            return one
+        services, nodes = touched_by_healing(one)
+        why = self.held(services, nodes, Direction.HEALING) or self._backing_off(service)
+        why = why or (self._moves_spent(one.service, one.node) if one.remedy is Remedy.MOVE else None)
+        if why := why or self._remedies_spent():
+            reason = f"leave {one.place} as it is, because {why}"
+            return replace(one, remedy=Remedy.NONE, reasons=(*one.reasons, reason))
+        self.claims.add(healing(self._view.cluster, self._new_id(), one, service, self._policy), services, nodes)
+        self.claims.remedies += 1
         return one
 
     def scale(self, decision: Decision) -> Decision:
@@ -162,6 +182,10 @@ class _Planner:
         most = self._policy.actions_per_cycle
         used = len(self.claims.actions) >= most
         return f"the cycle's budget of {count(most, 'action')} is used up" if used else None
+
+    def _remedies_spent(self) -> str | None:
+        used = self.claims.remedies >= REMEDIES_AT_ONCE
+        return f"the budget of {count(REMEDIES_AT_ONCE, 'remedy')} at once is used up" if used else None
 
     def _moves_spent(self, service: str, source: str) -> str | None:
         """S11. What a person moved counts like what was decided."""

@@ -7,7 +7,9 @@ the policy with the services' labels, `queries` says what to ask Prometheus, and
 
 from swarmherd.policy.anchors import anchor_constraint, anchor_label, followers
 from swarmherd.policy.arranging import LoadBy, MoveKeys, NeighbourKeys, PlacementKeys, RebalanceKeys, RefillKeys
+from swarmherd.policy.checks import HEALTH, health_queries
 from swarmherd.policy.failing import FailoverKeys, Fencing, FlappingKeys, ServiceFailover, Speed
+from swarmherd.policy.healing import HealKeys, HealthKeys, Step, StuckUpdates, address_of
 from swarmherd.policy.labels import ScalePolicies, scale_policies
 from swarmherd.policy.parse import parse_cluster, parse_policy
 from swarmherd.policy.problem import PolicyError, Problem
@@ -20,10 +22,13 @@ from swarmherd.policy.windows import WindowKeys
 from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
+    "HEALTH",
     "ClusterSettings",
     "FailoverKeys",
     "Fencing",
     "FlappingKeys",
+    "HealKeys",
+    "HealthKeys",
     "LoadBy",
     "Mode",
     "MoveKeys",
@@ -42,12 +47,16 @@ __all__ = [
     "ServicePolicy",
     "ServiceWish",
     "Speed",
+    "Step",
     "Strategy",
+    "StuckUpdates",
     "WindowKeys",
     "Wishes",
+    "address_of",
     "anchor_constraint",
     "anchor_label",
     "followers",
+    "health_queries",
     "json_schema",
     "parse_cluster",
     "parse_policy",

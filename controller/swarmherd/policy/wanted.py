@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Priority, Rebalance, Refill
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
 from swarmherd.policy.failing import Failover, OneFailover
+from swarmherd.policy.healing import Heal, HealthCheck
 from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
 from swarmherd.policy.settings import Name
 from swarmherd.policy.units import (
@@ -145,6 +146,8 @@ class ServiceDefaults(Part):
     """From 0 to 100. From 80 on its tasks are not moved."""
     move: MoveKeys = MoveKeys()
     """Whether its tasks may be moved."""
+    heal: Heal = None
+    """What is done about tasks that are ill and updates that are stuck; nothing unless it stands here."""
 
 
 class ServicePolicy(ServiceDefaults):
@@ -162,6 +165,8 @@ class ServicePolicy(ServiceDefaults):
     """When something may be done to it, or may not. What its own windows allow, no others of the policy allow."""
     failover: OneFailover = None
     """How it fails over: `normal`, `fast`, or a mapping."""
+    health: HealthCheck = None
+    """How its tasks are checked, where it is healed."""
 
 
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]

@@ -15,6 +15,7 @@ from swarmherd.policy.anchors import circle
 from swarmherd.policy.arranging import MoveKeys, NeighbourKeys
 from swarmherd.policy.document import Part
 from swarmherd.policy.failing import ServiceFailover
+from swarmherd.policy.healing import HealKeys, HealthKeys
 from swarmherd.policy.parse import parse
 from swarmherd.policy.problem import PolicyError, Problem
 from swarmherd.policy.units import resembling
@@ -24,10 +25,12 @@ OURS = "swarmherd."
 MOVE = "swarmherd.move."
 NO_CONSENT = MoveKeys()
 NORMAL_FAILOVER = ServiceFailover()
-ARRANGING_LABELS = (
-    *("swarmherd.follows", "swarmherd.priority", "swarmherd.balancer", "swarmherd.failover"),
-    *(MOVE + name for name in MoveKeys.model_fields),
-)
+HEAL = "swarmherd.heal."
+HEALTH_LABELS = ("health.endpoint", "health.expect")
+"""They say where a service's health is to be seen, to whoever wants to know; read where it is healed."""
+NAMED = ("swarmherd.follows", "swarmherd.priority", "swarmherd.balancer", "swarmherd.failover")
+HEAL_LABELS = tuple(HEAL + name for name in ("enabled", "after", "recheck", "stuck_updates"))
+ARRANGING_LABELS = (*NAMED, *(MOVE + name for name in MoveKeys.model_fields), *HEAL_LABELS, *HEALTH_LABELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ class ServiceWish:
     balancer: str | None = None
     """The backend where its tasks are drained before they are moved (S18)."""
     failover: ServiceFailover = NORMAL_FAILOVER
+    heal: HealKeys | None = None
+    """What is done about its ill tasks; None where nothing is."""
+    health: HealthKeys | None = None
+    """How its tasks are checked; None where they are not."""
     opted_in: bool = False
     """Whether the policy or a label of its own names it: others are never touched (S19)."""
 
@@ -84,6 +91,8 @@ def _wish(name: str, policy: Policy, labels: Mapping[str, str]) -> ServiceWish:
     said, named = _from_labels(name, labels), policy.services.get(name)
     move = {**_written(policy.defaults.move), **_written(said.move), **(_written(named.move) if named else {})}
     places = [place for place in (named, said, policy.defaults) if place is not None]
+    opted_in = named is not None or any(key.startswith(OURS) for key in labels)
+    heal = _healed(policy, said, named) if opted_in else None
     return ServiceWish(
         follows=named.follows if named and named.follows is not None else said.follows,
         priority=next((p.priority for p in places if "priority" in p.model_fields_set), 0),
@@ -92,8 +101,27 @@ def _wish(name: str, policy: Policy, labels: Mapping[str, str]) -> ServiceWish:
         apart_from=named.apart_from if named else (),
         balancer=named.balancer if named and named.balancer is not None else said.balancer,
         failover=ServiceFailover(**{**_written(said.failover), **(_written(named.failover) if named else {})}),
-        opted_in=named is not None or any(key.startswith(OURS) for key in labels),
+        heal=heal,
+        health=_checked(name, named, labels) if heal is not None else None,
+        opted_in=opted_in,
     )
+
+
+def _healed(policy: Policy, said: ServicePolicy, named: ServicePolicy | None) -> HealKeys | None:
+    """None where no place asks for it, or the last word is that it is switched off."""
+    places = [place.heal for place in (policy.defaults, said, named) if place is not None and place.heal is not None]
+    if not places:
+        return None
+    keys = HealKeys(**{name: value for place in places for name, value in _written(place).items()})
+    return keys if keys.enabled else None
+
+
+def _checked(name: str, named: ServicePolicy | None, labels: Mapping[str, str]) -> HealthKeys | None:
+    """The labels are looked at only here: others may know the same names, and mean something else by them."""
+    document = {label.removeprefix("health."): labels[label] for label in HEALTH_LABELS if label in labels}
+    said = parse(HealthKeys, document, f"service {name}", "health")
+    keys = {**_written(said), **(_written(named.health) if named and named.health else {})}
+    return HealthKeys(**keys) if keys else None
 
 
 def _written(keys: Part | None) -> dict[str, Any]:
@@ -105,10 +133,11 @@ def _from_labels(service: str, labels: Mapping[str, str]) -> ServicePolicy:
     problems = list(_strangers(service, labels))
     document: dict[str, Any] = {}
     for label in ARRANGING_LABELS:
-        if label in labels and label.startswith(MOVE):
-            document.setdefault("move", {})[label.removeprefix(MOVE)] = labels[label]
-        elif label in labels:
-            document[label.removeprefix(OURS)] = labels[label]
+        part, _dot, key = label.removeprefix(OURS).partition(".")
+        if label in labels and key and label not in HEALTH_LABELS:
+            document.setdefault(part, {})[key] = labels[label]
+        elif label in labels and label in NAMED:
+            document[part] = labels[label]
     try:
         found = parse(ServicePolicy, document, f"service {service}", OURS[:-1])
     except PolicyError as error:

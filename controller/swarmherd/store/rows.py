@@ -17,10 +17,12 @@ from swarmherd.model import (
     Decision,
     Direction,
     Evidence,
+    Healing,
     Move,
     Outcome,
     Pause,
     Reading,
+    Remedy,
     Rescue,
     Result,
 )
@@ -110,7 +112,8 @@ class Arranged:
     """What was decided about one anchor's label or one measure of load, as a document, and when."""
 
     subject: str
-    """`anchor shop_db`, `rebalance memory`, `refill memory`, `brake`, `cordon NODE_ID`, `recreate shop_db`, …"""
+    """`anchor shop_db`, `rebalance memory`, `refill memory`, `brake`, `cordon NODE_ID`, `recreate shop_db`,
+    `heal shop_web.1`, …"""
     at: datetime
     acts: bool
     document: Mapping[str, Any]
@@ -127,6 +130,9 @@ def arranged(arrangement: Arrangement, at: datetime) -> Iterator[dict[str, Any]]
         acts = any(not move.held for move in two.moves)
         yield {"subject": f"{two.cause.value} {two.measure}", "at": at, "acts": acts, "document": document}
     yield from _rescued(arrangement.rescue, at)
+    for three in arrangement.healing:
+        acts, subject = three.remedy is not Remedy.NONE, f"heal {three.place or three.service}"
+        yield {"subject": subject, "at": at, "acts": acts, "document": _healing(three)}
 
 
 def _rescued(rescue: Rescue, at: datetime) -> Iterator[dict[str, Any]]:
@@ -146,6 +152,11 @@ def _rescued(rescue: Rescue, at: datetime) -> Iterator[dict[str, Any]]:
     for three in rescue.findings:
         document = {"reasons": list(three.reasons), "waiting": list(three.waiting)}
         yield {"subject": f"waiting {three.service}", "at": at, "acts": three.clear, "document": document}
+
+
+def _healing(one: Healing) -> dict[str, Any]:
+    words = {"remedy": one.remedy.value, "task": one.task, "node": one.node, "tries": one.tries}
+    return words | {"reasons": list(one.reasons), "evidence": evidence_documents(one.evidence)}
 
 
 def _move(move: Move) -> dict[str, Any]:

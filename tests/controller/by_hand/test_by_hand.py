@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from swarmherd.by_hand import find_node, manual_availability, manual_move
+from swarmherd.by_hand import find_node, manual_availability, manual_move, manual_restart, manual_rollback
 from swarmherd.model import Action, Availability, ClusterView, NodeState, UpdateState
 from swarmherd.policy import Policy, parse_policy
 
@@ -149,3 +149,76 @@ def test_the_last_node_is_not_drained() -> None:
     with pytest.raises(ValueError, match="no other node takes tasks"):
         manual_availability(view, "n1", Availability.DRAIN, "x", lambda: "id")
     assert manual_availability(view, "n2", Availability.ACTIVE, "x", lambda: "id").kind == "drain"
+
+
+def restart(view: ClusterView, task: str = "", policy: Policy | None = None) -> Action:
+    return manual_restart(view, policy or Policy(), "web", "it\nhangs", lambda: "id", task=task)
+
+
+@pytest.mark.parametrize("task", ["web.3", "3"])
+def test_one_task_is_restarted_by_id_or_slot(task: str) -> None:
+    policy = parse_policy({"services": {"web": {"balancer": "shop"}}}, "f.yml")
+    said = restart(cluster(SPREAD), task, policy)
+    assert said.kind == "restart"
+    assert said.parameters == {
+        "swarmherd_service": "web",
+        "swarmherd_node": "n2",
+        "swarmherd_task": "web.3",
+        "swarmherd_allowed_nodes": [],
+        "swarmherd_avoid_nodes": [],
+        "swarmherd_balancer_backend": "shop",
+        "swarmherd_expected_version": 10,
+        "swarmherd_reason": "restart web.3 on n2 by hand, because it hangs",
+    }
+
+
+def test_the_only_task_needs_no_name() -> None:
+    assert restart(cluster({"running@n1": 1})).parameters["swarmherd_task"] == "web.1"
+
+
+def test_what_has_data_is_restarted_where_that_is() -> None:
+    said = restart(cluster({"running@n1": 1}, **WITH_DATA)).parameters
+    assert (said["swarmherd_allowed_nodes"], said["swarmherd_avoid_nodes"]) == (["n1"], ["n2", "n3"])
+    assert "swarmherd_force" not in said
+
+
+@pytest.mark.parametrize(
+    ("view", "task", "says"),
+    [
+        (cluster(SPREAD), "", r"one task is restarted at a time: give --task with one of web\.1 \(slot 1\)"),
+        (cluster(SPREAD), "web", "one task is restarted at a time"),
+        (cluster(SPREAD), "9", "web has no task 9; it has"),
+        (cluster(SPREAD, update_state=UpdateState.UPDATING), "1", "web is not at rest"),
+        (cluster(SPREAD, restarts=False), "1", "none would come back"),
+        (cluster(SPREAD, replicas=None), "1", "web is not in replicated mode"),
+        (cluster({"running@n1": 1, "pending": 1}), "1", "1 of 2 replicas of web run"),
+    ],
+)
+def test_what_cannot_be_restarted_is_refused(view: ClusterView, task: str, says: str) -> None:
+    with pytest.raises((LookupError, ValueError), match=says):
+        restart(view, task)
+
+
+@pytest.mark.parametrize("state", [UpdateState.NONE, UpdateState.COMPLETED, UpdateState.PAUSED, UpdateState.UPDATING])
+def test_a_service_is_rolled_back_whatever_its_update_does(state: UpdateState) -> None:
+    view = cluster(SPREAD, update_state=state, has_previous=True)
+    action = manual_rollback(view, "web", "it loses\norders", lambda: "id")
+    assert (action.kind, action.undo) == ("rollback", {})
+    assert action.parameters == {
+        "swarmherd_service": "web",
+        "swarmherd_expected_version": 10,
+        "swarmherd_reason": "roll web back by hand, because it loses orders",
+    }
+
+
+@pytest.mark.parametrize(
+    ("service", "says"),
+    [
+        ({"update_state": UpdateState.ROLLBACK_COMPLETED, "has_previous": True}, "web is rolled back already"),
+        ({"update_state": UpdateState.ROLLBACK_STARTED, "has_previous": True}, "web is rolled back already"),
+        ({"has_previous": False}, "Docker keeps no previous specification of web"),
+    ],
+)
+def test_a_rollback_that_would_go_forward_or_nowhere_is_refused(service: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        manual_rollback(cluster(SPREAD, **service), "web", "x", lambda: "id")

@@ -20,6 +20,7 @@ from swarmherd.model import (
     Service,
     Task,
     TaskState,
+    UpdateState,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -214,3 +215,88 @@ def test_an_availability_that_somebody_else_set_meanwhile_stays() -> None:
 def test_a_kind_that_nobody_knows_is_refused() -> None:
     with pytest.raises(UnknownKindError, match="teleport"):
         goal_of(action("teleport"))
+
+
+def restart(**parameters: Any) -> Action:
+    return action("restart", **{"service": "web", "node": "id-n1", "task": "t1", **parameters})
+
+
+def test_a_restart_has_landed_when_another_task_runs_in_the_slot_wherever() -> None:
+    goal = goal_of(restart(), BEFORE)
+    assert not goal.landed(BEFORE)
+    for where in ("n1", "n3"):
+        after = view(ended(task(1, "n1")), task(1, where, "new"), task(2, "n2"))
+        assert goal.landed(after)
+        assert goal.achieved(after) == f"web.1 runs on {where} as new, before as t1"
+        assert goal.undo(after, Outcome.DONE) is None
+    starting = task(1, "n1", "new", state=TaskState.STARTING)
+    assert not goal.landed(view(ended(task(1, "n1")), starting, task(2, "n2")))
+
+
+def test_a_restart_of_what_has_data_has_landed_on_its_own_node_only() -> None:
+    goal = goal_of(restart(allowed_nodes=["id-n1"]), BEFORE)
+    assert goal.landed(view(ended(task(1, "n1")), task(1, "n1", "new"), task(2, "n2")))
+    astray = view(ended(task(1, "n1")), task(1, "n3", "new"), task(2, "n2"))
+    assert not goal.landed(astray)
+    assert goal.shortfall(astray) == "2 of 2 replicas run, web.1 went to n3, where it was not to go"
+
+
+def test_the_pauses_of_a_restart_are_cleared() -> None:
+    paused = node("n2", labels={"swarmherd.paused": "web.1772366400"}, availability=Availability.PAUSE)
+    left = view(task(1, "n1"), task(2, "n2"), nodes=(node("n1"), paused))
+    variables = goal_of(restart(), BEFORE).undo(left, Outcome.GIVEN_UP)
+    assert variables is not None
+    assert variables["swarmherd_state"] == "cleared"
+    clearing = replace(restart(), parameters=variables)
+    assert not goal_of(clearing).landed(left)
+    assert goal_of(clearing).landed(BEFORE)
+
+
+BACK = action("rollback", service="web", expected_version=6)
+
+
+@pytest.mark.parametrize(
+    ("state", "version", "running", "landed"),
+    [
+        (UpdateState.ROLLBACK_COMPLETED, 7, 2, True),
+        (UpdateState.COMPLETED, 7, 2, True),
+        (UpdateState.NONE, 7, 2, True),
+        (UpdateState.ROLLBACK_COMPLETED, 6, 2, False),
+        (UpdateState.ROLLBACK_COMPLETED, 7, 1, False),
+        (UpdateState.ROLLBACK_STARTED, 7, 2, False),
+        (UpdateState.ROLLBACK_PAUSED, 7, 2, False),
+        (UpdateState.PAUSED, 7, 2, False),
+    ],
+)
+def test_a_rollback_has_landed_when_it_is_over_and_all_tasks_run(
+    state: UpdateState, version: int, running: int, landed: bool
+) -> None:
+    tasks = [task(1, "n1"), task(2, "n2", state=TaskState.RUNNING if running == 2 else TaskState.PENDING)]
+    seen = view(*tasks, update_state=state, version=version)
+    goal = goal_of(BACK)
+    assert goal.landed(seen) is landed
+    assert goal.undo(seen, Outcome.GIVEN_UP) is None, "to roll back twice is to go forward"
+
+
+def test_what_is_missing_of_a_rollback_is_told() -> None:
+    broken = task(2, "n2", state=TaskState.REJECTED, message="No such image")
+    seen = view(task(1, "n1"), broken, update_state=UpdateState.ROLLBACK_PAUSED)
+    assert goal_of(BACK).shortfall(seen) == (
+        "its update is rollback paused, 1 of 2 replicas run (1 x rejected: No such image)"
+    )
+    assert goal_of(BACK).shortfall(replace(seen, services=(), tasks=())) == "web is gone"
+
+
+@pytest.mark.parametrize(
+    ("state", "version", "outcome"),
+    [
+        (UpdateState.PAUSED, 6, Outcome.UNDONE),
+        (UpdateState.ROLLBACK_STARTED, 7, Outcome.DONE),
+        (UpdateState.ROLLBACK_PAUSED, 7, Outcome.GIVEN_UP),
+    ],
+)
+def test_a_rollback_cut_short_is_closed_by_what_docker_shows(
+    state: UpdateState, version: int, outcome: Outcome
+) -> None:
+    seen = view(task(1, "n1"), task(2, "n2"), update_state=state, version=version)
+    assert goal_of(BACK).cut_short(seen)[0] is outcome

@@ -8,6 +8,7 @@ from swarmherd.enact.goals.failover import Cordoned, Recreated
 from swarmherd.enact.goals.goal import Goal
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
 from swarmherd.enact.goals.relabel import Relabel
+from swarmherd.enact.goals.rollback import Rollback
 from swarmherd.enact.goals.scale import Scale
 from swarmherd.enact.goals.undrained import BACKEND, Undrained, left_unseen
 from swarmherd.model import Action, ClusterView
@@ -29,10 +30,12 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
             return Undrained(action)
         case "scale":
             return Scale(action)
-        case "move" if action.parameters.get("swarmherd_state") == CLEARED:
+        case "move" | "restart" if action.parameters.get("swarmherd_state") == CLEARED:
             return Cleared(action)
-        case "move":
+        case "move" | "restart":
             return Move.of(action, before)
+        case "rollback":
+            return Rollback(action)
         case "relabel":
             return Relabel(action)
         case "drain":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tasks of a service have left a node and run elsewhere; and nothing that a move sets for its time is left."""
+"""Tasks of a service have left a node and run elsewhere, or one runs again; and nothing set for that time is left."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from swarmherd.enact.goals.goal import called, complaints, find_node, same, some
 from swarmherd.model import Action, ClusterView, Node, Outcome, Task, TaskState
 
 CLEARED = "cleared"
+RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """See `Goal`. `moving` are the tasks that are to go, as they were before; None where nobody looked before."""
+    """See `Goal`. `moving` are the tasks that are to go, as they were before; None where nobody looked before.
+
+    A restart is one that may come back to where it was.
+    """
 
     action: Action
     moving: tuple[Task, ...] | None = None
@@ -115,9 +119,9 @@ class Move:
         return tuple(task for task in view.tasks_of(self.action.service) if task.slot in slots)
 
     def _astray(self, view: ClusterView, task: Task) -> bool:
-        """On a node where it was not to go; the source is such a node even where any other will do."""
+        """On a node where it was not to go; that a task is to leave is such a node even where any other will do."""
         source = find_node(view, str(self.action.parameters["swarmherd_node"]))
-        back = source is not None and task.node_id == source.id
+        back = self.action.kind != RESTART and source is not None and task.node_id == source.id
         return back or bool(self._allowed and task.node_id not in self._allowed)
 
 
