@@ -101,18 +101,12 @@ def at_time(at: time, weekdays: frozenset[int] | None = None) -> Cron:
 
 def next_after(cron: Cron, zone: ZoneInfo, at: datetime) -> datetime:
     """The first of its times after `at`, in UTC."""
-    for day in _days(at, zone, DAY):
-        if found := [one for one in _times(cron, zone, day) if one > at]:
-            return found[0]
-    raise AssertionError("a time that never comes is refused when it is read")
+    return next(one for day in _days(at, zone, DAY) for one in _times(cron, zone, day) if one > at)
 
 
 def last_until(cron: Cron, zone: ZoneInfo, at: datetime) -> datetime:
     """The last of its times up to and with `at`, in UTC."""
-    for day in _days(at, zone, -DAY):
-        if found := [one for one in _times(cron, zone, day) if one <= at]:
-            return found[-1]
-    raise AssertionError("a time that never comes is refused when it is read")
+    return next(one for day in _days(at, zone, -DAY) for one in reversed(_times(cron, zone, day)) if one <= at)
 
 
 def instant(day: date, at: time, zone: ZoneInfo) -> datetime:

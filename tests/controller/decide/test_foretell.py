@@ -270,6 +270,10 @@ def test_scaled_to_nothing_all_go() -> None:
     assert len(stopped(cluster({"a": "ww", "b": "w"}), of(3), 3)) == 3
 
 
+def test_where_none_is_to_go_none_goes() -> None:
+    assert stopped(cluster({"a": "ww"}), of(2), 0) == []
+
+
 @pytest.mark.parametrize(("replicas", "says"), [(None, "not in replicated mode"), (4, "3 of its 4 slots")])
 def test_a_service_that_is_not_settled_may_lose_any_task(replicas: int | None, says: str) -> None:
     found = victims(cluster({"a": "ww", "b": "w"}), replace(WEB, replicas=replicas))

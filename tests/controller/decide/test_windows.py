@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from swarmherd.decide.windows import not_now, opening, told
+from swarmherd.decide.windows import not_now, opening, standing, told
 from swarmherd.model import Direction
 from swarmherd.policy import Policy, PolicyError, parse_policy
 
@@ -100,7 +100,9 @@ def test_a_window_that_another_turn_keeps_open_ends_with_the_last_and_one_that_a
 
 
 def test_each_window_is_told_with_how_it_stands() -> None:
-    found = policy(NIGHT, FREEZE).windows
+    both = policy(NIGHT, FREEZE, db=[NIGHT])
+    found = both.windows
+    assert len(list(standing(both, at("2026-03-04 22:00")))) == 3
     assert list(told(found, at("2026-03-04 22:00"))) == [
         "moves allowed only from 22:00 to 05:00 Europe/Berlin: now, it ends in 6 h",
         "all forbidden for 14 days from each 0 12 24 12 * UTC (freeze): next in 295 days",

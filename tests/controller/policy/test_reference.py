@@ -25,6 +25,7 @@ from swarmherd.policy import (
     ScaleKeys,
     ServiceFailover,
     ServicePolicy,
+    WindowKeys,
 )
 from swarmherd.policy.document import CrashLoop, FallbackKeys
 from swarmherd.policy.labels import LABELS, PREFIX
@@ -49,13 +50,18 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "scale": ScaleKeys,
     "predictive": Predictive,
     "fallback": FallbackKeys,
+    "windows": WindowKeys,
     "crash_loop": CrashLoop,
     "query": QueryMetric,
     "rates": Rates,
     "queries": Queries,
 }
 
-NEEDED: dict[str, dict[str, Any]] = {"swarmherd_cluster": {"name": "shop"}, "query": {"query": "x", "target": 1}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "swarmherd_cluster": {"name": "shop"},
+    "query": {"query": "x", "target": 1},
+    "windows": {"allow": "moves", "days": "mon-fri"},
+}
 """What a section's part cannot do without."""
 
 

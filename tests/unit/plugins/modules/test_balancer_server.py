@@ -4,73 +4,14 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import tempfile
-import threading
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.swarmherd.cluster.plugins.modules import balancer_server
 
-COLUMNS = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_port"
 FREE = 0x20
 """The bit of a slot that DNS has no address for."""
-
-
-class Balancer:
-    """One backend, and every command that it was given."""
-
-    def __init__(self):
-        self.servers = {"shop-1": ["10.0.1.5", 0, 1], "shop-2": ["10.0.1.6", 0, 1], "shop-3": ["-", FREE, 1]}
-        self.sessions = [0]
-        self.before_state = lambda: None
-        self.told = []
-
-    def answer(self, command):
-        words = command.split()
-        if words[:3] == ["show", "servers", "state"]:
-            self.before_state()
-            return self.state() if words[3:] in ([], ["shop"]) else "Can't find backend.\n"
-        if words[:2] == ["show", "stat"]:
-            left = self.sessions.pop(0) if len(self.sessions) > 1 else self.sessions[0]
-            return f"# pxname,svname,qcur,qmax,scur,\nshop,shop-1,0,0,{left},\nshop,shop-2,0,0,9,\n\n"
-        self.told.append(command)
-        server = self.servers[words[2].split("/")[1]]
-        if words[3] == "state":
-            server[1] = (server[1] & FREE) | {"ready": 0, "drain": 8, "maint": 1}[words[4]]
-        else:
-            server[2] = int(words[4])
-        return "\n"
-
-    def state(self):
-        rows = [
-            f"3 shop 1 {name} {addr} 2 {admin} {weight} 1 80" for name, (addr, admin, weight) in self.servers.items()
-        ]
-        return "\n".join(["1", f"# {COLUMNS}", *rows, "", ""])
-
-
-@pytest.fixture
-def socket_path():
-    """Paths of sockets are short: not every folder for tests will do."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield str(Path(folder, "admin.sock"))
-
-
-@pytest.fixture
-def balancer(socket_path):
-    held = Balancer()
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self):
-            self.wfile.write(held.answer(self.rfile.readline().decode()).encode())
-
-    with socketserver.ThreadingUnixStreamServer(socket_path, Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield held
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -176,8 +117,7 @@ def test_what_does_not_go_within_the_bound_serves_again_nevertheless(set_server,
     assert (result["changed"], balancer.servers["shop-1"][1]) == (True, 0)
 
 
-@pytest.mark.usefixtures("balancer")
-def test_what_is_set_is_kept_for_a_reload_where_there_is_a_file_for_it(set_server, socket_path):
+def test_what_is_set_is_kept_for_a_reload_where_there_is_a_file_for_it(set_server, balancer, socket_path):
     file = Path(socket_path).with_name("servers.state")
     set_server(servers=["shop-1"], state="drain", wait=False)
     assert not file.exists()
@@ -185,7 +125,7 @@ def test_what_is_set_is_kept_for_a_reload_where_there_is_a_file_for_it(set_serve
     set_server(servers=["shop-2"], state="drain", wait=False)
     assert file.read_text().splitlines()[:3] == [
         "1",
-        f"# {COLUMNS}",
+        balancer.state().splitlines()[1],
         "3 shop 1 shop-1 10.0.1.5 2 8 1 1 80",
     ]
 
