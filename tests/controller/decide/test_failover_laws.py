@@ -39,7 +39,9 @@ POLICY = parse_policy(
         "failover": {"pending_after": 0, "flapping": {"keep_active": "1%"}},
         "services": {
             **{name: {"follows": anchor, "failover": {"fencing": "none"}} for name, anchor in FOLLOWS.items()},
-            **{name: {"failover": {"fencing": "none"}, "scale": {"min": 1, "max": 1}} for name in ("db", "shop", "job")},
+            **{
+                name: {"failover": {"fencing": "none"}, "scale": {"min": 1, "max": 1}} for name in ("db", "shop", "job")
+            },
         },
         "defaults": {"move": {"singles": True, "local_data": True}},
         "rebalance": {"memory": "20%", "cooldown": 60, "service_cooldown": 60, "moves_per_hour": 100},
@@ -72,8 +74,12 @@ def clusters(draw: st.DrawFn) -> ClusterView:
         replace(one, constraints=(*one.constraints, *draw(st.sampled_from([(), (), ("node.hostname==n1",)]))))
         for one in view.services
     )
+    bound = view_of({"nodes": {}, "services": {"bound": {"at": [":pending"], "constraints": ["node.hostname==n1"]}}})
+    services, tasks = (*services, *bound.services), (*view.tasks, *bound.tasks)
     probes = draw(st.dictionaries(st.sampled_from(NODES), st.sampled_from(sorted(PROBES)), max_size=len(NODES)))
-    return replace(view, nodes=nodes, services=services, probes={name: PROBES[kind] for name, kind in probes.items()})
+    return replace(
+        view, nodes=nodes, services=services, tasks=tasks, probes={name: PROBES[kind] for name, kind in probes.items()}
+    )
 
 
 @st.composite
@@ -103,7 +109,7 @@ def test_with_one_witness_nothing_is_ever_brought_up_elsewhere(view: ClusterView
         assert node is not None
         assert node.state is NodeState.DOWN
         assert view.probes[node.id] == PROBES["silent"]
-    no_second = replace(view, probes={name: PROBES["answers"] for name in NODES})
+    no_second = replace(view, probes=dict.fromkeys(NODES, PROBES["answers"]))
     assert measures(planned(no_second, memory), "recreate") == []
     assert measures(planned(replace(view, probes={}), memory), "recreate") == []
 
