@@ -11,7 +11,7 @@ services:
       GiB, `follows` are the constraints that it has, `constraints` those beside them; the others as in the model
 memory: {shop_web: {moves: [600], failures: 1, last_failure: 20}}      seconds ago
 came: {n3: 400}                                                        nodes that came so many seconds ago
-fell: {n3: [400, 60]}, cordoned: {n3: [300]}                           nodes that went down, or were cordoned, so long ago
+fell: {n3: [400, 60]}, cordoned: {n3: [300]}                           nodes that went down or were cordoned, when
 fences: {n3: it burns}                                                 hosts that ada has said to be off
 pauses: [{who: ada, why: deploying, service: shop_api}]
 """
