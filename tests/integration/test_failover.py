@@ -8,6 +8,7 @@ The lab's worker2 is killed and started again; nothing else of the lab is.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,11 +58,13 @@ def inventory(tmp_path: Path) -> Inventory:
 def outer(engine: str) -> Iterator[Callable[..., None]]:
     """The outer engine's word to worker2's host, which is up and in the Swarm again at the end."""
 
-    def word(*words: str) -> None:
-        on.run("docker", *words, timeout=60, DOCKER_HOST=engine)
+    host = f"{os.environ.get('LAB_NAME', 'swarmherd-lab')}-worker2"
+
+    def word(verb: str) -> None:
+        on.run("docker", verb, host, timeout=60, DOCKER_HOST=engine)
 
     yield word
-    word("start", "worker2")
+    word("start")
     on.wait_until(lambda: state("worker2") == "ready", "worker2 is back", 90)
 
 
@@ -103,7 +106,7 @@ def test_when_a_worker_is_killed_its_replicas_run_elsewhere_within_5_seconds(
 ) -> None:
     web = make(WEB, 6, "--restart-delay", "0s")
     assert "worker2" in places(web)
-    outer("kill", "worker2")
+    outer("kill")
     killed = time.monotonic()
     on.wait_until(
         lambda: "worker2" not in (there := places(web)) and len(there) == 6, "all replicas run elsewhere", 60, 0.1
@@ -117,7 +120,7 @@ def test_what_is_bound_to_a_dead_host_comes_up_elsewhere_once_it_is_fenced(
 ) -> None:
     db = make(DB, 1, "--constraint", "node.hostname==worker2")
     cluster = inventory(services={db: {}}, failover={"pending_after": 1})
-    outer("kill", "worker2")
+    outer("kill")
     on.wait_until(lambda: state("worker2") == "down", "Swarm has worker2 down", 60)
     on.wait_until(lambda: on.running(db) == 0 and db in swarmherd(cluster, "plan"), "its task waits", 60, 1)
     swarmherd(cluster, "run", "--once")
