@@ -270,3 +270,72 @@ def test_a_service_is_rolled_back_once(enact: Enact, swarm: Any) -> None:
     assert shop["Spec"]["Labels"] == {"owner": "ada"}
     assert "changed=0" in enact("rollback", service="shop")
     assert swarm.rollbacks == 1
+
+
+# ---------------------------------------------------------------- what failed nodes ask for
+
+
+def spec_of(swarm: Any, number: int = 0) -> tuple[str, dict[str, str]]:
+    spec = swarm.nodes[number]["Spec"]
+    return spec["Availability"], spec["Labels"]
+
+
+def constraints(swarm: Any) -> list[str]:
+    return list((swarm.services[0]["Spec"]["TaskTemplate"].get("Placement") or {}).get("Constraints") or [])
+
+
+def test_a_cordon_begins_and_ends_by_playbook_and_no_other_pause_does(enact: Enact, swarm: Any) -> None:
+    enact("failover", measure="cordon", node="n1", cordon_until=1772366700)
+    assert spec_of(swarm) == ("pause", {"swarmherd.cordoned": "1772366700"})
+    enact("failover", measure="uncordon", node="n1")
+    assert spec_of(swarm) == ("active", {})
+    swarm.nodes[0]["Spec"]["Availability"] = "pause"
+    enact("failover", measure="uncordon", node="n1")
+    assert spec_of(swarm) == ("pause", {})
+    said = enact("failover", measure="cordon", node="n1", cordon_until=1772366700, good=False)
+    assert "which is no cordon of ours" in said
+    assert spec_of(swarm) == ("pause", {})
+
+
+def test_a_service_is_bound_to_another_node_after_the_hook_has_made_sure(
+    enact: Enact, swarm: Any, tmp_path: Path
+) -> None:
+    swarm.services[0]["Spec"]["TaskTemplate"]["Placement"] = {"Constraints": ["node.hostname==n1"]}
+    words = {
+        "measure": "recreate",
+        "service": "shop",
+        "node": "n1",
+        "constraints": ["node.hostname == n2"],
+        "remove_constraints": ["node.hostname==n1"],
+        "fence_hook": "off.yml",
+        "wait": False,
+    }
+    hook = tmp_path / "off.yml"
+    hook.write_text("- name: Not sure\n  ansible.builtin.fail:\n    msg: the power of {{ swarmherd_node }} is on\n")
+    assert "the power of n1 is on" in enact("failover", good=False, **words)
+    assert constraints(swarm) == ["node.hostname==n1"], "nothing is brought up where it is not sure"
+    hook.write_text("- name: Sure\n  ansible.builtin.debug:\n    msg: the power of {{ swarmherd_node }} is off\n")
+    assert "the power of n1 is off" in enact("failover", **words)
+    assert constraints(swarm) == ["node.hostname == n2"]
+
+
+def test_what_somebody_changed_meanwhile_is_not_bound_anew(enact: Enact, swarm: Any) -> None:
+    words = {"measure": "recreate", "service": "shop", "constraints": ["node.hostname == n2"], "expected_version": 3}
+    said = enact("failover", good=False, **words)
+    assert "conflict" in said
+    assert constraints(swarm) == []
+
+
+def test_a_task_is_made_anew_by_a_forced_update(enact: Enact, swarm: Any) -> None:
+    enact("failover", measure="recreate", service="shop", node="n1", wait=False)
+    assert swarm.services[0]["Spec"]["TaskTemplate"]["ForceUpdate"] == 1
+
+
+def test_marks_that_a_killed_move_left_are_cleared(enact: Enact, swarm: Any) -> None:
+    swarm.nodes[2]["Spec"].update(Availability="pause", Labels={"swarmherd.paused": "shop.1"})
+    enact("failover", measure="clear", service="shop")
+    assert spec_of(swarm, 2) == ("active", {})
+
+
+def test_what_is_none_of_the_measures_is_refused(enact: Enact) -> None:
+    assert "swarmherd_measure evacuate is none of cordon" in enact("failover", measure="evacuate", good=False)

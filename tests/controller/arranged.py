@@ -13,7 +13,7 @@ services:
       each publishes in host mode
 memory: {shop_web: {moves: [600], failures: 1, last_failure: 20}}      seconds ago
 came: {n3: 400}                                                        nodes that came so many seconds ago
-fell: {n3: [400, 60]}, cordoned: {n3: [300]}                          nodes that went down, or were cordoned, so long ago
+fell: {n3: [400, 60]}, cordoned: {n3: [300]}                           nodes that went down or were cordoned, when
 fences: {n3: it burns}                                                 hosts that ada has said to be off
 ailments: {web.1: {ill: 75, tries: [restart], tried: 90, answered: true}}      ill since, and tried, so long ago
 pauses: [{who: ada, why: deploying, service: shop_api}]

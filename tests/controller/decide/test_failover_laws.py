@@ -74,8 +74,12 @@ def clusters(draw: st.DrawFn) -> ClusterView:
         replace(one, constraints=(*one.constraints, *draw(st.sampled_from([(), (), ("node.hostname==n1",)]))))
         for one in view.services
     )
+    bound = view_of({"nodes": {}, "services": {"bound": {"at": [":pending"], "constraints": ["node.hostname==n1"]}}})
+    services, tasks = (*services, *bound.services), (*view.tasks, *bound.tasks)
     probes = draw(st.dictionaries(st.sampled_from(NODES), st.sampled_from(sorted(PROBES)), max_size=len(NODES)))
-    return replace(view, nodes=nodes, services=services, probes={name: PROBES[kind] for name, kind in probes.items()})
+    return replace(
+        view, nodes=nodes, services=services, tasks=tasks, probes={name: PROBES[kind] for name, kind in probes.items()}
+    )
 
 
 @st.composite

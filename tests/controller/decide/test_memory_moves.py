@@ -25,29 +25,29 @@ def nodes(**described: dict[str, Any]) -> Any:
 
 def test_at_first_sight_no_node_has_come_back() -> None:
     found = remember_nodes(Memory(), nodes(n1={}, n2={"state": "down"}), NOW)
-    assert found.nodes == {"n1": NodeMemory(NOW), "n2": NodeMemory(None)}
+    assert found.nodes == {"n1": NodeMemory(NOW, up=True), "n2": NodeMemory(None, up=False)}
 
 
 def test_a_node_that_joins_or_comes_back_while_we_watch_is_told_from_one_that_stayed() -> None:
     memory = remember_nodes(Memory(), nodes(n1={}, n2={"state": "down"}), NOW)
     found = remember_nodes(memory, nodes(n1={}, n2={}, n3={}), LATER)
     assert found.nodes == {
-        "n1": NodeMemory(NOW),
-        "n2": NodeMemory(LATER, returned=True),
-        "n3": NodeMemory(LATER, returned=True),
+        "n1": NodeMemory(NOW, up=True),
+        "n2": NodeMemory(LATER, returned=True, up=True),
+        "n3": NodeMemory(LATER, returned=True, up=True),
     }
-    assert remember_nodes(found, nodes(n1={}), LATER).nodes == {"n1": NodeMemory(NOW)}
+    assert remember_nodes(found, nodes(n1={}), LATER).nodes == {"n1": NodeMemory(NOW, up=True)}
 
 
 @pytest.mark.parametrize("away", [{"state": "down"}, {"state": "unknown"}, {"availability": "drain"}])
 def test_a_node_that_was_away_begins_anew(away: dict[str, str]) -> None:
     memory = Memory(nodes={"n1": NodeMemory(ago(900))})
     memory = remember_nodes(memory, nodes(n1=away), NOW)
-    assert remember_nodes(memory, nodes(n1={}), LATER).nodes == {"n1": NodeMemory(LATER, returned=True)}
+    assert remember_nodes(memory, nodes(n1={}), LATER).nodes == {"n1": NodeMemory(LATER, returned=True, up=True)}
 
 
 def test_a_pause_that_a_move_has_set_is_no_absence() -> None:
-    memory = Memory(nodes={"n1": NodeMemory(ago(900))})
+    memory = Memory(nodes={"n1": NodeMemory(ago(900), up=True)})
     paused = nodes(n1={"availability": "pause", "labels": {"swarmherd.paused": "web.1"}})
     assert remember_nodes(memory, paused, NOW) == memory
 

@@ -11,8 +11,10 @@ from swarmherd.model import (
     Arrangement,
     Balance,
     Cause,
+    Cordon,
     Decision,
     Direction,
+    Finding,
     Following,
     Lever,
     Memory,
@@ -20,6 +22,8 @@ from swarmherd.model import (
     NodeMemory,
     Pause,
     Plan,
+    Recreation,
+    Rescue,
     ServiceMemory,
 )
 from swarmherd.plan import plan
@@ -199,3 +203,88 @@ def test_what_failed_waits_and_what_is_gone_is_held() -> None:
     assert held(planned(replace(MOVE, service="gone"))) == ["leave gone on n3, because there is no such service"]
     gone = planned(replace(FOLLOWING, anchor="gone"))
     assert gone.actions == ()
+
+
+# ---------------------------------------------------------------- the brake, and what failed nodes ask for (S8)
+
+BRAKE = ("2 of 4 nodes look bad (n1, n2), so we are taken to be cut off",)
+
+
+def rescued(rescue: Rescue, *found: Any, memory: Memory | None = None, **policy: Any) -> Plan:
+    ids = map(str, itertools.count())
+    arrangement = Arrangement(
+        tuple(one for one in found if isinstance(one, Following)),
+        (Balance(Cause.REBALANCE, "memory", ("uneven",), (MOVE,)),) if MOVE in found else (),
+        rescue=rescue,
+    )
+    decisions = [one for one in found if isinstance(one, Decision)]
+    return plan(decisions, VIEW, parse_policy(policy, "f.yml"), memory or Memory(), NOW, lambda: next(ids), arrangement)
+
+
+CORDON = Cordon("n3", ("cordon n3",), True, ago(-300), 5)
+RECREATION = Recreation(
+    "db", "n1", ("bind db to n2",), True, "n2", ("node.hostname == n2",), ("node.hostname==n1",), version=7
+)
+FINDING = Finding("api", ("api.1",), ago(60), ("a mark", "clear what moves have left"), True)
+
+
+def test_with_the_brake_on_only_more_replicas_are_planned() -> None:
+    down = Decision("web", 2, 1, 1, ("scale web from 2 to 1",), version=7)
+    rescue = Rescue(brake=BRAKE, findings=(FINDING,), recreations=(RECREATION,), cordons=(CORDON,))
+    found = rescued(rescue, FOLLOWING, MOVE, UP, down)
+    assert kinds(found) == [("scale", "shop")]
+    because = f"because the brake is on: {BRAKE[0]}"
+    assert held(found) == [f"leave the label of db as it is, {because}", f"leave web on n3, {because}"]
+    assert {one.service: one.reasons[-1] for one in found.decisions}["web"] == f"leave web at 2, {because}"
+    after = found.arrangement.rescue
+    assert (after.findings[0].clear, after.recreations[0].recreate, after.cordons[0].cordon) == (False, False, None)
+    for one in (*after.findings, *after.recreations, *after.cordons):
+        assert one.reasons[-1].endswith(because)
+
+
+def test_labels_come_before_what_is_put_right_and_scaling_and_moves_after_it() -> None:
+    rescue = Rescue(findings=(FINDING,), cordons=(CORDON,))
+    found = rescued(rescue, replace(FOLLOWING, anchor="web", dependents=("shop",)))
+    assert kinds(found) == [("relabel", "web"), ("failover", "api"), ("failover", "")]
+    found = rescued(Rescue(recreations=(RECREATION,)), MOVE, UP)
+    assert kinds(found) == [("failover", "db"), ("scale", "shop"), ("move", "web")]
+
+
+def test_what_is_put_right_counts_like_any_other_action() -> None:
+    rescue = Rescue(recreations=(RECREATION,), cordons=(CORDON,))
+    found = rescued(rescue, FOLLOWING)
+    assert kinds(found) == [("relabel", "db"), ("failover", "")]
+    assert found.arrangement.rescue.recreations[0].reasons[-1] == (
+        "leave db down, because another action for it is planned already"
+    )
+    assert kinds(rescued(rescue, actions_per_cycle=1)) == [("failover", "")]
+    paused = Memory(pauses=(Pause("ada", "release", ago(60)),))
+    assert kinds(rescued(rescue, memory=paused)) == []
+    assert held(rescued(Rescue(), MOVE)) == []
+
+
+def test_what_brings_a_service_up_elsewhere_carries_its_version_and_its_way_back() -> None:
+    [action] = rescued(Rescue(recreations=(replace(RECREATION, fence_hook="off.yml"),))).actions
+    assert action.parameters == {
+        "swarmherd_measure": "recreate",
+        "swarmherd_service": "db",
+        "swarmherd_node": "n1",
+        "swarmherd_constraints": ["node.hostname == n2"],
+        "swarmherd_remove_constraints": ["node.hostname==n1"],
+        "swarmherd_fence_hook": "off.yml",
+        "swarmherd_expected_version": 7,
+        "swarmherd_reason": "bind db to n2",
+    }
+    assert action.undo["swarmherd_constraints"] == ["node.hostname==n1"]
+    assert action.undo["swarmherd_remove_constraints"] == ["node.hostname == n2"]
+
+
+def test_what_is_only_told_becomes_no_action() -> None:
+    told = Rescue(
+        findings=(replace(FINDING, clear=False),),
+        recreations=(replace(RECREATION, recreate=False), replace(RECREATION, service="gone")),
+        cordons=(replace(CORDON, cordon=None),),
+    )
+    found = rescued(told)
+    assert kinds(found) == []
+    assert found.arrangement.rescue == told

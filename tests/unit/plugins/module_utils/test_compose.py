@@ -310,3 +310,28 @@ def test_an_error_never_shows_a_secret():
     with pytest.raises(SwarmError) as caught:
         stack(document(environment={"PASSWORD": ["geheim"]}), "shop")
     assert "geheim" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- failing over
+
+
+def delay_of(fast=(), **web):
+    options = stack(document(**web), "shop", fast).services["shop_web"]
+    return options["restart_policy"]["delay"], options["labels"].get("swarmherd.failover")
+
+
+def test_a_service_that_fails_over_fast_is_restarted_at_once():
+    assert delay_of() == ("5s", None)
+    assert delay_of(deploy={"labels": {"swarmherd.failover": "fast"}}) == ("0s", "fast")
+    assert delay_of(deploy={"labels": ["swarmherd.failover=fast"]}) == ("0s", "fast")
+    assert delay_of(fast=["shop_web", "other_web"]) == ("0s", "fast")
+    assert delay_of(fast=["web"]) == ("5s", None)
+
+
+def test_what_the_file_says_of_restarting_wins():
+    assert delay_of(fast=["shop_web"], deploy={"restart_policy": {"delay": "2s"}}) == ("2s", "fast")
+
+
+def test_a_speed_that_there_is_not_names_its_key():
+    with pytest.raises(SwarmError, match=r"services\.web\.deploy\.labels\.swarmherd\.failover: 'quick' is no speed"):
+        delay_of(deploy={"labels": {"swarmherd.failover": "quick"}})

@@ -151,3 +151,10 @@ def test_addresses_have_a_host_and_a_port(address, expected):
 def test_what_is_no_address_is_refused():
     with pytest.raises(SwarmError, match="HOST:PORT"):
         _membership.host_port("10.0.0.1:port")
+
+
+@pytest.mark.parametrize(("nodes", "fast"), [(1, "1s"), (20, "1s"), (21, "2s"), (100, "2s"), (101, "3s")])
+def test_the_fast_heartbeat_is_longer_in_larger_swarms(nodes, fast):
+    assert _membership.heartbeat("fast", nodes) == fast
+    assert _membership.heartbeat("normal", nodes) == "5s"
+    assert _membership.heartbeat(None, nodes) is None

@@ -248,3 +248,40 @@ def test_the_diff_never_shows_an_option_of_the_log_driver():
 
 def test_nothing_changed_is_an_empty_diff():
     assert service_spec.diff(HELD, changed(), {}) == {"before": {}, "after": {}}
+
+
+# ---------------------------------------------------------------- failing over
+
+
+@pytest.mark.parametrize("said", [{"failover": "fast"}, {"labels": {"swarmherd.failover": "fast"}}])
+def test_what_fails_over_fast_is_replaced_at_once_and_says_so(said):
+    spec = changed(**said)
+    assert at(spec, "TaskTemplate", "RestartPolicy")["Delay"] == 0
+    assert at(spec, "TaskTemplate", "RestartPolicy")["Condition"] == "any"
+    assert spec["Labels"] == {**HELD["Labels"], "swarmherd.failover": "fast"}
+    assert service_spec.desired_spec(spec, {"name": "shop", **said}) == spec, "a second time nothing changes"
+
+
+def test_and_again_after_five_seconds_where_it_is_set_back():
+    fast = changed(failover="fast")
+    spec = service_spec.desired_spec(fast, {"name": "shop", "failover": "normal"})
+    assert at(spec, "TaskTemplate", "RestartPolicy")["Delay"] == 5 * SECOND
+
+
+def test_what_the_task_says_of_restarting_wins_over_the_speed():
+    spec = changed(failover="fast", restart_policy={"delay": "2s", "condition": None})
+    assert at(spec, "TaskTemplate", "RestartPolicy")["Delay"] == 2 * SECOND
+
+
+def test_a_task_that_says_nothing_of_failing_over_leaves_it_as_it_is():
+    fast = changed(failover="fast")
+    assert at(service_spec.desired_spec(fast, {"name": "shop", "replicas": 2}), "TaskTemplate", "RestartPolicy") == at(
+        fast, "TaskTemplate", "RestartPolicy"
+    )
+
+
+def test_a_speed_that_is_none_is_refused():
+    with pytest.raises(
+        SwarmError, match=r"swarmherd\.failover: 'quick' is no speed of failing over; write normal or fast"
+    ):
+        changed(labels={"swarmherd.failover": "quick"})

@@ -402,6 +402,59 @@ def test_a_pause_of_somebodys_is_told_when_it_ends_and_a_moves_is_not(run_module
     assert engine.nodes[1]["Spec"] == {"Role": "worker", "Availability": "pause", "Labels": {"a": "b"}}
 
 
+CORDONED = "swarmherd.cordoned"
+
+
+def test_a_cordon_is_a_pause_that_says_whose_it_is_and_ends_by_itself_alone(run_module, engine):
+    result = run_module(node_availability.main, node="n1", availability="pause", cordon_until=1772366700)
+    assert result["changed"]
+    spec = engine.nodes[0]["Spec"]
+    assert (spec["Availability"], spec["Labels"]) == ("pause", {"disk": "ssd", CORDONED: "1772366700"})
+    again = run_module(node_availability.main, node="n1", availability="pause", cordon_until=1772366700)
+    assert (again["changed"], again["set_by"]) == (False, "cordon")
+    result = run_module(node_availability.main, node="n1", availability="active", only_cordoned=True)
+    assert (result["changed"], result["set_by"]) == (True, "cordon")
+    spec = engine.nodes[0]["Spec"]
+    assert (spec["Availability"], spec["Labels"]) == ("active", {"disk": "ssd"})
+    assert not run_module(node_availability.main, node="n1", availability="active", only_cordoned=True)["changed"]
+
+
+@pytest.mark.parametrize("found", ["pause", "drain"])
+def test_a_cordon_refuses_a_pause_of_somebodys(run_module, engine, found):
+    engine.nodes[0]["Spec"]["Availability"] = found
+    result = run_module(node_availability.main, node="n1", availability="pause", cordon_until=1772366700)
+    assert result["failed"]
+    assert result["conflict"]
+    assert f"n1 is on {found}, which is no cordon of ours; nothing was changed" in result["msg"]
+    assert CORDONED not in engine.nodes[0]["Spec"]["Labels"]
+
+
+@pytest.mark.parametrize("found", ["drain", "active"])
+def test_the_end_of_a_cordon_leaves_what_somebody_has_set_meanwhile(run_module, engine, found):
+    engine.nodes[0]["Spec"].update(Availability=found, Labels={CORDONED: "1772366700"})
+    result = run_module(node_availability.main, node="n1", availability="active", only_cordoned=True)
+    assert result["availability"] == {"before": found, "after": found}
+    assert engine.nodes[0]["Spec"]["Labels"] == {}
+
+
+@pytest.mark.parametrize("wanted", ["pause", "drain", "active"])
+def test_what_somebody_sets_is_no_cordon_any_more(run_module, engine, wanted):
+    engine.nodes[0]["Spec"].update(Availability="pause", Labels={CORDONED: "1772366700"})
+    assert run_module(node_availability.main, node="n1", availability=wanted, wait=False)["changed"]
+    assert (engine.nodes[0]["Spec"]["Availability"], engine.nodes[0]["Spec"]["Labels"]) == (wanted, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"availability": "drain", "cordon_until": 5}, "cordon_until: a cordon is a pause"),
+        ({"availability": "pause", "only_cordoned": True}, "only_cordoned: it ends a cordon"),
+    ],
+)
+def test_what_is_no_cordon_is_refused(run_module, words, says):
+    assert says in run_module(node_availability.main, node="n1", **words)["msg"]
+
+
 def test_a_node_that_changed_since_keeps_its_availability(run_module, engine):
     result = run_module(node_availability.main, node="n1", availability="pause", expected_version=3)
     assert result["found"] == {"availability": "active", "version": 7}
