@@ -69,7 +69,7 @@ def enact(swarm: Any, tmp_path: Path) -> Enact:
             "DOCKER_HOST": swarm.url,
         }
         done = subprocess.run(
-            [*command, *options], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False
+            [*command, *options], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=150, check=False
         )
         assert (done.returncode == 0) is good, done.stdout + done.stderr
         return done.stdout
@@ -250,6 +250,7 @@ def test_a_service_is_rolled_back_once(enact: Enact, swarm: Any) -> None:
     assert swarm.rollbacks == 1
 
 
+@pytest.mark.slow
 def test_a_task_that_is_healed_by_hand_is_moved_where_a_restart_did_not_help(
     enact: Enact, swarm: Any, make_task: Any, health: Callable[[Callable[[], bool]], int]
 ) -> None:
