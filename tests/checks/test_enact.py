@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +69,36 @@ def enact(swarm: Any, tmp_path: Path) -> Enact:
             "DOCKER_HOST": swarm.url,
         }
         done = subprocess.run(
-            [*command, *options], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False
+            [*command, *options], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=150, check=False
         )
         assert (done.returncode == 0) is good, done.stdout + done.stderr
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def health() -> Iterator[Callable[[Callable[[], bool]], int]]:
+    """The port of a server that answers 200 where what it is given is true, else 503."""
+    made: list[ThreadingHTTPServer] = []
+
+    def serve(well: Callable[[], bool]) -> int:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200 if well() else 503)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing: the tests do."""
+
+        made.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=made[-1].serve_forever, args=(0.05,), daemon=True).start()
+        return int(made[-1].server_address[1])
+
+    yield serve
+    for server in made:
+        server.shutdown()
+        server.server_close()
 
 
 def running(swarm: Any) -> dict[str, str]:
@@ -270,6 +296,33 @@ def test_a_service_is_rolled_back_once(enact: Enact, swarm: Any) -> None:
     assert shop["Spec"]["Labels"] == {"owner": "ada"}
     assert "changed=0" in enact("rollback", service="shop")
     assert swarm.rollbacks == 1
+
+
+@pytest.mark.slow
+def test_a_task_that_is_healed_by_hand_is_moved_where_a_restart_did_not_help(
+    enact: Enact, swarm: Any, make_task: Any, health: Callable[[Callable[[], bool]], int]
+) -> None:
+    for node in swarm.nodes:
+        node["Status"]["Addr"] = "127.0.0.1"
+
+    def replaced() -> None:
+        """Where it was as long as that node takes tasks."""
+        if swarm.containers[0]["State"] != "exited":
+            return
+        swarm.containers[0]["State"] = "running"
+        [old] = [task for task in swarm.tasks if task["Slot"] == 1 and task["DesiredState"] == "running"]
+        old["DesiredState"] = "shutdown"
+        free = [node["ID"] for node in swarm.nodes if node["Spec"]["Availability"] == "active"]
+        made = {"id": f"{old['ID']}n", "created_at": f"2026-01-01T00:01:{len(swarm.tasks):02}Z"}
+        swarm.tasks.append(make_task(swarm.services[0], 1, free[0], **made))
+
+    swarm.after_write = replaced
+    port = health(lambda: "t1nn" in running(swarm))
+    given = {"health_port": port, "health_path": "/health", "health_retries": 1, "node_host": "w1"}
+    said = enact("heal", service="shop", ill_task="t1", **given)
+    assert running(swarm) == {"t1nn": "id-n2", "t2": "id-n2"}
+    assert nothing_is_left(swarm)
+    assert "rescued=1" in said
 
 
 # ---------------------------------------------------------------- what failed nodes ask for

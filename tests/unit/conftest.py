@@ -47,6 +47,10 @@ class Engine:
             return 200, {"ApiVersion": "1.41"}
         if path == "/info":
             return 200, {"Swarm": {"NodeID": self.node_id}}
+        if path == "/swarm":
+            dispatcher = {"HeartbeatPeriod": 5_000_000_000}
+            made = {"ID": "swarm", "CreatedAt": "2026-01-01T00:00:00Z", "Version": {"Index": 5}}
+            return 200, {**made, "Spec": {"Dispatcher": dispatcher}}
         lists = {
             "/containers/json": self.containers,
             "/nodes": self.nodes,
