@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from swarmherd.decide.words import count
 from swarmherd.model import Action
 
 
@@ -23,4 +24,6 @@ def change(action: Action) -> str:
             return f"anchor {said.get('swarmherd_anchor')} to {node}"
         case "drain":
             return f"{node} {undo.get('swarmherd_availability')} -> {said.get('swarmherd_availability')}"
+        case "bootstrap":
+            return f"{count(len(said.get('swarmherd_nodes') or ()), 'node')} to join and to label"
     return f"{action.service} {action.kind}".strip()

@@ -26,8 +26,9 @@ from swarmherd.model import (
     Plan,
     Service,
 )
-from swarmherd.plan.actions import moving, relabelling, scaling
+from swarmherd.plan.actions import drained_first, moving, relabelling, scaling
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_move
+from swarmherd.plan.waiting import waits
 from swarmherd.policy import Policy, RebalanceKeys
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
@@ -78,7 +79,8 @@ class _Planner:
             return one
         services, nodes = touched_by_following(one)
         # What follows is judged with its anchor's failures where it is decided; here budgets and pauses hold it.
-        if why := self._paused(services) or self._taken(services, nodes) or self._spent():
+        why = self._paused(services) or self._taken(services, nodes) or self._waits("relabel")
+        if why := why or self._spent():
             reason = f"leave the label of {one.anchor} as it is, because {why}"
             return replace(one, relabel=False, reasons=(*one.reasons, reason))
         self.claims.add(relabelling(self._view.cluster, self._new_id(), one), services, nodes)
@@ -88,7 +90,8 @@ class _Planner:
         service = self._services.get(decision.service)
         if decision.direction is Direction.NONE or service is None:
             return decision
-        if why := self._taken({service.name}, set()) or self._backing_off(service) or self._spent():
+        why = self._taken({service.name}, set()) or self._backing_off(service) or self._waits("scale")
+        if why := why or self._spent():
             reason = f"leave {decision.service} at {decision.now}, because {why}"
             return replace(decision, then=decision.now, reasons=(*decision.reasons, reason))
         self.claims.add(scaling(self._view.cluster, self._new_id(), decision, service), {service.name}, set())
@@ -104,7 +107,8 @@ class _Planner:
             why: str | None = "there is no such service"
         else:
             why = self._paused(services) or self._taken(services, nodes) or self._backing_off(service)
-            why = why or self._moves_spent() or self._spent()
+            balanced = bool(drained_first(self._policy, service))
+            why = why or self._waits("move", balanced) or self._moves_spent() or self._spent()
         if why or service is None:
             held = f"leave {move.service} on {self._hostname(move.source)}, because {why}"
             return replace(move, held=True, reasons=(*move.reasons, held))
@@ -129,6 +133,9 @@ class _Planner:
 
     def _backing_off(self, service: Service) -> str | None:
         return backing_off(service, self._policy, self._memory, self._now)
+
+    def _waits(self, kind: str, balanced: bool = False) -> str | None:
+        return waits(kind, self._memory, self._policy, self._now, self.claims.actions, balanced)
 
     def _spent(self) -> str | None:
         most = self._policy.actions_per_cycle

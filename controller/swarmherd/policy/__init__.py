@@ -15,17 +15,21 @@ from swarmherd.policy.schema import json_schema
 from swarmherd.policy.settings import ClusterSettings
 from swarmherd.policy.use import use_queries, wants_use
 from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy, Strategy
+from swarmherd.policy.watching import BreakerKeys, Pace, ProbeKeys
 from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
+    "BreakerKeys",
     "ClusterSettings",
     "LoadBy",
     "Mode",
     "MoveKeys",
     "NeighbourKeys",
+    "Pace",
     "PlacementKeys",
     "Policy",
     "PolicyError",
+    "ProbeKeys",
     "Problem",
     "Queries",
     "RebalanceKeys",

@@ -29,6 +29,7 @@ from swarmherd.policy.units import (
     shown,
     wrong,
 )
+from swarmherd.policy.watching import BreakerKeys, ProbeKeys
 
 TASK_LABEL = "container_label_com_docker_swarm_task_id"
 
@@ -232,6 +233,10 @@ class Policy(Part):
     """Moving tasks to even out the load; off unless it stands here."""
     refill: Refill = None
     """Giving tasks to a node that joined or came back; off unless it stands here."""
+    probe: ProbeKeys = ProbeKeys()
+    """Our own look at the host of every node."""
+    breakers: BreakerKeys = BreakerKeys()
+    """When an outside thing that fails is left alone for a while."""
     settle_seconds: Seconds = 30.0
     """How long a service is left alone after somebody else changed it."""
     crash_loop: CrashLoop = CrashLoop()

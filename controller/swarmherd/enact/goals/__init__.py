@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from swarmherd.enact.goals.bootstrap import Bootstrap
 from swarmherd.enact.goals.drain import Drain
 from swarmherd.enact.goals.goal import Goal
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
@@ -33,4 +34,6 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
             return Relabel(action)
         case "drain":
             return Drain(action)
+        case "bootstrap":
+            return Bootstrap(action)
     raise UnknownKindError(f"this version knows no action of the kind {action.kind}")
