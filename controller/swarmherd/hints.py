@@ -59,13 +59,16 @@ class Bell:
         """Why the next cycle is to begin early; empty when `seconds` have passed."""
         deadline = self._instant() + seconds
         with self._changed:
-            while (rest := deadline - (now := self._instant())) > 0:
+            while True:
+                now = self._instant()
+                held = self._begun + self._gap - now
                 if self._why:
                     return self._why
-                held = self._begun + self._gap - now
                 if self._hint and held <= 0:
                     self._gap *= 2
                     return self._hint
+                if (rest := deadline - now) <= 0:
+                    break
                 self._changed.wait(min(rest, held) if self._hint else rest)
             if not self._hint:
                 self._gap = NEXT_HINT_SECONDS

@@ -36,7 +36,9 @@ class _Client(EngineClient):
         if "/events" not in (request.path_url or "").partition("?")[0]:
             return super().send(request, **kwargs)
         kwargs["timeout"] = (self.max_seconds, self.quiet_seconds)
-        return requests.Session.send(self, request, **kwargs)
+        response = requests.Session.send(self, request, **kwargs)
+        response.raise_for_status()  # the SDK takes any answer for a stream
+        return response
 
 
 class EventStream:

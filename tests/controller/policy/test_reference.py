@@ -11,10 +11,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 from swarmherd.policy import (
+    BreakerKeys,
     ClusterSettings,
     MoveKeys,
     PlacementKeys,
     Policy,
+    ProbeKeys,
     Queries,
     RebalanceKeys,
     RefillKeys,
@@ -31,6 +33,8 @@ TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
 SECTIONS: dict[str, type[BaseModel]] = {
     "swarmherd_cluster": ClusterSettings,
     "swarmherd_policy": Policy,
+    "probe": ProbeKeys,
+    "breakers": BreakerKeys,
     "service": ServicePolicy,
     "move": MoveKeys,
     "placement": PlacementKeys,
