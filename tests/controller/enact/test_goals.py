@@ -214,3 +214,24 @@ def test_an_availability_that_somebody_else_set_meanwhile_stays() -> None:
 def test_a_kind_that_nobody_knows_is_refused() -> None:
     with pytest.raises(UnknownKindError, match="teleport"):
         goal_of(action("teleport"))
+
+
+# ------------------------------------------------------------ bootstrap
+
+
+def test_a_full_pass_has_landed_when_every_node_of_the_inventory_is_ready_and_bears_its_labels() -> None:
+    wanted = {"n1": {"zone": "a"}, "n2": {}}
+    goal = goal_of(action("bootstrap", nodes=wanted))
+    labelled = node("n1", labels={"zone": "a", "other": "x"})
+    assert goal.landed(view(nodes=(labelled, node("n2"), node("n3"))))
+    assert not goal.landed(view(nodes=(labelled,)))
+    down = view(nodes=(node("n1"), node("n2", state=NodeState.DOWN)))
+    assert not goal.landed(down)
+    assert goal.shortfall(down) == "n1 lacks zone=a, n2 is not ready in the Swarm"
+    assert goal.undo(down, Outcome.GIVEN_UP) is None
+    assert goal.cut_short(down) == (Outcome.GIVEN_UP, goal.shortfall(down))
+
+
+def test_of_a_host_that_joined_anew_the_entry_that_it_left_behind_does_not_count() -> None:
+    both = (node("n1", id="old", state=NodeState.DOWN), node("n1", labels={"zone": "a"}))
+    assert goal_of(action("bootstrap", nodes={"n1": {"zone": "a"}})).landed(view(nodes=both))
