@@ -27,7 +27,7 @@ class Senses:
             self._watcher.start()
         else:
             self._watcher.use(keys, cluster.inventory)
-        cluster.probes = self._watcher.seen
+        cluster.probes, cluster.silent_hosts = self._watcher.seen, self._watcher.silent_hosts
         self._listen(cluster)
         self._cluster = cluster
 

@@ -52,7 +52,7 @@ class Cluster:
         self.settings = settings
         self.policy = policy
         self.store = Store(self.state_url, settings.name)
-        self.docker = Docker(inventory.managers, settings.docker_timeout_seconds)
+        self.docker = Docker(inventory.managers, settings.docker_timeout_seconds, lambda: self.silent_hosts())
         self.prometheus = _prometheus(settings)
         self.breakers = Breakers(policy.breakers, clock)
         self.observer = Observer(
@@ -60,6 +60,8 @@ class Cluster:
         )
         self.probes: Probes = no_probes
         """What our own looks know of the nodes' hosts."""
+        self.silent_hosts: Callable[[], frozenset[str]] = frozenset
+        """The inventory's names of hosts where nothing answers."""
         self.permit: Callable[[], None] = lambda: None
         """Raises LeaseLostError where no further playbook may be started."""
 

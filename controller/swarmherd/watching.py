@@ -57,6 +57,8 @@ class _Host:
     """One node's host, as it is being watched."""
 
     name: str
+    host: str
+    """The inventory's name of it; empty where that is not clear."""
     place: Place
     due: float
     probe: Probe | None = None
@@ -117,15 +119,23 @@ class Watcher:
             self._changed.notify_all()
             return MappingProxyType(self._known()) if self._trusted else EMPTY
 
+    def silent_hosts(self) -> frozenset[str]:
+        """The inventory's names of those where nothing answers."""
+        with self._changed:
+            silent = (
+                [name for name, probe in self._known().items() if self._keys.silent(probe)] if self._trusted else []
+            )
+            return frozenset(self._hosts[name].host for name in silent)
+
     def _take(self, nodes: Sequence[Node]) -> None:
         places = {node.id: place_of(node, self._inventory, self._keys) for node in nodes}
-        names = {node.id: node.hostname or node.id for node in nodes}
+        names = {node.id: (node.hostname or node.id, self._inventory.host_of(node) or "") for node in nodes}
         before, self._hosts = self._hosts, {}
         for node_id, place in places.items():
             if place is not None and self._keys.enabled:
                 host = before.get(node_id)
                 same = host is not None and host.place == place
-                self._hosts[node_id] = host if same and host else _Host(names[node_id], place, self._instant())
+                self._hosts[node_id] = host if same and host else _Host(*names[node_id], place, self._instant())
 
     def _known(self) -> dict[str, Probe]:
         pace, now = self._keys.pace, self._instant()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -113,10 +113,17 @@ class Engine:
 class Docker:
     """The managers of one Swarm, asked in the inventory's order until one answers as an active manager.
 
-    The one that answered last is asked first: a dead one then costs one timeout, and not one per cycle.
+    The one that answered last is asked first: a dead one then costs one timeout, and not one per cycle. Those on hosts
+    that are known to be `silent`, by the inventory's names, come last.
     """
 
-    def __init__(self, managers: Sequence[Connection], timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        managers: Sequence[Connection],
+        timeout_seconds: float,
+        silent: Callable[[], Container[str]] = frozenset,
+    ) -> None:
+        self._silent = silent
         self.engines = tuple(Engine(connection, timeout_seconds) for connection in managers)
         self._answered: Engine | None = None
 
@@ -155,7 +162,8 @@ class Docker:
 
     def _first(self, ask: Callable[[Engine], T]) -> T:
         problems = []
-        for engine in sorted(self.engines, key=lambda one: one is not self._answered):
+        silent = self._silent()
+        for engine in sorted(self.engines, key=lambda e: (e.connection.name in silent, e is not self._answered)):
             try:
                 answer = ask(engine)
             except DockerError as error:

@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 from swarmherd.decide.silence import cut_off, silent_nodes
 from swarmherd.model import Availability, ClusterView, Node, NodeState, Probe, Role
+from swarmherd.observe.connection import Connection
+from swarmherd.observe.docker import Docker
 from swarmherd.observe.inventory import Inventory
 from swarmherd.observe.probe import Place, Seen
 from swarmherd.policy import Pace, Policy, ProbeKeys, parse_policy
 from swarmherd.watching import Watcher, place_of
 
+from tests.controller.conftest import Engine
 from tests.controller.loop.test_service import until
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -102,6 +105,29 @@ def test_a_host_that_falls_silent_is_known_in_time_wakes_once_and_wakes_again_wh
     hosts.silent.clear()
     until("the answer to be told", lambda: len(said) == 2)
     assert said[1] == "n2 answers again"
+
+
+def test_managers_on_silent_hosts_are_asked_last(engine: Engine) -> None:
+    """The one that answered last is on a host that fell silent: it takes the connection, and costs its timeout."""
+    silent: set[str] = set()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        away = Connection("m1", url=f"tcp://127.0.0.1:{mute.getsockname()[1]}")
+        with Docker([away, Connection("m2", url=engine.url)], 20, lambda: silent) as docker:
+            silent.add("m1")
+            started = time.monotonic()
+            assert docker.read().manager == "m2"
+            assert time.monotonic() - started < 15
+
+
+def test_a_silent_host_is_known_by_the_inventorys_name(watch: Watch) -> None:
+    hosts = Hosts()
+    watcher, said = watch(hosts.look)
+    watcher.use(ProbeKeys(**QUICK), inventory(hosts={"m2": "10.0.0.2"}))
+    until("both to be known", lambda: len(watcher.seen(NODES)) == 2)
+    assert watcher.silent_hosts() == set()
+    hosts.silent.add("10.0.0.2")
+    until("the silence", lambda: said)
+    assert watcher.silent_hosts() == {"m2"}
 
 
 def test_one_look_at_a_host_at_a_time_and_a_silent_one_does_not_hold_up_the_others(watch: Watch) -> None:
