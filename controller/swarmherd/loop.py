@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
+from swarmherd.breaker import Breakers
 from swarmherd.decide.changes import change
 from swarmherd.decide.memory import remember_result
 from swarmherd.decide.words import one_line
@@ -19,7 +20,7 @@ from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Pl
 from swarmherd.observe import Observe
 from swarmherd.observe.errors import ObserveError
 from swarmherd.plan import conclude
-from swarmherd.policy import Policy, PolicyError
+from swarmherd.policy import BreakerKeys, Policy, PolicyError
 from swarmherd.replay import Inputs
 from swarmherd.store import StoreError
 
@@ -60,6 +61,8 @@ class Steps:
     new_id: Callable[[], str]
     stopping: Callable[[], bool] = lambda: False
     """Asked before each action: the one in hand is finished, the next is not begun. Raises LeaseLostError."""
+    breakers: Breakers = field(default_factory=lambda: Breakers(BreakerKeys(), lambda: datetime.now(UTC)))
+    """Around what is asked and done in a cycle: their state is the store's, and they say what opened or closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,12 @@ def cycle(steps: Steps) -> Cycle:
     """Raises ObserveError, StoreError, LeaseLostError, and what is a fault of ours."""
     now = steps.clock()
     before = steps.store.memory().at(now)
+    steps.breakers.load(before.breakers)
     view = steps.observer.observe(steps.policy, now)
     planned, memory = conclude(view, steps.policy, before, now, steps.new_id)
     try:
         steps.store.keep(Inputs(view, steps.policy, before, now), planned)
-        steps.store.remember(before, memory)
+        steps.store.remember(before, steps.breakers.kept(memory))
     except StoreError as error:
         return _only_seen(planned, now, error)
     results = []
@@ -112,7 +116,8 @@ def cycle(steps: Steps) -> Cycle:
         if cut_short := _cut_short(steps, before):
             break
         results.append(act(steps, action, now))
-    done = Cycle(now, sentence(planned, results, cut_short), plan=planned, results=tuple(results))
+    said = "; ".join((sentence(planned, results, cut_short), *steps.breakers.news()))
+    done = Cycle(now, said, plan=planned, results=tuple(results))
     steps.store.record(planned.decisions, done.sentence, now, arrangement=planned.arrangement)
     return done
 
@@ -136,7 +141,7 @@ def act(steps: Steps, action: Action, decided_at: datetime) -> Result | None:
     result = steps.enactor.enact(action, decided_at)
     if result is not None:
         before = steps.store.memory()
-        steps.store.remember(before, remember_result(before, action, result))
+        steps.store.remember(before, steps.breakers.kept(remember_result(before, action, result)))
     return result
 
 
@@ -196,12 +201,16 @@ def _rescued(rescue: Rescue, acted: set[str]) -> list[str]:
 
 def _abandoned(steps: Steps | None, why: str) -> Cycle | None:
     """Says why, and writes it down if that is possible."""
+    if steps is not None:
+        why = "; ".join((why, *steps.breakers.news()))
     log.error(why, cluster=steps.cluster if steps else None)
     if steps is None:
         return None
     now = steps.clock()
     try:
         steps.store.record((), why, now, failed=True)
+        before = steps.store.memory()
+        steps.store.remember(before, steps.breakers.kept(before))
     except StoreError as error:
         log.error(str(error), cluster=steps.cluster)
     return Cycle(now, why, failed=True)

@@ -6,7 +6,6 @@ A cluster is worked on by the controller that holds its lease alone (S16); the o
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from time import monotonic
 import structlog
 
 from swarmherd.enact import RecordingEnactor
+from swarmherd.hints import Bell
 from swarmherd.leading import Leadership
 from swarmherd.loop import Steps, run_cycle
 from swarmherd.model import Arrangement, Decision, Memory, Plan
@@ -25,7 +25,9 @@ from swarmherd.observe.errors import InventoryError
 from swarmherd.observe.inventory import fingerprint
 from swarmherd.policy import Mode, PolicyError
 from swarmherd.replay import Inputs
+from swarmherd.senses import Senses
 from swarmherd.service import Cluster, open_cluster
+from swarmherd.signals import signals
 from swarmherd.store import Store, StoreError
 
 log = structlog.get_logger()
@@ -49,6 +51,10 @@ class Runner:
         self._leadership: Leadership | None = None
         self._led_by: tuple[str, str, float] | None = None
         self._said = ""
+        self.bell = Bell()
+        """Rung from outside, it begins the next cycle at once."""
+        self._senses: Senses | None = None
+        self._full_pass = False
 
     @property
     def name(self) -> str:
@@ -60,6 +66,7 @@ class Runner:
         Whether the last one was not abandoned.
         """
         started, good = monotonic(), True
+        self._senses = Senses(self.bell)
         while not self._stopping.is_set():
             led = self._token is not None
             good = self.once()
@@ -69,12 +76,13 @@ class Runner:
         return good
 
     def _wait(self, seconds: float, led: bool) -> None:
-        """Until the next cycle is due. Who begins to lead does not wait for that."""
+        """Until the next cycle is due, or the bell rings. Who begins to lead does not wait for that."""
         deadline = monotonic() + seconds
-        while (rest := deadline - monotonic()) > 0 and not self._stopping.wait(
-            rest if led else min(rest, LOOK_SECONDS)
-        ):
-            if not led and self._token is not None:
+        while (rest := deadline - monotonic()) > 0 and not self._stopping.is_set():
+            why = self.bell.wait(rest if led else min(rest, LOOK_SECONDS))
+            if why and not self._stopping.is_set():
+                log.info(f"woken: {why}", cluster=self.name)
+            if why or (not led and self._token is not None):
                 return
 
     def single(self) -> bool:
@@ -88,8 +96,9 @@ class Runner:
 
     def once(self) -> bool:
         """One cycle, if it is ours to lead; whether it was not abandoned."""
+        self._full_pass = self.bell.begin()
         try:
-            self._reread()
+            self._reread(self._full_pass)
         except (InventoryError, PolicyError, StoreError) as error:
             log.error(f"nothing decided: {error}", cluster=self.name)
             return False
@@ -97,11 +106,14 @@ class Runner:
         token = leadership.token
         if token is None and not leadership.problem:
             return self._stand_by(leadership)
+        if self._senses is not None:
+            self._senses.lead(self._opened())
         self._said = ""
         done = run_cycle(lambda: self._steps(leadership, token))
         return done is not None and not done.failed
 
     def close(self) -> None:
+        self._rest()
         self._step_down()
         if self.cluster is not None:
             self.cluster.close()
@@ -112,21 +124,26 @@ class Runner:
 
     def _stand_by(self, leadership: Leadership) -> bool:
         """Says once who leads."""
+        self._rest()
         if (why := leadership.why_not) != self._said:
             log.info(f"{why}; nothing is looked at and nothing decided here until it stops", cluster=self.name)
         self._said = why
         return False
 
-    def _reread(self) -> None:
+    def _rest(self) -> None:
+        if self._senses is not None:
+            self._senses.rest()
+
+    def _reread(self, anyway: bool) -> None:
         """Raises InventoryError, PolicyError or StoreError."""
-        if (now := fingerprint(self._path)) != self._fingerprint or self.cluster is None:
+        if (now := fingerprint(self._path)) != self._fingerprint or self.cluster is None or anyway:
             if self.cluster is not None:
                 self.cluster.close()
             self.cluster = None
             self.cluster = open_cluster(self._path, self._mode)
             self._enactor = self.cluster.enactor()
             self._fingerprint = now
-            log.info("the inventory changed and was read again", cluster=self.name)
+            log.info(f"the inventory {'' if anyway else 'changed and '}was read again", cluster=self.name)
 
     def _lead(self) -> Leadership:
         """Our part in the lease that the inventory speaks of now."""
@@ -168,6 +185,8 @@ class Runner:
         permit()
         if cluster.policy.mode is Mode.ENFORCE:
             cluster.recover()
+        if self._full_pass:
+            cluster.bootstrap(self._enactor, "SIGHUP asked for a full pass")
         return cluster.steps(self._enactor, stopping)
 
 
@@ -204,7 +223,9 @@ def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | No
     Raises InventoryError, PolicyError, StoreError or CollectionError before anything is begun.
     """
     stopping = threading.Event()
-    with signals(stopping), opened(paths, mode, interval_seconds, stopping) as runners:
+    bells: list[Bell] = []
+    with signals(stopping, bells), opened(paths, mode, interval_seconds, stopping) as runners:
+        bells += [runner.bell for runner in runners]
         good: dict[Path, bool] = {}
 
         def work(path: Path, runner: Runner) -> None:
@@ -219,23 +240,6 @@ def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | No
         for thread in threads:
             thread.join()
     return len(good) == len(paths) and all(good.values())
-
-
-@contextmanager
-def signals(stopping: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT end the cycle in hand and no more."""
-
-    def stop(number: int, _frame: object) -> None:
-        if not stopping.is_set():
-            log.info(f"{signal.Signals(number).name}: stopping after the cycle in hand")
-        stopping.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

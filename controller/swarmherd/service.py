@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
+from swarmherd.breaker import Breakers
 from swarmherd.decide.changes import change
 from swarmherd.decide.memory import remember_result
 from swarmherd.enact import Enactor, RecordingEnactor
@@ -20,13 +21,14 @@ from swarmherd.enact.playbook import PlaybookEnactor, Surroundings
 from swarmherd.enact.recovery import at_work, recover
 from swarmherd.enact.runner import RUNNER_GRACE_SECONDS, Setting
 from swarmherd.loop import Steps
-from swarmherd.model import ClusterView
-from swarmherd.observe import Observer
+from swarmherd.model import ClusterView, Direction, Memory, Node, Probe, Result
+from swarmherd.observe import Observer, Probes, no_probes
 from swarmherd.observe.docker import Docker
 from swarmherd.observe.errors import ObserveError
 from swarmherd.observe.health import HealthChecks
 from swarmherd.observe.inventory import Inventory, read_inventory
 from swarmherd.observe.prometheus import Prometheus
+from swarmherd.plan.actions import bootstrapping
 from swarmherd.policy import ClusterSettings, Mode, Policy, parse_cluster, parse_policy
 from swarmherd.store import Entry, Leases, Store, default_url, state_directory
 
@@ -51,9 +53,21 @@ class Cluster:
         self.settings = settings
         self.policy = policy
         self.store = Store(self.state_url, settings.name)
-        self.docker = Docker(inventory.managers, settings.docker_timeout_seconds)
+        self.docker = Docker(inventory.managers, settings.docker_timeout_seconds, lambda: self.silent_hosts())
         self.prometheus = _prometheus(settings)
-        self.observer = Observer(settings.name, self.docker, self.prometheus, health=HealthChecks(inventory.address_of))
+        self.breakers = Breakers(policy.breakers, clock)
+        self.observer = Observer(
+            settings.name,
+            self.docker,
+            self.prometheus,
+            health=HealthChecks(inventory.address_of),
+            probes=self._probed,
+            breakers=self.breakers,
+        )
+        self.probes: Probes = no_probes
+        """What our own looks know of the nodes' hosts."""
+        self.silent_hosts: Callable[[], frozenset[str]] = frozenset
+        """The inventory's names of hosts where nothing answers."""
         self.permit: Callable[[], None] = lambda: None
         """Raises LeaseLostError where no further playbook may be started."""
 
@@ -69,7 +83,7 @@ class Cluster:
 
     def steps(self, enactor: Enactor, stopping: Callable[[], bool] = lambda: False) -> Steps:
         name, policy = self.settings.name, self.policy
-        return Steps(name, policy, self.observer, enactor, self.store, clock, new_id, stopping)
+        return Steps(name, policy, self.observer, enactor, self.store, clock, new_id, stopping, self.breakers)
 
     def enactor(self) -> Enactor:
         """What the policy's mode asks for. Raises CollectionError when enforcing without the collection."""
@@ -86,6 +100,7 @@ class Cluster:
             deadline_seconds=self.settings.playbook_timeout_seconds,
             host_of=self.inventory.host_of,
             permit=self._may_start,
+            breakers=self.breakers,
         )
         return PlaybookEnactor(self.store, around)
 
@@ -116,6 +131,20 @@ class Cluster:
             before = self.store.memory()
             self.store.remember(before, remember_result(before, action, result))
             log.warning(f"{change(action)} {result.outcome.value}: {result.detail}", cluster=self.settings.name)
+
+    def bootstrap(self, enactor: Enactor, reason: str) -> None:
+        """Has every host of the inventory join, and bear its labels. Raises StoreError, LeaseLostError."""
+        name, now = self.settings.name, clock()
+        action = bootstrapping(name, new_id(), self.inventory.nodes, reason)
+        if why := _forbidden(self.policy, self.store.memory().at(now)):
+            log.info(f"{change(action)} not begun: {why}", cluster=name)
+            return
+        result = enactor.enact(action, now)
+        said = f"would have {change(action)}" if result is None else f"{change(action)} {_words(result)}"
+        log.info(f"{said}; because {reason}", cluster=name)
+
+    def _probed(self, nodes: Sequence[Node]) -> Mapping[str, Probe]:
+        return self.probes(nodes)
 
     def _may_start(self) -> None:
         self.permit()
@@ -149,6 +178,18 @@ class Cluster:
                 "ANSIBLE_HOST_KEY_CHECKING": str(self.inventory.check_host_keys),
             }
         )
+
+
+def _forbidden(policy: Policy, memory: Memory) -> str:
+    """The kill switches for everything (S19)."""
+    if not policy.enabled:
+        return "swarmherd_policy.enabled is false"
+    found = (one for one in memory.pauses if not one.service and one.direction is Direction.NONE)
+    return next((f"{one.who} paused everything: {one.why}" for one in found), "")
+
+
+def _words(result: Result) -> str:
+    return f"{result.outcome.value.replace('_', ' ')}: {result.detail}"
 
 
 def open_cluster(path: Path, mode: Mode | None = None) -> Cluster:

@@ -434,8 +434,10 @@ swarmherd_cluster:
   docker_timeout_seconds: 3
   playbook_timeout_seconds: 20
   interval_seconds: 2
+  events: false
 swarmherd_policy:
   mode: enforce
+  probe: {{enabled: false}}
   services:
     web:
       scale: {{min: 1, max: 5, metrics: [{{query: 'sum(load)', target: 10}}]}}

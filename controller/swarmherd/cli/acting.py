@@ -27,7 +27,10 @@ def run(
         float | None, typer.Option("--interval", min=0.1, help="Seconds from one cycle's start to the next's.")
     ] = None,
 ) -> None:
-    """Observe, decide and act, cycle after cycle. SIGTERM and Ctrl-C end the cycle in hand, and then the program."""
+    """Observe, decide and act, cycle after cycle. SIGTERM and Ctrl-C end the cycle in hand, and then the program.
+
+    SIGHUP begins a full pass at once: the inventory is read again, and its hosts join the Swarm and get their labels.
+    """
     good = serve(inventories(context), mode, interval, once)
     if once and not good:
         raise typer.Exit(1)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from swarmherd.cli import left_alone
 from swarmherd.decide.words import count
 from swarmherd.enact.collection import CollectionError
 from swarmherd.model import NodeState, Service
@@ -68,6 +69,7 @@ def examine(path: Path) -> Iterator[Check]:
         return
     with cluster:
         yield Check("state", State.OK, "the database opens and its schema is current")
+        yield from map(_told, left_alone.breakers(cluster))
         yield _collection(cluster)
         for engine in cluster.docker.engines:
             yield from _engine(engine)
@@ -137,12 +139,18 @@ def _swarm(cluster: Cluster) -> Iterator[Check]:
         yield Check("nodes", State.WARN, f"not ready: {', '.join(down)}", "start them, or remove them from the Swarm")
     else:
         yield Check("nodes", State.OK, f"{len(view.nodes)} ready")
+    yield from map(_told, left_alone.hosts(cluster, view))
     yield _networks(cluster)
     policies = scale_policies(cluster.policy, view.services)
     for name, problems in sorted(policies.problems.items()):
         yield Check(f"service {name}", State.WARN, str(problems[0]), "until then it is left alone")
     for name in sorted(policies.by_service):
         yield from _service(cluster, name, view.service(name))
+
+
+def _told(said: left_alone.Told) -> Check:
+    name, well, seen, remedy = said
+    return Check(name, State.OK if well else State.WARN, seen, remedy)
 
 
 def _networks(cluster: Cluster) -> Check:

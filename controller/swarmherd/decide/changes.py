@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from swarmherd.decide.words import count
 from swarmherd.model import Action
 
 
@@ -30,4 +31,6 @@ def change(action: Action) -> str:
             return f"{node} {undo.get('swarmherd_availability')} -> {said.get('swarmherd_availability')}"
         case "failover":
             return f"{said.get('swarmherd_measure')} {action.service or node}"
+        case "bootstrap":
+            return f"{count(len(said.get('swarmherd_nodes') or ()), 'node')} to join and to label"
     return f"{action.service} {action.kind}".strip()

@@ -4,6 +4,7 @@ S21)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, Protocol
 
+from swarmherd import breaker
+from swarmherd.breaker import Breakers
 from swarmherd.enact.collection import Collection, CollectionError
 from swarmherd.enact.goals import BACKEND, Goal, goal_of, left_unseen
 from swarmherd.enact.processes import owner, undo_of
@@ -23,6 +26,9 @@ WAIT_RATIO = 0.75
 """Of the deadline: how long the playbook itself waits until it has landed, so that it can still say what is missing."""
 SETTLE_SECONDS = 10.0
 """After the playbook, which has waited itself, Docker is looked at for at least this long."""
+
+BALANCER_UNREACHED = re.compile("[Tt]he load balancer (on|at) .* (cannot|could not) be reached")
+"""As the collection's module and its playbook of moves say it."""
 
 
 class Journal(Protocol):
@@ -46,6 +52,8 @@ class Surroundings:
     deadline_seconds: float
     host_of: Callable[[Node], str | None] = lambda _node: None
     """The inventory's name of a node's host, or None where it is not clear."""
+    breakers: Breakers | None = None
+    """Told whether playbooks come to a result, and whether the load balancer was reached."""
     permit: Callable[[], None] = lambda: None
     """Asked just before a playbook is started; raises LeaseLostError where another controller may lead (S16)."""
 
@@ -144,7 +152,23 @@ class PlaybookEnactor:
         self._around.permit()
         with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
             running = pool.submit(run_playbook, playbook, told, action.id, seconds, self._around.setting)
-            return watch.beside(running)
+            run = watch.beside(running)
+        self._note(action, run)
+        return run
+
+    def _note(self, action: Action, run: Run) -> None:
+        """A playbook that says no has come to a result; one that hangs, or does not reach its hosts, has not."""
+        if (breakers := self._around.breakers) is None:
+            return
+        unreached = BALANCER_UNREACHED.search(run.problem) is not None
+        if unreached:
+            breakers.failed(breaker.BALANCER, run.problem)
+        elif run.ending is Ending.OK and "swarmherd_balancer_backend" in action.parameters:
+            breakers.succeeded(breaker.BALANCER)
+        if run.answered or unreached:
+            breakers.succeeded(breaker.playbook(action.kind))
+        else:
+            breakers.failed(breaker.playbook(action.kind), run.problem)
 
     def _host(self, goal: Goal, watch: Watch) -> Mapping[str, str]:
         """Where a container can be stopped, as the inventory calls it. Without it the playbook looks for itself."""

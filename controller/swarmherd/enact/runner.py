@@ -42,6 +42,8 @@ class Run:
     """By host: the result of the task that failed, else of the last one that ran."""
     problem: str = ""
     """Why it did not end well, in one sentence."""
+    answered: bool = True
+    """Whether it came to a result of its own; past its deadline, or with a host not reached, it did not."""
 
     def result_with(self, key: str) -> Mapping[str, Any] | None:
         """The first host's result that has `key` set."""
@@ -91,15 +93,18 @@ def run_playbook(
             cancel_callback=lambda: late.is_set() and end_marked(action_id),
         )
     except Exception as error:  # noqa: BLE001  (the runner raises pexpect's, OS's and its own; each is a failed run)
-        return Run(Ending.DEADLINE if late.is_set() else Ending.FAILED, watch.hosts, f"ansible-runner: {error}")
+        ending = Ending.DEADLINE if late.is_set() else Ending.FAILED
+        return Run(ending, watch.hosts, f"ansible-runner: {error}", answered=False)
     finally:
         timer.cancel()
         _forget_environment(setting.directory, action_id)
     if late.is_set():
-        return Run(Ending.DEADLINE, watch.hosts, f"the playbook was ended at its deadline of {deadline_seconds:g} s")
+        words = f"the playbook was ended at its deadline of {deadline_seconds:g} s"
+        return Run(Ending.DEADLINE, watch.hosts, words, answered=False)
     if done.rc == 0 and not watch.nothing_ran:
         return Run(Ending.OK, watch.hosts)
-    return Run(Ending.FAILED, watch.hosts, watch.problem or _last_words(setting.directory, action_id))
+    problem = watch.problem or _last_words(setting.directory, action_id)
+    return Run(Ending.FAILED, watch.hosts, problem, answered=not (watch.nothing_ran or watch.unreachable))
 
 
 def untemplated(value: Any) -> Any:
@@ -121,6 +126,7 @@ class _Watch:
         self.hosts: dict[str, Mapping[str, Any]] = {}
         self.problem = ""
         self.nothing_ran = True
+        self.unreachable = False
 
     def __call__(self, event: Mapping[str, Any]) -> bool:
         kind, data = event.get("event", ""), event.get("event_data") or {}
@@ -134,6 +140,7 @@ class _Watch:
 
     def _failed(self, host: str, result: Mapping[str, Any], unreachable: bool) -> None:
         self.nothing_ran = False
+        self.unreachable = self.unreachable or unreachable
         self.hosts[host] = result
         said = " ".join(str(result.get("msg") or result.get("stderr") or "failed").split())[:500]
         self.problem = self.problem or f"{host}: {'unreachable: ' if unreachable else ''}{said}"

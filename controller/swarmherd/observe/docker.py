@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import docker
@@ -14,6 +15,8 @@ import requests
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 
+from swarmherd import breaker
+from swarmherd.breaker import Breakers
 from swarmherd.model import Node, Service, Task
 from swarmherd.observe import swarm_objects
 from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers
@@ -47,8 +50,11 @@ class EngineClient(BoundedAnswers, docker.APIClient):
 class Engine:
     """One engine, connected on first use; every call raises a DockerError of one sentence."""
 
-    def __init__(self, connection: Connection, timeout_seconds: float) -> None:
+    def __init__(
+        self, connection: Connection, timeout_seconds: float, client: type[EngineClient] = EngineClient
+    ) -> None:
         self.connection = connection
+        self._kind = client
         self._timeout = timeout_seconds
         self.tunnel: Tunnel | None = None
         self._client: EngineClient | None = None
@@ -80,7 +86,7 @@ class Engine:
         if self.connection.ssh is not None:
             self.tunnel = Tunnel(self.connection.ssh, self._timeout)
             url = self.tunnel.url
-        client = EngineClient(
+        client = self._kind(
             base_url=url, version="auto", timeout=math.ceil(self._timeout), tls=_tls(self.connection.tls)
         )
         client.max_seconds = self._timeout
@@ -107,10 +113,17 @@ class Engine:
 class Docker:
     """The managers of one Swarm, asked in the inventory's order until one answers as an active manager.
 
-    The one that answered last is asked first: a dead one then costs one timeout, and not one per cycle.
+    The one that answered last is asked first: a dead one then costs one timeout, and not one per cycle. Those on hosts
+    that are known to be `silent`, by the inventory's names, come last.
     """
 
-    def __init__(self, managers: Sequence[Connection], timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        managers: Sequence[Connection],
+        timeout_seconds: float,
+        silent: Callable[[], Container[str]] = frozenset,
+    ) -> None:
+        self._silent = silent
         self.engines = tuple(Engine(connection, timeout_seconds) for connection in managers)
         self._answered: Engine | None = None
 
@@ -120,9 +133,16 @@ class Docker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def read(self) -> SwarmState:
-        """Nodes, services and tasks, all from the same manager. Raises DockerError."""
-        return self._first(lambda engine: engine.call(lambda client: _swarm(client, engine.connection.name)))
+    def read(self, breakers: Breakers | None = None) -> SwarmState:
+        """Nodes, services and tasks, all from the same manager. Raises DockerError.
+
+        With `breakers` a manager that failed too often is passed over for a while.
+        """
+
+        def ask(one: Engine) -> SwarmState:
+            return one.call(lambda client: _swarm(client, one.connection.name))
+
+        return self._first(ask if breakers is None else partial(_guarded, ask, breakers))
 
     def read_service(self, name: str) -> SwarmState:
         """The same with one service and its tasks only; `services` is empty when there is none of that name."""
@@ -142,7 +162,8 @@ class Docker:
 
     def _first(self, ask: Callable[[Engine], T]) -> T:
         problems = []
-        for engine in sorted(self.engines, key=lambda one: one is not self._answered):
+        silent = self._silent()
+        for engine in sorted(self.engines, key=lambda e: (e.connection.name in silent, e is not self._answered)):
             try:
                 answer = ask(engine)
             except DockerError as error:
@@ -153,6 +174,23 @@ class Docker:
         if len(problems) == 1:
             raise problems[0]
         raise UnreachableError("no manager answers: " + "; ".join(str(problem) for problem in problems))
+
+
+def _guarded(ask: Callable[[Engine], T], breakers: Breakers, one: Engine) -> T:
+    """Only what costs time counts as a failure: an engine that answers, with an error even, costs none."""
+    name = breaker.engine(one.connection.name)
+    if why := breakers.why_not(name):
+        raise UnreachableError(f"{one.connection} is not asked: {why}")
+    try:
+        answer = ask(one)
+    except UnreachableError as error:
+        breakers.failed(name, str(error))
+        raise
+    except DockerError:
+        breakers.succeeded(name)
+        raise
+    breakers.succeeded(name)
+    return answer
 
 
 def _swarm(client: EngineClient, manager: str, only: str | None = None) -> SwarmState:

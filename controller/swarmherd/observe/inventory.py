@@ -35,6 +35,15 @@ SSH_OPTION = "lookup('ansible.builtin.config', '{}', plugin_type='connection', p
 """What ansible.cfg, the environment or Ansible's default say; a host's own variables stand before it."""
 
 ADDRESSED = "groups['all'] | map('extract', hostvars) | selectattr('ansible_host', 'defined')"
+
+
+def _per_host(variable: str) -> str:
+    """One variable of every host that has it, by host; asked of the first manager alone."""
+    having = f"groups['all'] | map('extract', hostvars) | selectattr('{variable}', 'defined')"
+    pairs = f"{having} | map(attribute='inventory_hostname') | zip({having} | map(attribute='{variable}'))"
+    return f"dict({pairs}) if inventory_hostname == groups['{GROUP}'][0] else {{}}"
+
+
 QUESTIONS: Mapping[str, str] = {
     "cluster": f"{CLUSTER} | default(none)",
     "policy": f"{POLICY} | default(none)",
@@ -44,6 +53,12 @@ QUESTIONS: Mapping[str, str] = {
     f"if inventory_hostname == groups['{GROUP}'][0] else []",
     "addressed": f"({ADDRESSED} | map(attribute='inventory_hostname') | list) "
     f"if inventory_hostname == groups['{GROUP}'][0] else []",
+    "members": f"(groups['{GROUP}'] + groups['workers'] | default([])) "
+    f"if inventory_hostname == groups['{GROUP}'][0] else []",
+    "node_names": _per_host("swarmherd_node_name"),
+    "node_labels": _per_host("swarmherd_node_labels"),
+    "ssh_ports": _per_host("ansible_port"),
+    "exporters": _per_host("node_exporter_listen_address"),
     "collections_paths": "lookup('ansible.builtin.config', 'COLLECTIONS_PATHS')",
     "connection": "ansible_connection | default('ssh')",
     "docker_host": "swarmherd_docker_host | default('')",
@@ -85,6 +100,13 @@ class Inventory:
     hosts: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     """Every host by its name, with its address; without an address of its own a host is reached by its name."""
 
+    nodes: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: EMPTY)
+    """What the Swarm is to consist of: by the node's name its labels, as `playbooks/provision.yml` takes them."""
+    ssh_ports: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    """Where SSH answers, by host, where `ansible_port` says so."""
+    exporter_ports: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    """Where node_exporter answers, by host, where `node_exporter_listen_address` says so."""
+
     def host_of(self, node: Node) -> str | None:
         """The host that is this node: of its name, else the only one at its address or hostname. None if unclear."""
         if node.hostname in self.hosts:
@@ -119,12 +141,33 @@ def read_inventory(path: Path) -> Inventory:
         collections_paths=tuple(first["collections_paths"]),
         check_host_keys=_true(first["check_host_keys"]),
         hosts=_hosts(answers[order[0]]),
+        nodes=_nodes(answers[order[0]]),
+        ssh_ports=_ports(answers[order[0]]["ssh_ports"]),
+        exporter_ports=_ports(answers[order[0]]["exporters"]),
     )
 
 
 def _hosts(said: Mapping[str, Any]) -> Mapping[str, str]:
     addresses = dict(zip(said["addressed"], map(str, said["addresses"]), strict=True))
     return MappingProxyType({name: addresses.get(name, name) for name in said["hosts"]})
+
+
+def _nodes(said: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    """Labels by the node's name; a host's own name is that of its node unless told."""
+    labels = {host: _labels(said["node_labels"].get(host)) for host in said["members"]}
+    return MappingProxyType({str(said["node_names"].get(host, host)): labels[host] for host in labels})
+
+
+def _labels(said: Any) -> Mapping[str, str]:
+    """As text, as Docker keeps them, and truth values in lower case, as the collection's module writes them."""
+    written = said.items() if isinstance(said, dict) else ()
+    return {str(key): str(value).lower() if isinstance(value, bool) else str(value) for key, value in written}
+
+
+def _ports(said: Mapping[str, Any]) -> Mapping[str, int]:
+    """The number behind the last colon, or the number alone."""
+    found = {name: str(value).rpartition(":")[2] for name, value in said.items()}
+    return MappingProxyType({name: int(port) for name, port in found.items() if port.isdigit()})
 
 
 def fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:

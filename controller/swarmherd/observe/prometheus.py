@@ -75,6 +75,9 @@ class Prometheus:
         # No retries: the next cycle is the retry. `read=False` lets a timeout be told from a refusal.
         retry = Retry(0, read=False)
         self._session, self._url, self._version = session, url.rstrip("/"), (0, 0)
+        self._unanswered = ""
+        self.trouble = ""
+        """Why the server gave no answer when it was last asked for samples; empty where it did, whatever it said."""
         self._client = PrometheusConnect(url.rstrip("/"), session=session, retry=retry, timeout=timeout_seconds)
 
     def close(self) -> None:
@@ -121,13 +124,16 @@ class Prometheus:
         """Every query's answer, by service and metric. Never raises for what Prometheus says or does not say."""
         deadline = time.monotonic() + 3 * self._timeout
         asked = tuple(queries)
+        self.trouble = self._unanswered = ""
         problem = self.fresh(now).problem if asked else ""
+        self.trouble = self._unanswered
         if asked and not problem:
             self.version()
         samples = {}
         for query in asked:
             if not problem and time.monotonic() > deadline:
                 problem = f"not asked: Prometheus took more than {3 * self._timeout:g} s for the queries before"
+                self.trouble = problem
             samples[(query.service, query.metric)] = unknown(query, now, problem) if problem else self._ask(query, now)
         return MappingProxyType(samples)
 
@@ -148,7 +154,8 @@ class Prometheus:
         try:
             answer = self._client.custom_query(self._limited(promql, now), params=parameters)
         except (requests.RequestException, PrometheusApiClientException, *NO_ANSWER) as error:
-            raise UnusableAnswer(self._explained(error)) from error
+            self._unanswered = self._explained(error)
+            raise UnusableAnswer(self._unanswered) from error
         return _series(answer, now.timestamp(), self._stale_seconds)
 
     def _limited(self, promql: str, now: datetime) -> str:

@@ -154,6 +154,15 @@ def clearing(cluster: str, action_id: str, finding: Finding) -> Action:
     return Action(action_id, "failover", cluster, finding.service, said, {}, reason)
 
 
+def bootstrapping(cluster: str, action_id: str, nodes: Mapping[str, Mapping[str, str]], reason: str) -> Action:
+    """Every host of the inventory joins the Swarm that there is, in its role and with its labels (`nodes`: by node).
+
+    What has joined stays: there is no undo.
+    """
+    said = {"swarmherd_nodes": {name: dict(labels) for name, labels in nodes.items()}, "swarmherd_reason": reason}
+    return Action(action_id, "bootstrap", cluster, "", said, {}, reason)
+
+
 def drained_first(policy: Policy, service: Service) -> Mapping[str, str]:
     """What tells a move's playbook to drain the tasks at the load balancer before it stops them (S18)."""
     backend = balancer_of(policy, service)

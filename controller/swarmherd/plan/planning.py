@@ -36,6 +36,7 @@ from swarmherd.plan.claims import Claims, touched_by_following, touched_by_heali
 from swarmherd.plan.draining import with_draining
 from swarmherd.plan.remedies import healing
 from swarmherd.plan.rescuing import Rescuing
+from swarmherd.plan.waiting import waits
 from swarmherd.policy import Policy, RebalanceKeys
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
@@ -98,7 +99,7 @@ class _Planner:
             return one
         services, nodes = touched_by_following(one)
         # What follows is judged with its anchor's failures where it is decided; here budgets and pauses hold it.
-        if why := self.held(services, nodes, Direction.ANCHORS):
+        if why := self.held(services, nodes, Direction.ANCHORS, "relabel"):
             reason = f"leave the label of {one.anchor} as it is, because {why}"
             return replace(one, relabel=False, reasons=(*one.reasons, reason))
         self.claims.add(relabelling(self._view.cluster, self._new_id(), one), services, nodes)
@@ -109,7 +110,8 @@ class _Planner:
         if one.remedy is Remedy.NONE or service is None:
             return one
         services, nodes = touched_by_healing(one)
-        why = self.held(services, nodes, Direction.HEALING) or self._backing_off(service)
+        kind = "rollback" if one.remedy is Remedy.ROLLBACK else "restart"
+        why = self.held(services, nodes, Direction.HEALING, kind) or self._backing_off(service)
         why = why or (self._moves_spent(one.service, one.node) if one.remedy is Remedy.MOVE else None)
         if why := why or self._remedies_spent():
             reason = f"leave {one.place} as it is, because {why}"
@@ -122,10 +124,12 @@ class _Planner:
         service = self._services.get(decision.service)
         if decision.direction is Direction.NONE or service is None:
             return decision
-        if why := self.held({service.name}, set(), decision.direction) or self._backing_off(service):
+        backend = balancer_of(self._policy, service)
+        what, balanced = decision.direction, backend is not None
+        if why := self.held({service.name}, set(), what, "scale", balanced) or self._backing_off(service):
             reason = f"leave {decision.service} at {decision.now}, because {why}"
             return replace(decision, then=decision.now, reasons=(*decision.reasons, reason))
-        backend, draining = balancer_of(self._policy, service), EMPTY
+        draining = EMPTY
         if backend is not None:
             decision, draining = with_draining(decision, self._view, service, backend)
         action = scaling(self._view.cluster, self._new_id(), decision, service, draining)
@@ -141,7 +145,8 @@ class _Planner:
         if service is None:
             why: str | None = "there is no such service"
         else:
-            why = self.held(services, nodes, Direction.MOVES) or self._backing_off(service)
+            balanced = balancer_of(self._policy, service) is not None
+            why = self.held(services, nodes, Direction.MOVES, "move", balanced) or self._backing_off(service)
             why = why or self._moves_spent(move.service, move.source)
         if why or service is None:
             held = f"leave {move.service} on {self._hostname(move.source)}, because {why}"
@@ -150,13 +155,17 @@ class _Planner:
         self.claims.add(action, services, nodes)
         return move
 
-    def held(self, services: set[str], nodes: set[str], what: Direction) -> str | None:
-        """Why what concerns these is not begun: the brake, a kill switch or a window, another action, the budget.
+    def held(
+        self, services: set[str], nodes: set[str], what: Direction, kind: str, balanced: bool = False
+    ) -> str | None:
+        """Why what concerns these is not begun: the brake, a kill switch or a window, another action, a breaker around
+        the playbooks of its kind or (`balanced`) the load balancer, the cycle's budget.
 
         More replicas disrupt nobody: the brake lets them pass (S8).
         """
         braked = None if what is Direction.UP else self._frozen
-        return braked or self._forbidden(services, what) or self._taken(services, nodes) or self._spent()
+        why = braked or self._forbidden(services, what) or self._taken(services, nodes)
+        return why or self._waits(kind, balanced) or self._spent()
 
     def _hostname(self, node_id: str) -> str:
         node = self._view.node(node_id)
@@ -177,6 +186,9 @@ class _Planner:
 
     def _backing_off(self, service: Service) -> str | None:
         return backing_off(service, self._policy, self._memory, self._now)
+
+    def _waits(self, kind: str, balanced: bool) -> str | None:
+        return waits(kind, self._memory, self._policy, self._now, self.claims.actions, balanced)
 
     def _spent(self) -> str | None:
         most = self._policy.actions_per_cycle

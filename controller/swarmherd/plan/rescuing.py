@@ -18,7 +18,7 @@ class Rescuing:
 
     view: ClusterView
     claims: Claims
-    held: Callable[[set[str], set[str], Direction], str | None]
+    held: Callable[[set[str], set[str], Direction, str], str | None]
     """Why what concerns these services and nodes is not begun, or None."""
     new_id: Callable[[], str]
 
@@ -32,7 +32,7 @@ class Rescuing:
     def _clear(self, one: Finding) -> Finding:
         if not one.clear:
             return one
-        if why := self.held({one.service}, set(), Direction.FAILOVER):
+        if why := self.held({one.service}, set(), Direction.FAILOVER, "failover"):
             return replace(one, clear=False, reasons=(*one.reasons, f"leave {one.service} waiting, because {why}"))
         self.claims.add(clearing(self.view.cluster, self.new_id(), one), {one.service}, set())
         return one
@@ -40,7 +40,7 @@ class Rescuing:
     def _cordon(self, one: Cordon) -> Cordon:
         if one.cordon is None:
             return one
-        if why := self.held(set(), {one.node}, Direction.FAILOVER):
+        if why := self.held(set(), {one.node}, Direction.FAILOVER, "failover"):
             node = self.view.node(one.node)
             name = one.node if node is None else node.hostname
             return replace(one, cordon=None, reasons=(*one.reasons, f"leave {name} as it is, because {why}"))
@@ -52,7 +52,7 @@ class Rescuing:
         if not one.recreate or service is None:
             return one
         nodes = {node for node in (one.node, one.target) if node}
-        if why := self.held({one.service}, nodes, Direction.FAILOVER):
+        if why := self.held({one.service}, nodes, Direction.FAILOVER, "failover"):
             return replace(one, recreate=False, reasons=(*one.reasons, f"leave {one.service} down, because {why}"))
         self.claims.add(recreating(self.view.cluster, self.new_id(), one, service), {one.service}, nodes)
         return one

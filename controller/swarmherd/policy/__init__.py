@@ -18,11 +18,13 @@ from swarmherd.policy.schema import json_schema
 from swarmherd.policy.settings import ClusterSettings
 from swarmherd.policy.use import use_queries, wants_use
 from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy, Strategy
+from swarmherd.policy.watching import BreakerKeys, Pace, ProbeKeys
 from swarmherd.policy.windows import WindowKeys
 from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
     "HEALTH",
+    "BreakerKeys",
     "ClusterSettings",
     "FailoverKeys",
     "Fencing",
@@ -33,9 +35,11 @@ __all__ = [
     "Mode",
     "MoveKeys",
     "NeighbourKeys",
+    "Pace",
     "PlacementKeys",
     "Policy",
     "PolicyError",
+    "ProbeKeys",
     "Problem",
     "Queries",
     "RebalanceKeys",

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from swarmherd.policy.document import Part
-from swarmherd.policy.units import PositiveSeconds, seconds_between, shown, text_like, wrong
+from swarmherd.policy.units import PositiveSeconds, Switch, seconds_between, shown, text_like, wrong
 
 STALE_SCRAPES = 3
 SHORTEST_TTL, LONGEST_TTL = 2.0, 300.0
@@ -76,6 +76,8 @@ class ClusterSettings(Part):
     state_url: Database | None = None
     """Where the controller keeps its state, as SQLAlchemy writes it; by default a SQLite file of its own."""
 
+    events: Switch = True
+    """Whether Docker's events wake a cycle before its time. What is decided rests on looking alone."""
     lease_ttl_seconds: LeaseTtl = 10.0
     """How long a controller leads after it last renewed its lease, which it does three times in this time."""
 

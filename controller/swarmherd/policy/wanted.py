@@ -31,6 +31,7 @@ from swarmherd.policy.units import (
     shown,
     wrong,
 )
+from swarmherd.policy.watching import BreakerKeys, ProbeKeys
 from swarmherd.policy.windows import Windows as MaintenanceWindows
 
 TASK_LABEL = "container_label_com_docker_swarm_task_id"
@@ -247,6 +248,10 @@ class Policy(Part):
     """When something may be done, or may not."""
     failover: Failover = None
     """What is done about nodes that fail: `normal`, `fast`, or a mapping; without it that is only told."""
+    probe: ProbeKeys = ProbeKeys()
+    """Our own look at the host of every node."""
+    breakers: BreakerKeys = BreakerKeys()
+    """When an outside thing that fails is left alone for a while."""
     settle_seconds: Seconds = 30.0
     """How long a service is left alone after somebody else changed it."""
     crash_loop: CrashLoop = CrashLoop()

@@ -300,3 +300,24 @@ def test_a_rollback_cut_short_is_closed_by_what_docker_shows(
 ) -> None:
     seen = view(task(1, "n1"), task(2, "n2"), update_state=state, version=version)
     assert goal_of(BACK).cut_short(seen)[0] is outcome
+
+
+# ------------------------------------------------------------ bootstrap
+
+
+def test_a_full_pass_has_landed_when_every_node_of_the_inventory_is_ready_and_bears_its_labels() -> None:
+    wanted = {"n1": {"zone": "a"}, "n2": {}}
+    goal = goal_of(action("bootstrap", nodes=wanted))
+    labelled = node("n1", labels={"zone": "a", "other": "x"})
+    assert goal.landed(view(nodes=(labelled, node("n2"), node("n3"))))
+    assert not goal.landed(view(nodes=(labelled,)))
+    down = view(nodes=(node("n1"), node("n2", state=NodeState.DOWN)))
+    assert not goal.landed(down)
+    assert goal.shortfall(down) == "n1 lacks zone=a, n2 is not ready in the Swarm"
+    assert goal.undo(down, Outcome.GIVEN_UP) is None
+    assert goal.cut_short(down) == (Outcome.GIVEN_UP, goal.shortfall(down))
+
+
+def test_of_a_host_that_joined_anew_the_entry_that_it_left_behind_does_not_count() -> None:
+    both = (node("n1", id="old", state=NodeState.DOWN), node("n1", labels={"zone": "a"}))
+    assert goal_of(action("bootstrap", nodes={"n1": {"zone": "a"}})).landed(view(nodes=both))

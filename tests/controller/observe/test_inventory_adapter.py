@@ -48,6 +48,22 @@ def test_templates_and_group_vars_are_resolved_and_their_files_known(tmp_path: P
     assert b.ssh.arguments[-4:-2] == ("-o", "ProxyJump=gate")
 
 
+def test_where_hosts_are_looked_at_and_which_nodes_there_are_to_be_is_known_of_every_host(tmp_path: Path) -> None:
+    """Of managers and workers; a spare host is no node."""
+    folder = write(
+        tmp_path / "shop",
+        hosts="[managers]\na ansible_host=10.9.8.1 ansible_port=2222\n"
+        "[workers]\nw1 swarmherd_node_name=big1 node_exporter_listen_address=127.0.0.1:9101\nw2\n[spares]\ns1\n",
+        group_vars__all__cluster=VARIABLES + "swarmherd_policy: {}\n",
+        group_vars__workers="ansible_port: '{{ 20 + 3 }}'\n"
+        "swarmherd_node_labels: {ssd: true, zone: \"{{ 'b' if inventory_hostname == 'w2' else 'a' }}\"}\n",
+    )
+    found = read_inventory(folder)
+    assert found.ssh_ports == {"a": 2222, "w1": 23, "w2": 23}
+    assert found.exporter_ports == {"w1": 9101}
+    assert found.nodes == {"a": {}, "big1": {"ssd": "true", "zone": "a"}, "w2": {"ssd": "true", "zone": "b"}}
+
+
 def test_a_change_of_any_file_shows_in_the_fingerprint(tmp_path: Path) -> None:
     folder = write(tmp_path / "shop", hosts="[managers]\na\n", group_vars__all="x: 1\n")
     before = fingerprint(folder)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 from swarmherd.policy import (
+    BreakerKeys,
     ClusterSettings,
     FailoverKeys,
     FlappingKeys,
@@ -19,6 +20,7 @@ from swarmherd.policy import (
     MoveKeys,
     PlacementKeys,
     Policy,
+    ProbeKeys,
     Queries,
     RebalanceKeys,
     RefillKeys,
@@ -37,6 +39,8 @@ TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
 SECTIONS: dict[str, type[BaseModel]] = {
     "swarmherd_cluster": ClusterSettings,
     "swarmherd_policy": Policy,
+    "probe": ProbeKeys,
+    "breakers": BreakerKeys,
     "service": ServicePolicy,
     "move": MoveKeys,
     "heal": HealKeys,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from swarmherd.enact.goals.bootstrap import Bootstrap
 from swarmherd.enact.goals.drain import Drain
 from swarmherd.enact.goals.failover import Cordoned, Recreated
 from swarmherd.enact.goals.goal import Goal
@@ -42,6 +43,8 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
             return Drain(action)
         case "failover":
             return _rescuing(action)
+        case "bootstrap":
+            return Bootstrap(action)
     raise UnknownKindError(f"this version knows no action of the kind {action.kind}")
 
 
