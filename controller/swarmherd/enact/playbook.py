@@ -5,16 +5,16 @@ S21)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from time import monotonic
+from pathlib import Path
 from typing import Any, Protocol
 
-from swarmherd.enact.collection import Collection, CollectionError
+from swarmherd.enact.collection import CollectionError
 from swarmherd.enact.goals import Goal, goal_of
+from swarmherd.enact.hands import Hands, Processes
 from swarmherd.enact.processes import owner, undo_of
-from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
+from swarmherd.enact.runner import Ending, Run, Setting
 from swarmherd.enact.watch import Look, Watch
 from swarmherd.lease import LeaseLostError
 from swarmherd.model import Action, Node, Outcome, Result
@@ -33,11 +33,18 @@ class Journal(Protocol):
     def end(self, result: Result) -> None: ...
 
 
+class Playbooks(Protocol):
+    """Where the playbooks are: the collection."""
+
+    def playbook(self, kind: str) -> Path:
+        """Raises CollectionError when there is none for this kind of action."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an enactor needs of the world around it."""
 
-    collection: Collection
+    collection: Playbooks
     setting: Setting
     manager: Callable[[], str | None]
     """The inventory's name of a manager that answers now, or None."""
@@ -48,6 +55,9 @@ class Surroundings:
     """The inventory's name of a node's host, or None where it is not clear."""
     permit: Callable[[], None] = lambda: None
     """Asked just before a playbook is started; raises LeaseLostError where another controller may lead (S16)."""
+    hands: Hands = field(default_factory=Processes)
+    owner: Callable[[], str] = owner
+    """Who begins an action, as `recovery` may look it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ class PlaybookEnactor:
         """Raises only what the journal raises, since an action that cannot be written down is not done, and
         LeaseLostError: the entry then stays open for the controller that leads, to be closed by what it finds."""
         started_at = self._around.clock()
-        self._journal.begin(action, decided_at, started_at, owner())
+        self._journal.begin(action, decided_at, started_at, self._around.owner())
         try:
             result = self._done(action, started_at)
         except LeaseLostError:
@@ -138,9 +148,7 @@ class PlaybookEnactor:
             "swarmherd_wait_timeout": max(1, int(seconds * WAIT_RATIO)),
         }
         self._around.permit()
-        with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
-            running = pool.submit(run_playbook, playbook, told, action.id, seconds, self._around.setting)
-            return watch.beside(running)
+        return self._around.hands.play(playbook, told, action.id, seconds, self._around.setting, watch.look)
 
     def _host(self, goal: Goal, watch: Watch) -> Mapping[str, str]:
         """Where a container can be stopped, as the inventory calls it. Without it the playbook looks for itself."""
@@ -155,7 +163,7 @@ class PlaybookEnactor:
             watch.look()
             return self._result(action, started_at, Outcome.CONFLICT, _conflict(conflict))
         if run.ending is Ending.OK:
-            watch.until(monotonic() + SETTLE_SECONDS)
+            self._around.hands.until(watch.there, SETTLE_SECONDS)
         else:
             watch.look()
         if watch.running_at is not None and watch.view is not None:

@@ -3,18 +3,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
 
 from swarmherd.model import EMPTY, ClusterView, MetricQuery, Reading, Sample, Service
-from swarmherd.observe.docker import Docker
-from swarmherd.observe.prometheus import Prometheus
+from swarmherd.observe.docker import SwarmState
 from swarmherd.observe.use import node_use, task_use
 from swarmherd.policy import Policy, queries, use_queries, wants_use
 
 NO_PROMETHEUS = "swarmherd_cluster.prometheus_url is not set"
+
+
+class Managers(Protocol):
+    """The Swarm, as its managers tell of it: `observe.docker.Docker` on a live cluster."""
+
+    def read(self) -> SwarmState:
+        """Raises DockerError."""
+
+    def close(self) -> None: ...
+
+
+class Measurements(Protocol):
+    """Who answers questions about metrics: `observe.prometheus.Prometheus` on a live cluster."""
+
+    def sample(self, queries: Iterable[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:
+        """An answer for each, by service and metric; never raises."""
+
+    def close(self) -> None: ...
 
 
 class Observe(Protocol):
@@ -34,8 +51,8 @@ class Observer:
     def __init__(
         self,
         cluster: str,
-        docker: Docker,
-        prometheus: Prometheus | None,
+        docker: Managers,
+        prometheus: Measurements | None,
         wants_use: Callable[[Policy, Sequence[Service]], bool] = wants_use,
     ) -> None:
         self._cluster = cluster
