@@ -19,13 +19,14 @@ class Victim(StrEnum):
 
 @dataclass
 class Crash:
-    """Kills `victim` at the boundary of that number; with none, boundaries are only written down."""
+    """Kills `victim` at the boundaries of these numbers; with none, boundaries are only written down."""
 
-    at: int | None = None
+    at: tuple[int, ...] = ()
     victim: Victim = Victim.BOTH
     passed: list[str] = field(default_factory=list)
     """The names of the boundaries that were come by."""
-    happened: bool = False
+    times: int = 0
+    """How often somebody was killed."""
 
     def step(self, name: str, kill_playbook: Callable[[], None]) -> None:
         """A playbook has done a step. Raises Killed where the controller ends here."""
@@ -42,6 +43,10 @@ class Crash:
 
     def _due(self, name: str) -> bool:
         self.passed.append(name)
-        due = not self.happened and self.at == len(self.passed) - 1
-        self.happened |= due
+        due = len(self.passed) - 1 in self.at
+        self.times += due
         return due
+
+    @property
+    def happened(self) -> bool:
+        return self.times == len(self.at)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from swarmherd.model import Availability
+from swarmherd.simulate.cluster.hands import Playing
 from swarmherd.simulate.cluster.hosts import Host
 from swarmherd.simulate.cluster.measuring import Answers
 from swarmherd.simulate.cluster.rollout import Rollout
@@ -20,6 +21,7 @@ RETURN_SECONDS = 2.0
 """From a host's return until it has registered with the managers."""
 SLOW = 10.0
 FLAP_SECONDS = 30.0
+LOOK_SECONDS = 2.5
 
 
 class Kind(StrEnum):
@@ -168,12 +170,18 @@ class _Doing:
         self._answers(Answers.RIGHT)
 
     def _kill_playbooks(self) -> None:
-        for playing in self._simulation.hands.running.values():
-            playing.kill()
+        self._to_playbooks(lambda playing: playing.kill())
 
     def _hang_playbooks(self) -> None:
-        for playing in self._simulation.hands.running.values():
-            playing.hangs = True
+        self._to_playbooks(Playing.hang)
+
+    def _to_playbooks(self, do: Callable[[Playing], None]) -> None:
+        """To those that run, or to the next one that does."""
+        running = [playing for playing in self._simulation.hands.running.values() if playing.run is None]
+        for playing in running:
+            do(playing)
+        if not running:
+            self._swarm.timeline.after(LOOK_SECONDS, lambda: self._to_playbooks(do))
 
     # ------------------------------------------------------------ somebody else
 

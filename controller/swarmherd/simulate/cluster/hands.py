@@ -33,15 +33,19 @@ class Playing:
         self.started_for = started
         self.run: Run | None = None
         """How it ended."""
-        self.hangs = False
+        self._hangs = False
         self._go_on()
 
     def kill(self, ending: Ending = Ending.FAILED, why: str = "the playbook was killed") -> None:
         if self.run is None:
             self.run = Run(ending, {}, why)
 
+    def hang(self) -> None:
+        """It goes no further, and does not end."""
+        self._hangs = True
+
     def _go_on(self) -> None:
-        if self.run is not None or self.hangs:
+        if self.run is not None or self._hangs:
             return
         try:
             step = next(self._steps)

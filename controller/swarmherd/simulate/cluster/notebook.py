@@ -125,9 +125,9 @@ class Watched:
         self._store.record(decisions, sentence, at, failed, arrangement)
 
     def begin(self, action: Action, decided_at: datetime, now: datetime, owner: str) -> None:
-        self._crash.moment(f"{action.kind}: decided")
+        self._crash.moment("decided")
         self._store.begin(action, decided_at, now, owner)
-        self._crash.moment(f"{action.kind}: written down")
+        self._crash.moment("written down")
 
     def end(self, result: Result) -> None:
         self._crash.moment("playbook ended")

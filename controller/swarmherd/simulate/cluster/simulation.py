@@ -83,7 +83,9 @@ class Simulation:
         """Of errands."""
         self.kills: list[str] = []
         """Where a controller was killed."""
-        self._controlled, self._errands = controlled, list[Errand]()
+        self.restarts = True
+        """Whether a killed controller is started again."""
+        self._errands: list[Errand] = []
         self._numbers, self._processes = count(1), count(1)
         self._controller = self._started() if controlled else None
         self._acting = False
@@ -110,7 +112,10 @@ class Simulation:
         """To `until`, or to when a controller begins."""
         while self.timeline.seconds < until:
             before = self._controller
-            self.timeline.advance_to(min(until, self.timeline.seconds + 1.0))
+            try:
+                self.timeline.advance_to(min(until, self.timeline.seconds + 1.0))
+            except Killed as at:  # a playbook that outlived one controller did a step, and another one is killed at it
+                self._dead(str(at))
             if self._controller is not before:
                 return
 
@@ -150,9 +155,12 @@ class Simulation:
             self._dead("between two cycles")
 
     def _dead(self, where: str) -> None:
+        if self._controller is None:
+            return
         self.kills.append(where)
         self._controller = None
-        self.timeline.after(RESTART_SECONDS, self._restart)
+        if self.restarts:
+            self.timeline.after(RESTART_SECONDS, self._restart)
 
     def _restart(self) -> None:
         if self._controller is None:
