@@ -3,7 +3,19 @@
 
 from __future__ import annotations
 
-from swarmherd.cli import acting, backtest, explaining, fit, history, keeping, moving, pausing, reading, rebalancing
+from swarmherd.cli import (
+    acting,
+    backtest,
+    explaining,
+    fit,
+    history,
+    keeping,
+    moving,
+    pausing,
+    reading,
+    rebalancing,
+    simulating,
+)
 from swarmherd.cli.base import app, main
 
 __all__ = [
@@ -19,4 +31,5 @@ __all__ = [
     "pausing",
     "reading",
     "rebalancing",
+    "simulating",
 ]

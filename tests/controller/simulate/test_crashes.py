@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-
 from swarmherd.model import Outcome
 from swarmherd.simulate.cluster.crash import Crash, Victim
 from swarmherd.simulate.cluster.crashes import BOUND_CYCLES, ROWS, Cell, Row, boundaries, killed, matrix, unharmed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from swarmherd.model import Task, TaskState
 from swarmherd.simulate.cluster.hosts import Host
@@ -52,8 +53,7 @@ class Agent:
         host.deaths += 1
         for task in list(self._swarm.tasks.values()):
             if task.node_id == host.node.id and task.state not in ENDED:
-                lost = task
-                host.unsaid.append(lambda lost=lost: self._ended(lost, TaskState.FAILED, "task: non-zero exit (137)"))
+                host.unsaid.append(partial(self._ended, task, TaskState.FAILED, "task: non-zero exit (137)"))
 
     def _prepare(self, task_id: str) -> None:
         if (task := self._alive(task_id)) is None:

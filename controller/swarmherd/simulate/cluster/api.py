@@ -101,9 +101,7 @@ class Api:
             found = {"replicas": service.replicas, "version": service.version}
             raise ModuleFailedError(f"conflict: {service.name} was changed", conflict=True, found=found)
 
-    def update_node(
-        self, name: str, change: Callable[[Node], tuple[Mapping[str, str], Availability] | None]
-    ) -> None:
+    def update_node(self, name: str, change: Callable[[Node], tuple[Mapping[str, str], Availability] | None]) -> None:
         """Writes what `change` makes of the node's labels and availability; None leaves it as it is."""
         node = self.node(name)
         if (wanted := change(node)) is None:

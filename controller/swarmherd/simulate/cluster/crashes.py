@@ -113,7 +113,9 @@ def killed(
     if row.again and not row.wanted(simulation):
         left = (*left, "what was wanted is not there")
     outcomes = tuple(entry.outcome.value for entry in reversed(simulation.store.history(10)))
-    return Cell(row.name, crash.passed[boundaries[0]], victim, cycles, outcomes, left, simulation.swarm.created - created)
+    return Cell(
+        row.name, crash.passed[boundaries[0]], victim, cycles, outcomes, left, simulation.swarm.created - created
+    )
 
 
 def _run(row: Row, crash: Crash, store: Keeping | None, begin_only: bool = False) -> Simulation:
@@ -166,7 +168,9 @@ def _scaled(before: float, after: float, replicas: int) -> Layout:
     """Demand changes after a minute and a half."""
     scale = {"min": 1, "max": 10, "metrics": [{"requests_per_replica": 40}], "stabilization": 0, "cooldown": 30}
     web = Habits(demand=lambda seconds: before if seconds < 90 else after)
-    return Layout([node(n) for n in range(1, 5)], [(service("web", replicas), web)], policy(services={"web": {"scale": scale}}))
+    return Layout(
+        [node(n) for n in range(1, 5)], [(service("web", replicas), web)], policy(services={"web": {"scale": scale}})
+    )
 
 
 def _uneven(heavy: int, nodes: int, **consent: Any) -> Layout:
@@ -176,7 +180,9 @@ def _uneven(heavy: int, nodes: int, **consent: Any) -> Layout:
         (service("big", heavy), Habits(memory_bytes=900 * MEBIBYTE)),
         (service("rock", 1), Habits(memory_bytes=1000 * MEBIBYTE)),
     ]
-    wanted = policy(rebalance=rebalance, services={"big": {"move": consent}, "rock": {"move": {"do_not_disturb": True}}})
+    wanted = policy(
+        rebalance=rebalance, services={"big": {"move": consent}, "rock": {"move": {"do_not_disturb": True}}}
+    )
     there = [
         replace(node(n), availability=Availability.ACTIVE if n <= heavy else Availability.PAUSE)
         for n in range(1, nodes + 1)

@@ -19,5 +19,5 @@ class OutOfSequenceError(Exception):
     """A write that carries an old version is refused."""
 
 
-class Killed(BaseException):  # noqa: N818  (like KeyboardInterrupt it is no error, and nothing may catch it)
+class Killed(BaseException):
     """The controller was killed: what it was doing ends here, with no chance to tidy up."""

@@ -68,7 +68,8 @@ class Fault:
     """Of a manual scaling."""
 
     def __str__(self) -> str:
-        about = f" ({self.about}{f' to {self.replicas}' if self.kind is Kind.MANUAL_SCALE else ''})" if self.about else ""
+        to = f" to {self.replicas}" if self.kind is Kind.MANUAL_SCALE else ""
+        about = f" ({self.about}{to})" if self.about else ""
         lasts = "for good" if self.seconds is None else f"for {self.seconds:.0f} s"
         return f"{self.kind.value}{about} at {self.at:.1f} s {lasts}"
 

@@ -175,11 +175,11 @@ def _unmarked(service: str, now: float) -> Callable[[Node], tuple[Mapping[str, s
             if name == service or _past(labels.get(DENY_UNTIL + name, ""), now):
                 labels.pop(DENY + name, None)
                 labels.pop(DENY_UNTIL + name, None)
-        if (mine := paused_for(node)) is not None:
-            if mine == service or _past(labels[PAUSED].rpartition(".")[2], now):
-                labels.pop(PAUSED)
-                if availability is Availability.PAUSE:
-                    availability = Availability.ACTIVE
+        mine = paused_for(node)
+        if mine is not None and (mine == service or _past(labels[PAUSED].rpartition(".")[2], now)):
+            labels.pop(PAUSED)
+            if availability is Availability.PAUSE:
+                availability = Availability.ACTIVE
         return None if labels == dict(node.labels) else (labels, availability)
 
     return clean

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deploy: the tasks of a service replaced one by one, stop first, and paused at the first that fails: the defaults."""
+"""A deploy with Swarm's defaults: tasks are replaced one by one, stop first, and it pauses at the first that fails."""
 
 from __future__ import annotations
 
