@@ -13,8 +13,11 @@ from swarmherd.simulate.cluster.crashes import BOUND_CYCLES, ROWS, Cell, Row, bo
 from swarmherd.simulate.cluster.hands import PLAYS
 from swarmherd.store import Store
 
+from tests.bench.crashes import table
+
 MORE_TASKS = {"scale up": 2, "relabel": 4}
 """What an action that was taken back and decided again may start once more: its own tasks, there and back."""
+DOCUMENTED = Path(__file__).resolve().parents[3] / "docs" / "simulate.md"
 NAMES = [row.name for row in ROWS]
 
 
@@ -65,6 +68,12 @@ def test_killed_again_while_it_recovers_nothing_is_left_half_done_either(row: Ro
         for victim in (Victim.CONTROLLER, Victim.BOTH)
     ]
     assert [cell for cell in cells if not cell.well] == []
+
+
+@pytest.mark.slow
+def test_the_documentation_shows_the_matrix_as_it_is() -> None:
+    shown = "\n".join(table(matrix(ROWS)))
+    assert shown in DOCUMENTED.read_text(), "write what python -m tests.bench.crashes prints into docs/simulate.md"
 
 
 def test_what_a_kill_left_behind_is_seen() -> None:

@@ -23,8 +23,8 @@ from swarmherd.simulate.cluster.standing import problems
 EARLIEST, LATEST = 40.0, 150.0
 """When the fault comes: actions are under way then."""
 BOUND_SECONDS = 420.0
-"""After the fault is over, everything stands as it should within so long: the guard against crash loops alone looks back
-five minutes."""
+"""After the fault is over, everything stands as it should within so long. The guard against crash loops alone looks
+back five minutes."""
 STAYS_CYCLES = 3
 """It must stand so in this many cycles in a row."""
 WORSE_RATIO, WORSE_LEAST = 1.05, 50.0
