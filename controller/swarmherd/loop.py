@@ -11,7 +11,6 @@ from typing import Protocol
 import structlog
 
 from swarmherd.decide.changes import change
-from swarmherd.decide.memory import remember_result
 from swarmherd.enact import Enactor
 from swarmherd.lease import LeaseLostError
 from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Plan, Result
@@ -122,12 +121,8 @@ def _only_seen(planned: Plan, now: datetime, error: StoreError) -> Cycle:
 
 
 def act(steps: Steps, action: Action, decided_at: datetime) -> Result | None:
-    """One action, and its result remembered before the next one begins."""
-    result = steps.enactor.enact(action, decided_at)
-    if result is not None:
-        before = steps.store.memory()
-        steps.store.remember(before, remember_result(before, action, result))
-    return result
+    """One action. Its result is remembered, before the next one begins, by the journal that closes its entry."""
+    return steps.enactor.enact(action, decided_at)
 
 
 def sentence(planned: Plan, results: Iterable[Result | None]) -> str:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import structlog
 
-from swarmherd.decide.memory import remember_result
 from swarmherd.enact.playbook import PlaybookEnactor, Surroundings
 from swarmherd.enact.recovery import recover
 from swarmherd.enact.runner import Setting
@@ -93,7 +92,7 @@ class Controller:
 
     def _recovered(self) -> Steps:
         """There is no other controller, so nobody is still at what is unfinished."""
-        closed = recover(
+        recover(
             self._store.unfinished(),
             self._api.look,
             self._enactor.set_back,
@@ -102,9 +101,6 @@ class Controller:
             lambda _entry: False,
             self._hands.end_run,
         )
-        for action, result in closed:
-            before = self._store.memory()
-            self._store.remember(before, remember_result(before, action, result))
         return self._steps
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from swarmherd.decide.memory import remember_result
 from swarmherd.model import Action, Arrangement, Decision, Memory, Outcome, Plan, Result
 from swarmherd.replay import Inputs
 from swarmherd.simulate.cluster.crash import Crash
@@ -74,9 +75,10 @@ class Notebook:
         self._entries[action.id] = Entry(action, Outcome.STARTED, "", decided_at, now, None, None, owner)
 
     def end(self, result: Result) -> None:
-        """An entry that is closed stays as it was closed."""
+        """As the store does it: a closed entry stays as it was closed, and its result is remembered with it."""
         entry = self._entries[result.action_id]
         if entry.outcome is Outcome.STARTED:
+            self._memory = remember_result(self._memory, entry.action, result)
             self._entries[result.action_id] = replace(
                 entry,
                 outcome=result.outcome,
