@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from swarmherd.cli import app
+from swarmherd.simulate.cluster.faults import Kind
+from swarmherd.simulate.scenario import FaultKeys, NodeKeys, Scenario, ServiceKeys
 from typer.testing import CliRunner, Result
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,6 +32,14 @@ def test_the_shop_of_the_documentation_loses_little_with_us_and_much_without() -
     assert {action["outcome"] for action in told["actions"]} == {"done"}
     blind = [action for action in told["actions"] if 18 * 60 + 15 < action["at"] < 21 * 60]
     assert blind == [], "nothing is scaled while Prometheus is down"
+
+
+def test_the_documentation_has_that_shop_and_every_fault_and_key() -> None:
+    text = (ROOT / "docs" / "simulate.md").read_text()
+    shown = text.partition("```yaml\n")[2].partition("```")[0]
+    assert yaml.safe_load(shown) == yaml.safe_load(SHOP.read_text())
+    words = [*Kind, *(key for part in (Scenario, NodeKeys, ServiceKeys, FaultKeys) for key in part.model_fields)]
+    assert [word for word in words if f"`{word}`" not in text] == []
 
 
 def test_the_page_fetches_nothing_and_shows_faults_and_reasons(tmp_path: Path) -> None:
