@@ -12,7 +12,6 @@ import structlog
 
 from swarmherd.breaker import Breakers
 from swarmherd.decide.changes import change
-from swarmherd.decide.memory import remember_result
 from swarmherd.decide.words import one_line
 from swarmherd.enact import Enactor
 from swarmherd.lease import LeaseLostError
@@ -137,11 +136,10 @@ def _only_seen(planned: Plan, now: datetime, error: StoreError) -> Cycle:
 
 
 def act(steps: Steps, action: Action, decided_at: datetime) -> Result | None:
-    """One action, and its result remembered before the next one begins."""
+    """One action. Its result is remembered, before the next one begins, by the journal that closes its entry."""
     result = steps.enactor.enact(action, decided_at)
-    if result is not None:
-        before = steps.store.memory()
-        steps.store.remember(before, steps.breakers.kept(remember_result(before, action, result)))
+    before = steps.store.memory()
+    steps.store.remember(before, steps.breakers.kept(before))
     return result
 
 

@@ -14,7 +14,6 @@ import structlog
 
 from swarmherd.breaker import Breakers
 from swarmherd.decide.changes import change
-from swarmherd.decide.memory import remember_result
 from swarmherd.enact import Enactor, RecordingEnactor
 from swarmherd.enact.collection import Collection, find_collection
 from swarmherd.enact.playbook import PlaybookEnactor, Surroundings
@@ -128,8 +127,6 @@ class Cluster:
             return
         undo = self.playbooks().set_back
         for action, result in recover(unfinished, self.look, undo, self.store.end, clock, self._at_work):
-            before = self.store.memory()
-            self.store.remember(before, remember_result(before, action, result))
             log.warning(f"{change(action)} {result.outcome.value}: {result.detail}", cluster=self.settings.name)
 
     def bootstrap(self, enactor: Enactor, reason: str) -> None:

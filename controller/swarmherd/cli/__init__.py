@@ -16,6 +16,7 @@ from swarmherd.cli import (
     pausing,
     reading,
     rebalancing,
+    simulating,
 )
 from swarmherd.cli.base import app, main
 
@@ -34,4 +35,5 @@ __all__ = [
     "pausing",
     "reading",
     "rebalancing",
+    "simulating",
 ]

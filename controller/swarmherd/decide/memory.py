@@ -200,7 +200,8 @@ def _moved(memory: ServiceMemory, action: Action, at: datetime) -> ServiceMemory
         return replace(memory, moves=(*memory.moves, at))
     if action.kind != "scale":
         return memory
-    then, before = action.parameters["swarmherd_replicas"], action.parameters["swarmherd_expected_replicas"]
+    then = action.parameters["swarmherd_replicas"]
+    before = action.parameters.get("swarmherd_expected_replicas", then)
     if then > before:
         return replace(memory, last_up_at=at)
     return replace(memory, last_down_at=at) if then < before else memory

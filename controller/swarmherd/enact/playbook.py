@@ -6,18 +6,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from time import monotonic
+from pathlib import Path
 from typing import Any, Protocol
 
 from swarmherd import breaker
 from swarmherd.breaker import Breakers
-from swarmherd.enact.collection import Collection, CollectionError
+from swarmherd.enact.collection import CollectionError
 from swarmherd.enact.goals import BACKEND, Goal, goal_of, left_unseen
+from swarmherd.enact.hands import Hands, Processes
 from swarmherd.enact.processes import owner, undo_of
-from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
+from swarmherd.enact.runner import Ending, Run, Setting
 from swarmherd.enact.watch import Look, Watch
 from swarmherd.lease import LeaseLostError
 from swarmherd.model import Action, Node, Outcome, Result
@@ -39,11 +39,18 @@ class Journal(Protocol):
     def end(self, result: Result) -> None: ...
 
 
+class Playbooks(Protocol):
+    """Where the playbooks are: the collection."""
+
+    def playbook(self, kind: str) -> Path:
+        """Raises CollectionError when there is none for this kind of action."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an enactor needs of the world around it."""
 
-    collection: Collection
+    collection: Playbooks
     setting: Setting
     manager: Callable[[], str | None]
     """The inventory's name of a manager that answers now, or None."""
@@ -56,6 +63,9 @@ class Surroundings:
     """Told whether playbooks come to a result, and whether the load balancer was reached."""
     permit: Callable[[], None] = lambda: None
     """Asked just before a playbook is started; raises LeaseLostError where another controller may lead (S16)."""
+    hands: Hands = field(default_factory=Processes)
+    owner: Callable[[], str] = owner
+    """Who begins an action, as `recovery` may look it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class PlaybookEnactor:
         """Raises only what the journal raises, since an action that cannot be written down is not done, and
         LeaseLostError: the entry then stays open for the controller that leads, to be closed by what it finds."""
         started_at = self._around.clock()
-        self._journal.begin(action, decided_at, started_at, owner())
+        self._journal.begin(action, decided_at, started_at, self._around.owner())
         try:
             result = self._done(action, started_at)
         except LeaseLostError:
@@ -150,9 +160,7 @@ class PlaybookEnactor:
             "swarmherd_wait_timeout": max(1, int(seconds * WAIT_RATIO)),
         }
         self._around.permit()
-        with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
-            running = pool.submit(run_playbook, playbook, told, action.id, seconds, self._around.setting)
-            run = watch.beside(running)
+        run = self._around.hands.play(playbook, told, action.id, seconds, self._around.setting, watch.look)
         self._note(action, run)
         return run
 
@@ -183,7 +191,7 @@ class PlaybookEnactor:
             watch.look()
             return self._result(action, started_at, Outcome.CONFLICT, _conflict(conflict))
         if run.ending is Ending.OK:
-            watch.until(monotonic() + SETTLE_SECONDS)
+            self._around.hands.until(watch.there, SETTLE_SECONDS)
         else:
             watch.look()
         if watch.running_at is not None and watch.view is not None:

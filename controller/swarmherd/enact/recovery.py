@@ -63,17 +63,19 @@ def recover(
     end: Callable[[Result], None],
     clock: Callable[[], datetime],
     still: Callable[[Left], bool],
+    end_run: Callable[[str], object] = end_marked,
 ) -> tuple[tuple[Action, Result], ...]:
     """Ends what still runs of each entry whose controller is gone, and closes it, if Docker can tell about it.
 
-    An entry whose undo fails stays open, to be tried again, until it is abandoned.
+    An entry whose undo fails stays open, to be tried again, until it is abandoned. `end_run` ends the playbook that
+    still runs for the action of that id.
     """
     closed = []
     for entry in unfinished:
         if still(entry):
             continue
         for mark in (entry.action.id, undo_of(entry.action.id)):
-            end_marked(mark)
+            end_run(mark)
         old = clock() - entry.started_at >= ABANDONED_AFTER
         said = _closed(entry.action, look, undo, old)
         if said is not None:

@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import datetime
-from time import monotonic, sleep
 
 from swarmherd.enact.goals import Goal
 from swarmherd.enact.runner import Run
 from swarmherd.model import ClusterView
 
-LOOK_SECONDS = 0.5
 Look = Callable[[str | None], ClusterView | None]
 """One service, or with None the whole cluster, as Docker shows it now; None when Docker cannot be read."""
 
@@ -35,19 +32,10 @@ class Watch:
         there = view is not None and self._goal.landed(view)
         self.running_at = (self.running_at or self._clock()) if there else None
 
-    def beside(self, running: Future[Run]) -> Run:
-        """Looks while the playbook runs: it may have landed long before the playbook says so."""
-        while not running.done():
-            self.look()
-            _wait_for(running, LOOK_SECONDS)
-        return running.result()
-
-    def until(self, deadline: float) -> None:
-        """Looks until it has landed, or the monotonic clock says `deadline`."""
+    def there(self) -> bool:
+        """Looks; whether it has landed."""
         self.look()
-        while self.running_at is None and monotonic() < deadline:
-            sleep(LOOK_SECONDS)
-            self.look()
+        return self.running_at is not None
 
     def version(self, run: Run) -> int | None:
         """The version that our write left: as the module says, else as Docker shows once it has landed."""
@@ -63,10 +51,3 @@ class Watch:
         if self.view is None:
             return "Docker could not be read to see what came of it"
         return self._goal.shortfall(self.view)
-
-
-def _wait_for(running: Future[Run], seconds: float) -> None:
-    try:
-        running.exception(seconds)
-    except TimeoutError:
-        return

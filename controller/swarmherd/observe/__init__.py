@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
 
 from swarmherd.breaker import PROMETHEUS, Breakers
 from swarmherd.model import EMPTY, ClusterView, MetricQuery, Node, Probe, Sample, Service
-from swarmherd.observe.docker import Docker
+from swarmherd.observe.docker import SwarmState
 from swarmherd.observe.health import HealthChecks
-from swarmherd.observe.prometheus import Prometheus, unknown
+from swarmherd.observe.prometheus import unknown
 from swarmherd.observe.use import node_use, task_use
 from swarmherd.policy import Policy, health_queries, queries, use_queries, wants_use
 
@@ -26,6 +26,27 @@ Probes = Callable[[Sequence[Node]], Mapping[str, Probe]]
 def no_probes(nodes: Sequence[Node]) -> Mapping[str, Probe]:  # noqa: ARG001  (as Probes is)
     """Nothing is looked at."""
     return EMPTY
+
+
+class Managers(Protocol):
+    """The Swarm, as its managers tell of it: `observe.docker.Docker` on a live cluster."""
+
+    def read(self, breakers: Breakers | None = None) -> SwarmState:
+        """Raises DockerError."""
+
+    def close(self) -> None: ...
+
+
+class Measurements(Protocol):
+    """Who answers questions about metrics: `observe.prometheus.Prometheus` on a live cluster."""
+
+    trouble: str
+    """Why the last look came to nothing; empty where it was answered."""
+
+    def sample(self, queries: Iterable[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:
+        """An answer for each, by service and metric; never raises."""
+
+    def close(self) -> None: ...
 
 
 class Observe(Protocol):
@@ -46,8 +67,8 @@ class Observer:
     def __init__(
         self,
         cluster: str,
-        docker: Docker,
-        prometheus: Prometheus | None,
+        docker: Managers,
+        prometheus: Measurements | None,
         wants_use: Callable[[Policy, Sequence[Service]], bool] = wants_use,
         health: HealthChecks | None = None,
         probes: Probes = no_probes,

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from swarmherd.decide.memory import remember_result
 from swarmherd.lease import Lease
 from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Outcome, Pause, Plan, Result
 from swarmherd.replay import Inputs, Kept
@@ -70,10 +71,19 @@ class Store:
             _trim(connection, JOURNAL, JOURNAL.c.started_at, KEEP_ENTRIES, JOURNAL.c.cluster == self._cluster)
 
     def end(self, result: Result) -> None:
-        """Closes the action's entry with what became of it, unless who leads by now has closed it."""
+        """Closes the action's entry with what became of it, unless who leads by now has closed it.
+
+        What later cycles must know of it, cooldowns and failures, is remembered in the same transaction: a controller
+        that ends right after it has lost neither (S5).
+        """
         open_entry = (JOURNAL.c.id == result.action_id, JOURNAL.c.outcome == Outcome.STARTED.value)
         with self._transaction() as connection:
-            connection.execute(JOURNAL.update().where(*open_entry).values(rows.ended(result)))
+            row = connection.execute(sa.select(JOURNAL).where(*open_entry)).mappings().first()
+            if row is not None:
+                connection.execute(JOURNAL.update().where(*open_entry).values(rows.ended(result)))
+                before = remembered.read(connection, self._cluster, ())
+                after = remember_result(before, rows.entry(row).action, result)
+                remembered.write(connection, self._cluster, before, after)
 
     def unfinished(self) -> tuple[Entry, ...]:
         """What a controller that ended in mid-action left behind, oldest first."""

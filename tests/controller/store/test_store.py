@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,18 @@ def action(number: int = 1, service: str = "web") -> Action:
 
 def decision(then: int | None = 2, service: str = "web") -> Decision:
     return Decision(service, 2, then, 4, ("one", "two"), EVIDENCE, blind=True, version=9)
+
+
+def test_what_came_of_an_action_is_remembered_as_its_entry_is_closed(store: Store) -> None:
+    """A controller that is killed right after that has lost no cooldown and no failure."""
+    end = NOW + timedelta(seconds=9)
+    for one, outcome in ((replace(action(1), kind="move"), Outcome.DONE), (action(2, "db"), Outcome.GIVEN_UP)):
+        store.begin(one, NOW, NOW, "host:1")
+        store.end(Result(one.id, outcome, "", NOW, end))
+    assert store.memory().of("web").moves == (end,)
+    assert (store.memory().of("db").failures, store.memory().of("db").last_failure_at) == (1, end)
+    store.end(Result("a1", Outcome.GIVEN_UP, "late", NOW, end + timedelta(seconds=1)))
+    assert store.memory().of("web").moves == (end,), "an entry that is closed teaches nothing more"
 
 
 def test_an_action_is_in_the_journal_from_its_begin_to_its_end(store: Store) -> None:

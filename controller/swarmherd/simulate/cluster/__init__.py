@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Swarm in memory and a clock, with the real controller above it.
+
+From below: `timeline` (time), `hosts`, `habits`, `swarm` (what the managers hold), `agent`, `orchestrator`, `rollout`
+(what Swarm does by itself), `measuring` (Prometheus), `api` (Docker as it is reached), `playbooks`, `moving`, `hands`
+(what acts), `controller` (one process of ours), `simulation` (all of it through time), `faults`.
+"""

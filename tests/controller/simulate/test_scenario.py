@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenario files: what they may say, and one clear error for each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from swarmherd.policy import PolicyError
+from swarmherd.simulate.story import Told, document, read_scenario, tell
+
+SERVICES = {"web": {"replicas": 2, "traffic": 60}}
+POLICY = {"services": {"web": {"scale": {"min": 2, "max": 8, "metrics": [{"requests_per_replica": 40}]}}}}
+
+
+def told(folder: Path, **keys: Any) -> Told:
+    scenario = {"nodes": 4, "services": SERVICES, "swarmherd_policy": POLICY, "run_for": "10m", **keys}
+    return tell(*read_scenario(scenario, "x.yml"), folder, "x.yml")
+
+
+def test_the_same_scenario_always_comes_to_the_same(tmp_path: Path) -> None:
+    fault = [{"at": "2m", "fault": "node_dies", "node": "n4"}]
+    assert document(told(tmp_path, faults=fault)) == document(told(tmp_path, faults=fault))
+
+
+@pytest.mark.parametrize(
+    ("traffic", "replicas"),
+    [
+        (120, 3),
+        ({"steady": 120}, 3),
+        ({"steps": {"0s": 60, "3m": 200}}, 5),
+        ({"ramp": {"0s": 60, "5m": 200}}, 5),
+        ({"wave": {"low": 60, "high": 70, "period": "5m"}}, 2),
+        ({"trace": "grows.csv"}, 5),
+    ],
+)
+def test_every_shape_of_traffic_is_followed(tmp_path: Path, traffic: object, replicas: int) -> None:
+    (tmp_path / "grows.csv").write_text("time_s,requests_per_s\n0,60\n60,60\n120,200\n180,200\n240,200\n")
+    one = told(tmp_path, services={"web": {"replicas": 2, "traffic": traffic}})
+    assert document(one)["services"]["web"]["replicas"] == replicas
+    assert one.problems == ()
+
+
+def test_what_we_did_is_held_against_the_same_without_us(tmp_path: Path) -> None:
+    one = document(told(tmp_path, services={"web": {"replicas": 2, "traffic": {"steps": {"0s": 60, "2m": 300}}}}))
+    ours = one["services"]["web"]
+    assert ours["lost_fraction"] < 0.2 < ours["without"]["lost_fraction"]
+    assert {action["kind"] for action in one["actions"]} == {"scale"}
+    assert one["actions"][0]["reason"].startswith("scale web from 2 to")
+
+
+def test_a_node_that_dies_is_seen_in_what_is_lost(tmp_path: Path) -> None:
+    one = told(tmp_path, faults=[{"at": "2m", "fault": "node_dies", "node": "n1", "lasts": "2m"}])
+    assert (one.tallies["web"].missing_seconds > 0) == (one.without["web"].missing_seconds > 0)
+    assert one.problems == ()
+
+
+def test_what_is_not_as_it_should_be_in_the_end_is_told(tmp_path: Path) -> None:
+    one = told(tmp_path, faults=[{"at": "2m", "fault": "image_missing", "service": "web"}])
+    assert "the update of web is paused" in one.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nodes: 0", "scenario.nodes: 0 nodes cannot be simulated; write a whole number from 1 to 200"),
+        ("nodes: {n1: {}}", "scenario.nodes: none of them is a manager; write manager: true below one, or three"),
+        ("nodes: {n1: {memory: 4}}", "scenario.nodes.n1.memory: 4 is no size; write one such as 300MiB or 4GiB"),
+        ("nods: 3", "scenario.nods: there is no such key; did you mean nodes?"),
+        ("services: {web: {startup: soon}}", "scenario.services.web.startup: 'soon' is not a duration"),
+        ("services: {web: {traffic: {steady: 3, trace: x.csv}}}", "2 shapes stand here, and traffic has one"),
+        ("services: {web: {traffic: {steps: {noon: 3}}}}", "'noon' is no time; write one such as 0s, 90s or 5m"),
+        ("services: {web: {traffic: {trace: none.csv}}}", "none.csv"),
+        ("faults: [{at: 1m, fault: node_dyes, node: n1}]", "scenario.faults[0].fault: there is no fault 'node_dyes'"),
+        (
+            "faults: [{at: 1m, fault: node_dies, node: n9}]",
+            "faults[0].node: there is no node 'n9'; write node: with one of n1, n2, n3",
+        ),
+        ("faults: [{at: 1m, fault: node_dies}]", "faults[0].node: node_dies is about a node; write node: with one of"),
+        ("faults: [{at: 1m, fault: deploy, service: wep}]", "there is no service 'wep'; did you mean web?"),
+        ("faults: [{at: 1m, fault: prometheus_down, node: n1}]", "prometheus_down is not about a node; leave it out"),
+        ("run_for: 90d", "run_for: this is too long; write a month at most: 31d"),
+        ("swarmherd_policy: {services: {web: {scale: {maxx: 3}}}}", "swarmherd_policy.services.web.scale.maxx"),
+    ],
+)
+def test_each_mistake_is_one_sentence_with_file_key_and_remedy(tmp_path: Path, text: str, said: str) -> None:
+    keys = {"nodes": 3, "services": SERVICES, **yaml.safe_load(text)}
+    with pytest.raises(PolicyError) as error:
+        tell(*read_scenario(keys, "x.yml"), tmp_path, "x.yml")
+    assert said in str(error.value)
+    assert str(error.value).startswith("x.yml: ")
