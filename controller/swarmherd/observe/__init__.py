@@ -10,6 +10,7 @@ from typing import Protocol
 
 from swarmherd.model import EMPTY, ClusterView, MetricQuery, Reading, Sample, Service
 from swarmherd.observe.docker import Docker
+from swarmherd.observe.histories import Histories
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.observe.use import node_use, task_use
 from swarmherd.policy import Policy, queries, use_queries, wants_use
@@ -28,7 +29,8 @@ class Observer:
     """Reads one live cluster. Docker comes first: without it there is nothing to ask Prometheus about.
 
     `wants_use` says whether nodes' and tasks' real use is asked for. Those questions come last, after what scaling
-    needs, and within the same budget of time.
+    needs, and within the same budget of time. `histories`, from which strategy `predictive` learns, have one of their
+    own.
     """
 
     def __init__(
@@ -37,17 +39,21 @@ class Observer:
         docker: Docker,
         prometheus: Prometheus | None,
         wants_use: Callable[[Policy, Sequence[Service]], bool] = wants_use,
+        histories: Histories | None = None,
     ) -> None:
         self._cluster = cluster
         self._wants_use = wants_use
         self._docker = docker
         self._prometheus = prometheus
+        self._histories = histories
 
     def observe(self, policy: Policy, now: datetime) -> ClusterView:
         state = self._docker.read()
         scaling = queries(policy, state.services)
         use = use_queries(policy) if self._wants_use(policy, state.services) else ()
         samples = self._answers((*scaling, *use), now)
+        histories = self._histories
+        outlooks = histories.outlooks(policy, state.services, scaling, samples, now) if histories else EMPTY
         return ClusterView(
             self._cluster,
             now,
@@ -57,6 +63,7 @@ class Observer:
             MappingProxyType({key: sample for key, sample in samples.items() if key[0]}),
             node_use(state.nodes, use, samples, now) if use else EMPTY,
             task_use(state.tasks, use, samples, now) if use else EMPTY,
+            outlooks,
         )
 
     def _answers(self, asked: Sequence[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:

@@ -72,9 +72,14 @@ def contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
 
 def foretold(metric: Metric) -> bool:
     """Whether strategy `predictive` looks ahead on it: a total for the whole service, with a target per replica."""
+    return target_of_total(metric) is not None
+
+
+def target_of_total(metric: Metric) -> float | None:
+    """The target per replica of what is measured as a total for the whole service; None of any other metric."""
     if isinstance(metric, QueryMetric) and metric.per is not Per.SERVICE:
-        return False
-    return isinstance(metric, RequestsMetric | QueryMetric) and metric.rule.target is not None
+        return None
+    return metric.rule.target if isinstance(metric, RequestsMetric | QueryMetric) else None
 
 
 def seen_from_zero(metric: Metric) -> bool:

@@ -26,6 +26,7 @@ from swarmherd.policy.units import (
     as_number,
     is_percentage,
     percentages,
+    seconds_between,
     shown,
     wrong,
 )
@@ -86,6 +87,16 @@ def _full(value: object) -> float:
     return percent
 
 
+def _history(seconds: float) -> float:
+    if not SHORTEST_HISTORY <= seconds <= LONGEST_HISTORY:
+        raise wrong(f"{seconds:g} s is no history to learn from", "write from 2h to 60d, such as 14d")
+    return seconds
+
+
+SHORTEST_HISTORY, LONGEST_HISTORY = 7200.0, 60 * 86400.0
+History = Annotated[PositiveSeconds, AfterValidator(_history), seconds_between(SHORTEST_HISTORY, LONGEST_HISTORY)]
+
+
 class Predictive(Part):
     """How strategy `predictive` looks ahead. Its metrics need a target and must be measured for the whole service."""
 
@@ -95,6 +106,8 @@ class Predictive(Part):
     """The load at which a replica is full, in percent of its target."""
     spend: PositivePercent = 100.0
     """Replica time to spend, in percent of what strategy `target` would spend on the same traffic."""
+    history: History = 1209600.0
+    """How much of the service's past is read from Prometheus when the controller begins to look ahead."""
 
 
 class ScaleKeys(Part):
