@@ -110,6 +110,9 @@ class Predictive(Part):
     """How much of the service's past is read from Prometheus when the controller begins to look ahead."""
 
 
+_AS_IT_IS = Predictive()
+
+
 class ScaleKeys(Part):
     """How a service is scaled, as far as one place (policy, defaults, labels) says it."""
 
@@ -144,7 +147,7 @@ class ScalePolicy(ScaleKeys):
 
     @property
     def ahead(self) -> Predictive:
-        return self.predictive or Predictive()
+        return self.predictive or _AS_IT_IS
 
 
 class ServiceDefaults(Part):
