@@ -60,7 +60,7 @@ def test_the_first_cycle_knows_what_was_usual_at_this_minute_of_the_hours_before
     assert outlook.problem == ""
     assert outlook.need > 300, "100 now, 400 in two minutes"
     assert "of the hour is usually" in outlook.why
-    assert past.ranges[0][0] == BEFORE.timestamp() - 12 * HOUR
+    assert past.ranges[0][0] == BEFORE.timestamp() - 12 * HOUR + 60
 
 
 def test_no_stretch_is_longer_than_a_chunk_and_none_is_asked_for_twice(live: Live, past: Past) -> None:

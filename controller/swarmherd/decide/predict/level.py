@@ -89,8 +89,8 @@ class Level:
         edge = instant - 1e-6
         for at, value in self._recent:
             if at >= edge:
-                break
-        return value
+                return value
+        return self._recent[-1][1]
 
 
 class UsualError:
