@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from swarmherd.cli.own_past import OwnPast
 from swarmherd.simulate import Backtest, Grid, Happened, Outcome, Setting, frontier
 
-COLUMNS = ("", "lost", "replica hours", "over the oracle", "changes", "most replicas", "minutes under capacity")
+COLUMNS = ("lost", "replica hours", "over the oracle", "changes", "most replicas", "minutes under capacity")
 HAPPENED = "what happened"
 
 
@@ -70,7 +70,7 @@ def shown(judged: Judged) -> RenderableType:
 
 
 def _table(outcomes: Mapping[str, Outcome]) -> Table:
-    table = Table(*COLUMNS)
+    table = Table(Column("", no_wrap=True), *COLUMNS)
     for name, one in outcomes.items():
         table.add_row(escape(name), *_row(one))
     return table

@@ -39,6 +39,11 @@ class Setting:
         spend = "" if self.spend is None else f", spend {number(self.spend)} %"
         return f"{self.strategy.value}, target {number(self.target)}{spend}"
 
+    @property
+    def short(self) -> str:
+        """`spend 90 %`, `target 40`: what sets it apart within its strategy."""
+        return f"target {number(self.target)}" if self.spend is None else f"spend {number(self.spend)} %"
+
 
 @dataclass(frozen=True, slots=True)
 class Tried:

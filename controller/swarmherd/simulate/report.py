@@ -94,16 +94,16 @@ def _tried(others: Mapping[str, Outcome], grid: Grid) -> Iterator[str]:
     outcomes = [one.outcome for one in grid.tried]
     best = frontier(outcomes)
     dots = [
-        _dot(one.setting.name, one.outcome, "served" if index in best else "wanted", named=index in best)
+        _dot(one.setting.short, one.outcome, "served" if index in best else "wanted", named=index in best)
         for index, one in enumerate(grid.tried)
     ]
-    styles = {"policy": "offered", "what happened": "up"}
-    beside = [_dot(name, one, styles.get(name, "lost"), named=True) for name, one in others.items()]
+    styles = {"policy": "up", "what happened": "lost"}
+    beside = [_dot(name, one, styles.get(name, "down"), named=True) for name, one in others.items()]
     summary = f"{len(best)} of {len(dots)} settings are on the frontier: no other loses less for less replica time."
-    picture = scatter("Lost requests and replica hours", summary, [*dots, *beside], [dots[index] for index in best])
+    picture = scatter("Lost requests and replica hours", summary, [*beside, *dots], [dots[index] for index in best])
     swatches = "".join(
         tag("span", tag("i", class_=f"swatch bars {style}"), text(words))
-        for words, style in (("on the frontier", "served"), ("another beats it", "wanted"), ("the policy", "offered"))
+        for words, style in (("on the frontier", "served"), ("another beats it", "wanted"), ("the policy", "up"))
     )
     caption = tag("figcaption", tag("h2", "What other settings lose and cost"), tag("p", swatches, class_="legend"))
     yield tag("figure", caption, picture)

@@ -11,6 +11,7 @@ from swarmherd.simulate.picture import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, 
 DOT = 5
 LETTER = 6.5
 """Units of width, about."""
+LINE = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Dot:
 
 
 def scatter(title: str, summary: str, dots: Sequence[Dot], line: Sequence[Dot]) -> str:
-    """One picture. `line` are the dots of the frontier, the cheapest first."""
+    """One picture. A name that would lie over an earlier one is left out; `line` is the frontier, cheapest first."""
     hours = [dot.hours for dot in dots]
     room = 0.06 * (max(hours) - min(hours)) or 0.06 * max(hours)
     left, right = max(0.0, min(hours) - room), max(hours) + room
@@ -42,9 +43,10 @@ def scatter(title: str, summary: str, dots: Sequence[Dot], line: Sequence[Dot]) 
         *_grid(levels),
         *_hours(left, right),
         tag("text", "lost, percent", x=LEFT, y=TOP - 18),
-        tag("text", "replica hours", x=WIDTH - RIGHT, y=HEIGHT - BOTTOM - 8, text_anchor="end"),
+        tag("text", "replica hours", x=WIDTH - RIGHT, y=TOP - 18, text_anchor="end"),
         _drawn_line([place(dot) for dot in line]),
-        *(_drawn(dot, *place(dot)) for dot in dots),
+        *(_circle(dot, *place(dot)) for dot in dots),
+        *_names([(dot.name, *place(dot)) for dot in dots if dot.named]),
     ]
     box = f"0 0 {WIDTH} {HEIGHT}"
     return tag("svg", *parts, viewBox=box, role="img", aria_labelledby="frontier-title frontier-summary")
@@ -76,11 +78,16 @@ def _drawn_line(places: Sequence[tuple[float, float]]) -> str:
     return tag("path", d=path, class_="line served") if len(places) > 1 else ""
 
 
-def _drawn(dot: Dot, x: float, y: float) -> str:
+def _circle(dot: Dot, x: float, y: float) -> str:
     told = f"{dot.name}: {dot.lost_percent:.3f} % lost, {dot.hours:.1f} replica hours"
-    circle = tag("circle", tag("title", text(told)), cx=x, cy=y, r=DOT, class_=f"dot {dot.style}")
-    if not dot.named:
-        return circle
-    fits = x + 2 * DOT + LETTER * len(dot.name) < WIDTH
-    words = {"x": round(x + 2 * DOT, 1)} if fits else {"x": round(x - 2 * DOT, 1), "text_anchor": "end"}
-    return circle + tag("text", text(dot.name), y=y - DOT, **words)
+    return tag("circle", tag("title", text(told)), cx=x, cy=y, r=DOT, class_=f"dot {dot.style}")
+
+
+def _names(places: Iterable[tuple[str, float, float]]) -> Iterable[str]:
+    taken: list[tuple[float, float, float]] = []
+    for name, x, y in places:
+        width = LETTER * len(name)
+        left = x + 2 * DOT if x + 2 * DOT + width < WIDTH else x - 2 * DOT - width
+        if all(left > end or left + width < begin or abs(y - other) > LINE for begin, end, other in taken):
+            taken.append((left, left + width, y))
+            yield tag("text", text(name), x=round(left, 1), y=round(y - DOT, 1))

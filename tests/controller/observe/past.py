@@ -27,7 +27,7 @@ class Past:
     """What `metrics` answers from now on."""
 
     def __init__(self, metrics: Metrics, demand: Demand = usual, since: float = 0.0) -> None:
-        self.demand, self.since = demand, since
+        self.metrics, self.demand, self.since = metrics, demand, since
         self.ranges: list[tuple[float, float]] = []
         """Those that were asked for."""
         self.broken: Answer | None = None
