@@ -12,6 +12,7 @@ import structlog
 
 from swarmherd.decide.changes import change
 from swarmherd.decide.memory import remember_result
+from swarmherd.decide.words import one_line
 from swarmherd.enact import Enactor
 from swarmherd.lease import LeaseLostError
 from swarmherd.model import Action, Arrangement, Decision, Direction, Memory, Plan, Result
@@ -106,13 +107,22 @@ def cycle(steps: Steps) -> Cycle:
     except StoreError as error:
         return _only_seen(planned, now, error)
     results = []
+    cut_short = ""
     for action in planned.actions:
-        if steps.stopping():
+        if cut_short := _cut_short(steps, before):
             break
         results.append(act(steps, action, now))
-    done = Cycle(now, sentence(planned, results), plan=planned, results=tuple(results))
+    done = Cycle(now, sentence(planned, results, cut_short), plan=planned, results=tuple(results))
     steps.store.record(planned.decisions, done.sentence, now, arrangement=planned.arrangement)
     return done
+
+
+def _cut_short(steps: Steps, before: Memory) -> str:
+    """Why no further action of the plan is begun: a pause that came meanwhile counts at once (S19)."""
+    if steps.stopping():
+        return "stopping"
+    new = [pause for pause in steps.store.memory().at(steps.clock()).pauses if pause not in before.pauses]
+    return f"{one_line(new[0].who)} set a pause meanwhile: {one_line(new[0].why)}" if new else ""
 
 
 def _only_seen(planned: Plan, now: datetime, error: StoreError) -> Cycle:
@@ -130,10 +140,10 @@ def act(steps: Steps, action: Action, decided_at: datetime) -> Result | None:
     return result
 
 
-def sentence(planned: Plan, results: Iterable[Result | None]) -> str:
-    """What a person wants to know of this cycle, in one sentence."""
+def sentence(planned: Plan, results: Iterable[Result | None], cut_short: str = "stopping") -> str:
+    """What a person wants to know of this cycle, in one sentence. `cut_short`: why actions were not begun."""
     outcomes = dict(zip((action.id for action in planned.actions), results, strict=False))
-    said = [_action_sentence(action, outcomes) for action in planned.actions]
+    said = [_action_sentence(action, outcomes, cut_short) for action in planned.actions]
     acted = {action.service for action in planned.actions if action.kind == "scale"}
     still = [d for d in planned.decisions if d.service not in acted]
     arranged = _arranged(planned.arrangement, {action.reason for action in planned.actions})
@@ -143,10 +153,10 @@ def sentence(planned: Plan, results: Iterable[Result | None]) -> str:
     )
 
 
-def _action_sentence(action: Action, outcomes: Mapping[str, Result | None]) -> str:
+def _action_sentence(action: Action, outcomes: Mapping[str, Result | None], cut_short: str) -> str:
     said = change(action)
     if action.id not in outcomes:
-        return f"{said} not begun: stopping"
+        return f"{said} not begun: {cut_short}"
     result = outcomes[action.id]
     if result is None:
         return f"would {action.kind} {said} because {action.reason}"

@@ -17,7 +17,9 @@ MOST_BYTES = 16 * 1024 * 1024
 NAME = re.compile(r"^[A-Za-z0-9_.:\-]+$")
 
 FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
-"""Bits of `srv_admin_state` that a person or this module sets. Others are inherited, or say that DNS has no address."""
+"""Bits of `srv_admin_state` that a person or this module sets. Others are inherited."""
+NO_ADDRESS = 0x20
+"""Its bit of a slot that DNS has no address for, whatever address it had last."""
 
 
 class Server(NamedTuple):
@@ -36,6 +38,11 @@ class Server(NamedTuple):
         if self.admin & FORCED_MAINT:
             return "maint"
         return "drain" if self.admin & FORCED_DRAIN else "ready"
+
+    @property
+    def free(self) -> bool:
+        """Whether no task is behind it."""
+        return not self.address or bool(self.admin & NO_ADDRESS)
 
 
 def ask(path: str, command: str) -> str:
@@ -92,10 +99,19 @@ def sessions(answer: str) -> dict[str, int]:
     return {row["svname"]: int(row.get("scur") or 0) + int(row.get("qcur") or 0) for row in rows}
 
 
-def chosen(found: Iterable[Server], names: Sequence[str], addresses: Sequence[str], backend: str) -> list[Server]:
-    """The servers with those names, which have to be there, and those at the addresses, which need not."""
+def chosen(
+    found: Iterable[Server], names: Sequence[str], addresses: Sequence[str], backend: str, drained: bool = False
+) -> list[Server]:
+    """The servers with those names, which have to be there, those at the addresses, which need not, and, where that is
+    asked for, those that are drained."""
     found = list(found)
     missing = sorted(set(names) - {server.name for server in found})
     if missing:
         raise SwarmError(f"servers: the backend {backend} has no server {', '.join(missing)}")
-    return [server for server in found if server.name in names or (server.address and server.address in addresses)]
+    return [
+        server
+        for server in found
+        if server.name in names
+        or (server.address and server.address in addresses)
+        or (drained and server.state == "drain")
+    ]

@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - Sets the state and the weight of servers through HAProxy's runtime socket, on the host where HAProxy runs.
   - Draining waits until the servers have no session any more, or until O(wait_timeout) has passed.
-  - What is set here lasts until HAProxy is reloaded or restarted, which forget it.
+  - A reload forgets what is set here unless HAProxy reads it back from a file. Where there is an O(state_file), it is
+    written with every change. The role P(swarmherd.cluster.load_balancer#role) has one, and writes it before a reload.
 author:
   - Swarmherd contributors (@swarmherd)
 attributes:
@@ -27,8 +28,8 @@ attributes:
 options:
   backend:
     description: The backend. The role P(swarmherd.cluster.load_balancer#role) calls it like the service.
+      Not needed only to write O(state_file).
     type: str
-    required: true
   servers:
     description: The servers by name.
     type: list
@@ -36,6 +37,18 @@ options:
     default: []
   addresses:
     description: The servers by the address that they have at this moment. One that no server has is no error.
+    type: list
+    elements: str
+    default: []
+  drained:
+    description: Also every server that is drained now, whoever drained it; to tidy up after a run that was killed.
+    type: bool
+    default: false
+  gone:
+    description:
+      - With O(state=ready), wait first until the servers have none of these addresses any more, because their tasks
+        have stopped, so that none is sent to in its last moment. What still has one when O(wait_timeout) has passed
+        serves again.
     type: list
     elements: str
     default: []
@@ -56,6 +69,12 @@ options:
     description: Seconds to wait at most. Sessions that are left then are told in RV(sessions), and are no error.
     type: int
     default: 30
+  state_file:
+    description:
+      - The file from which HAProxy reads the state of its servers when it is reloaded (C(server-state-file)). It counts
+        as no change.
+      - Without this option C(servers.state) beside the socket is written, where that is there already.
+    type: path
   socket:
     description: The runtime socket, with the level C(admin). Usually only C(root) may use it.
     type: path
@@ -77,32 +96,38 @@ EXAMPLES = r"""
     wait_timeout: 20
   register: drained
 
-- name: Let its slot serve again
+- name: Let its slot serve again, once its task has stopped
   swarmherd.cluster.balancer_server:
     backend: shop_web
     servers: "{{ drained.servers | map(attribute='name') }}"
     state: ready
+    gone: [10.0.1.5]
+
+- name: Keep what was set before HAProxy is reloaded
+  swarmherd.cluster.balancer_server:
+    state_file: /run/swarmherd/haproxy/servers.state
 """
 
 RETURN = r"""
 backend:
   description: The backend.
-  returned: success
+  returned: success, where one was given
   type: str
   sample: shop_web
 servers:
   description: The servers that were meant, as they were found.
-  returned: success
+  returned: success, where a backend was given
   type: list
   elements: dict
   sample: [{name: shop_web-1, address: 10.0.1.5, state: ready, weight: 1}]
 sessions:
   description: Sessions that are left, all servers together.
-  returned: success
+  returned: success, where a backend was given
   type: int
   sample: 0
 """
 
+from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
@@ -114,11 +139,14 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import w
 def set_servers(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     path, backend = params["socket"], _haproxy.safe(params["backend"], "backend")
     found = _haproxy.servers(_haproxy.ask(path, f"show servers state {backend}"), backend)
-    meant = _haproxy.chosen(found, params["servers"], params["addresses"], backend)
+    meant = _haproxy.chosen(found, params["servers"], params["addresses"], backend, params["drained"])
+    if params["state"] == "ready" and not check:
+        wait_until_gone(path, backend, meant, params)
     orders = [order for server in meant for order in orders_for(server, params)]
     if not check:
         for order in orders:
             give(path, f"set server {backend}/{order}")
+        save(params, bool(orders))
     return {
         "changed": bool(orders),
         "backend": backend,
@@ -129,6 +157,37 @@ def set_servers(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
             "after": {server.name: setting(server, params) for server in meant},
         },
     }
+
+
+def wait_until_gone(path: str, backend: str, meant: Sequence[_haproxy.Server], params: Mapping[str, Any]) -> None:
+    """Until none of the servers has one of the addresses, or the bound has passed."""
+    names, gone = {server.name for server in meant}, set(params["gone"])
+
+    def look() -> set[str]:
+        found = _haproxy.servers(_haproxy.ask(path, f"show servers state {backend}"), backend)
+        return {server.address for server in found if server.name in names and not server.free} & gone
+
+    if not names or not gone:
+        return
+    try:
+        wait_for(f"{backend} to lose {', '.join(sorted(gone))}", look, lambda left: not left, params["wait_timeout"])
+    except TimedOutError:
+        return
+
+
+def save(params: Mapping[str, Any], changed: bool) -> None:
+    """What HAProxy says of all its servers, where it reads it back. Raises a SwarmError where that cannot be done."""
+    given = params["state_file"]
+    file = Path(given) if given else Path(params["socket"]).parent / "servers.state"
+    if not given and not (changed and file.is_file()):
+        return
+    text = _haproxy.ask(params["socket"], "show servers state")
+    new = file.with_name(f"{file.name}.new")
+    try:
+        new.write_text(f"{text}\n", encoding="utf-8")
+        new.replace(file)
+    except OSError as error:
+        raise SwarmError(f"state_file: {file} cannot be written: {error.strerror or error}") from error
 
 
 def orders_for(server: _haproxy.Server, params: Mapping[str, Any]) -> list[str]:
@@ -176,25 +235,35 @@ def setting(server: _haproxy.Server, params: Mapping[str, Any]) -> dict[str, Any
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "backend": {"type": "str", "required": True},
+            "backend": {"type": "str"},
             "servers": {"type": "list", "elements": "str", "default": []},
             "addresses": {"type": "list", "elements": "str", "default": []},
+            "drained": {"type": "bool", "default": False},
+            "gone": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["ready", "drain", "maint"]},
             "weight": {"type": "int"},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 30},
+            "state_file": {"type": "path"},
             "socket": {"type": "path", "default": "/run/swarmherd/haproxy/admin.sock"},
         },
-        required_one_of=[("state", "weight")],
+        required_one_of=[("state", "weight", "state_file")],
+        required_by={"state": "backend", "weight": "backend"},
         supports_check_mode=True,
     )
     weight = module.params["weight"]
     if weight is not None and not 0 <= weight <= 256:
         module.fail_json(msg=f"weight: {weight} is not between 0 and 256")
     try:
-        result = set_servers(module.params, module.check_mode)
+        if module.params["backend"]:
+            result = set_servers(module.params, module.check_mode)
+        else:
+            result = {"changed": False}
+            if not module.check_mode:
+                save(module.params, changed=False)
     except SwarmError as error:
-        module.fail_json(msg=str(error), **error.facts)
+        # Whoever drained servers must know that they may still be.
+        module.fail_json(msg=str(error), not_ready=module.params["state"] == "ready", **error.facts)
     module.exit_json(**result)
 
 

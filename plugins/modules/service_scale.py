@@ -47,6 +47,12 @@ options:
       - The version index of the service that the change was decided on.
       - When the service has another version, nothing is changed and the module fails with RV(ignore:conflict=true).
     type: int
+  expected_leaving:
+    description:
+      - The ids of the tasks that are expected to go, such as those that were drained at a load balancer.
+      - When others may go by now, nothing is changed and the module fails with RV(ignore:conflict=true).
+    type: list
+    elements: str
   wait:
     description: Wait until all replicas run on nodes that are up.
     type: bool
@@ -114,6 +120,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+leaving:
+  description:
+    - Which C(tasks) Swarm stops when there are fewer replicas, each with its C(addresses). Where C(certain)
+      is false they may be fewer of these, and C(why) says so.
+  returned: always, except with a conflict
+  type: dict
+  sample: {certain: true, tasks: [{id: k3xq, name: shop_web.4, node: worker1, addresses: [10.0.1.5]}], why: ""}
 service:
   description: The service's name.
   returned: always, once the service was found
@@ -154,21 +167,24 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
 from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import refuse_unexpected, retried
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
+from ansible_collections.swarmherd.cluster.plugins.module_utils._moves import told
 from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
 from ansible_collections.swarmherd.cluster.plugins.module_utils._service_spec import desired_spec
 from ansible_collections.swarmherd.cluster.plugins.module_utils._tasks import replicas
+from ansible_collections.swarmherd.cluster.plugins.module_utils._victims import leaving
 from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import look_at, wait_until_converged
 
 
 def scale(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     if params["replicas"] < 0:
         raise SwarmError(f"replicas: {params['replicas']} is less than none")
-    service, before = retried(lambda: write_replicas(swarm, params, check), params["expected_version"])
+    service, before, going = retried(lambda: write_replicas(swarm, params, check), params["expected_version"])
     after = params["replicas"]
     result = {
         "changed": after != before,
         "service": service["Spec"]["Name"],
         "replicas": {"before": before, "after": after},
+        "leaving": going,
         "version": service["Version"]["Index"],
         "diff": {"before": {"replicas": before}, "after": {"replicas": after}},
     }
@@ -179,16 +195,35 @@ def scale(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any
     return result
 
 
-def write_replicas(swarm: Swarm, params: Mapping[str, Any], check: bool) -> tuple[Document, int]:
-    """Read, decide and write once. Returns the service as it is after that, and the replicas it had before."""
+def write_replicas(swarm: Swarm, params: Mapping[str, Any], check: bool) -> tuple[Document, int, dict[str, Any]]:
+    """Read, decide and write once. Returns the service after that, the replicas before, and which tasks go."""
     service = swarm.service(params["name"])
     before = replicas(service)
     refuse_unexpected(service, params["expected_version"], params["expected_replicas"])
+    going = foretold(swarm, service, params)
     spec = desired_spec(service["Spec"], {"replicas": params["replicas"]})
     if check or spec == service["Spec"]:
-        return service, before
+        return service, before, going
     swarm.update_service(service, spec)
-    return swarm.service(service["ID"]), before
+    return swarm.service(service["ID"]), before, going
+
+
+def foretold(swarm: Swarm, service: Document, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Which tasks will go. Raises a SwarmError where they are not the ones that were expected."""
+    found = leaving(service, swarm.tasks_of(service), params["replicas"])
+    expected, now = params["expected_leaving"], sorted(task["ID"] for task in found.tasks)
+    if expected is not None and sorted(expected) != now:
+        name = service["Spec"]["Name"]
+        raise SwarmError(
+            f"conflict: of {name} the tasks {', '.join(sorted(expected)) or 'none'} were expected to go, and now it is "
+            f"{', '.join(now) or 'none'}; nothing was changed",
+            conflict=True,
+            found={"replicas": replicas(service), "version": service["Version"]["Index"]},
+            service=name,
+        )
+    nodes = swarm.nodes() if found.tasks else []
+    tasks = [told(task, service["Spec"]["Name"], nodes) for task in found.tasks]
+    return {"tasks": tasks, "certain": not found.why, "why": found.why}
 
 
 def watch(swarm: Swarm, service: Document, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
@@ -215,6 +250,7 @@ def main() -> None:
             "replicas": {"type": "int", "required": True},
             "expected_replicas": {"type": "int"},
             "expected_version": {"type": "int"},
+            "expected_leaving": {"type": "list", "elements": "str"},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 120},
             **connection_options(),

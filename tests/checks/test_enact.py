@@ -176,3 +176,51 @@ def test_a_dependent_that_was_changed_keeps_the_old_label_in_place(enact: Enact,
     said = enact("relabel", good=False, anchor="db", node="n1", old_nodes=["n2"], dependents=dependents)
     assert "conflict: true" in said
     assert swarm.nodes[1]["Spec"]["Labels"] == {"swarmherd.anchor.db": "yes"}
+
+
+# ---------------------------------------------------------------- scaled down behind a load balancer
+
+
+@pytest.fixture
+def behind(swarm: Any, balancer: Any, socket_path: str) -> dict[str, Any]:
+    """The two tasks stand behind servers 1 and 2; a task that goes takes its server's address along."""
+    for number, task in enumerate(swarm.tasks, 5):
+        task["NetworksAttachments"] = [{"Addresses": [f"10.0.1.{number}/24"]}]
+
+    def follow() -> None:
+        balancer.told.append("written")
+        swarm.tasks[:] = swarm.tasks[: swarm.services[0]["Spec"]["Mode"]["Replicated"]["Replicas"]]
+        balancer.servers["shop-2"][1] |= 0x20
+
+    swarm.after_write = follow
+    return {"service": "shop", "balancer_backend": "shop", "balancer_socket": socket_path}
+
+
+def test_what_goes_is_drained_before_it_goes_and_its_slot_serves_again_after(
+    enact: Enact, behind: dict[str, Any], balancer: Any
+) -> None:
+    enact("scale", replicas=1, expected_leaving=["t2"], **behind)
+    told = ["set server shop/shop-2 state drain\n", "written", "set server shop/shop-2 state ready\n"]
+    assert (balancer.told, balancer.servers["shop-1"][1]) == (told, 0)
+
+
+def test_others_than_were_decided_on_are_a_conflict_and_nothing_is_drained(
+    enact: Enact, swarm: Any, behind: dict[str, Any], balancer: Any
+) -> None:
+    assert "conflict: true" in enact("scale", good=False, replicas=1, expected_leaving=["t1"], **behind)
+    assert (balancer.told, swarm.writes) == ([], [])
+
+
+def test_without_the_load_balancer_nothing_is_scaled_down(enact: Enact, swarm: Any, behind: Any) -> None:
+    gone = {**behind, "balancer_socket": "/run/nobody.sock"}
+    said = enact("scale", good=False, replicas=1, drain="none", **gone)
+    assert "the load balancer at /run/nobody.sock cannot be reached" in said
+    assert swarm.writes == []
+
+
+def test_what_an_interrupted_scale_down_left_drained_serves_again_and_nothing_is_scaled(
+    enact: Enact, swarm: Any, behind: dict[str, Any], balancer: Any
+) -> None:
+    balancer.servers["shop-1"][1] = 8
+    enact("scale", replicas=1, state="cleared", **behind)
+    assert (balancer.told, swarm.writes) == (["set server shop/shop-1 state ready\n"], [])

@@ -135,6 +135,8 @@ class Engine:
         self.move_ends = "well"
         """`stuck`: the label is set and nothing moves. `untidy`: all moves, and the label stays."""
         self.moves_asked: list[dict[str, str]] = []
+        self.undrained: list[str] = []
+        """Backends whose drained servers were told to serve again."""
         self._loopback = Loopback(self._answer)
         self.url = f"tcp://127.0.0.1:{self._loopback.port}"
         self.http_url = self._loopback.url
@@ -147,6 +149,9 @@ class Engine:
         self.asked.append(name)
         if name in self.broken:
             return self.broken[name]
+        if name == "/test/scale" and parameters.get("state") == "cleared":
+            self.undrained.append(parameters["backend"])
+            return as_json({"version": self.version})
         if name == "/test/scale":
             self.replicas[parameters["service"]] = int(parameters["replicas"])
             self.version += 1
@@ -358,7 +363,8 @@ PLAYBOOK = """
 """
 
 KINDS = {
-    "scale": "scale?service={{ swarmherd_service }}&replicas={{ swarmherd_replicas }}",
+    "scale": "scale?service={{ swarmherd_service }}&replicas={{ swarmherd_replicas }}"
+    "&state={{ swarmherd_state | default('') }}&backend={{ swarmherd_balancer_backend | default('') }}",
     "move": "move?service={{ swarmherd_service }}&node={{ swarmherd_node }}&state={{ swarmherd_state | default('') }}"
     "&task={{ swarmherd_task }}&to={{ swarmherd_allowed_nodes[0] | default('node2') }}",
     "drain": "drain?node={{ swarmherd_node }}&availability={{ swarmherd_availability }}",

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import json
 import re
+import socketserver
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Dict
 from urllib.parse import parse_qs, urlsplit
 
@@ -222,3 +225,69 @@ def make_task() -> Callable[..., Document]:
         }
 
     return make
+
+
+# ---------------------------------------------------------------- a load balancer
+
+SERVER_COLUMNS = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_port"
+FREE = 0x20
+"""The bit of a slot that DNS has no address for."""
+
+
+class Balancer:
+    """One backend of HAProxy, and every command that it was given."""
+
+    def __init__(self) -> None:
+        self.servers: dict[str, list[Any]] = {
+            "shop-1": ["10.0.1.5", 0, 1],
+            "shop-2": ["10.0.1.6", 0, 1],
+            "shop-3": ["-", FREE, 1],
+        }
+        self.sessions = [0]
+        self.before_state: Callable[[], Any] = lambda: None
+        self.told: list[str] = []
+
+    def answer(self, command: str) -> str:
+        words = command.split()
+        if words[:3] == ["show", "servers", "state"]:
+            self.before_state()
+            return self.state() if words[3:] in ([], ["shop"]) else "Can't find backend.\n"
+        if words[:2] == ["show", "stat"]:
+            left = self.sessions.pop(0) if len(self.sessions) > 1 else self.sessions[0]
+            return f"# pxname,svname,qcur,qmax,scur,\nshop,shop-1,0,0,{left},\nshop,shop-2,0,0,9,\n\n"
+        self.told.append(command)
+        server = self.servers[words[2].split("/")[1]]
+        if words[3] == "state":
+            server[1] = (server[1] & FREE) | {"ready": 0, "drain": 8, "maint": 1}[words[4]]
+        else:
+            server[2] = int(words[4])
+        return "\n"
+
+    def state(self) -> str:
+        rows = [
+            f"3 shop 1 {name} {addr} 2 {admin} {weight} 1 80" for name, (addr, admin, weight) in self.servers.items()
+        ]
+        return "\n".join(["1", f"# {SERVER_COLUMNS}", *rows, "", ""])
+
+
+@pytest.fixture
+def socket_path() -> Iterator[str]:
+    """Paths of sockets are short: not every folder for tests will do."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield str(Path(folder, "admin.sock"))
+
+
+@pytest.fixture
+def balancer(socket_path: str) -> Iterator[Balancer]:
+    held = Balancer()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(held.answer(self.rfile.readline().decode()).encode())
+
+    with socketserver.ThreadingUnixStreamServer(socket_path, Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield held
+        server.shutdown()
+        thread.join()

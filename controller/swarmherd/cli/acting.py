@@ -45,7 +45,7 @@ def scale(
     """Scale SERVICE to N replicas by hand: journaled, run by playbook and verified like any other action."""
     with open_cluster(single(context)) as cluster:
         try:
-            action = manual_scale(cluster.view(), service, replicas, reason, new_id)
+            action = manual_scale(cluster.view(), service, replicas, reason, new_id, cluster.policy)
         except (LookupError, ValueError) as error:
             raise InputError(str(error.args[0] if error.args else error)) from error
         result = act(cluster.steps(cluster.playbooks()), action, clock())

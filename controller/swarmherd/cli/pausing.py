@@ -26,10 +26,14 @@ class Way(StrEnum):
 
     UP = "up"
     DOWN = "down"
+    MOVES = "moves"
+    ANCHORS = "anchors"
 
 
 OfService = Annotated[str, typer.Option("--service", help="Only this service.")]
-OfDirection = Annotated[Way | None, typer.Option("--direction", help="Only scaling in this direction.")]
+OfDirection = Annotated[
+    Way | None, typer.Option("--direction", help="Only scaling up or down, moves, or anchors' labels.")
+]
 
 
 @app.command(epilog='Example: swarmherd -i inventories/lab pause --direction down --reason "sale" --for 2h')
@@ -43,7 +47,10 @@ def pause(
     lasts: Annotated[str, typer.Option("--for", help="Ends by itself after that time: 30m, 2h, 1d.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Leave everything alone, or one service, or one direction, until resumed. One of the same scope is replaced."""
+    """Leave everything alone, or one service, or one direction, until resumed. One of the same scope is replaced.
+
+    The action in hand is finished, and none is begun after it.
+    """
     if not reason.strip():
         raise InputError("a pause needs a reason: others will ask why")
     now = clock()
@@ -86,7 +93,7 @@ def in_force(cluster: Cluster, now: datetime) -> tuple[Pause, ...]:
 
 def sentence(one: Pause) -> str:
     """`ana paused scaling down of web until 2026-03-01 14:00:00 UTC: release`"""
-    what = f"scaling {one.direction.value}" if one.direction is not Direction.NONE else "everything"
+    what = one.paused or "everything"
     of = f" of {one.service}" if one.service else ""
     until = f" until {one.until:%Y-%m-%d %H:%M:%S} UTC" if one.until else ""
     return f"{one.who} paused {what}{of}{until}: {one.why}"

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Group
+from rich.markup import escape
 
 from swarmherd.cli import documents, tables
 from swarmherd.cli.base import AsJson, app, console, inventories, one_sentence, print_json
 from swarmherd.cli.doctor import State, examine
 from swarmherd.cli.pausing import documents_of, in_force, kept_of, leader, lines
+from swarmherd.decide.windows import standing
 from swarmherd.decide.words import count
 from swarmherd.model import Plan
 from swarmherd.observe.errors import ObserveError
@@ -40,12 +42,15 @@ def plan(context: typer.Context, as_json: AsJson = False) -> None:
     found = []
     for path in inventories(context):
         with open_cluster(path) as cluster:
-            found.append((cluster.policy.mode, _plan(cluster), in_force(cluster, clock())))
+            windows = list(standing(cluster.policy, clock()))
+            found.append((cluster.policy.mode, _plan(cluster), in_force(cluster, clock()), windows))
     if as_json:
-        print_json([documents.plan(mode, one) | {"pauses": documents_of(pauses)} for mode, one, pauses in found])
+        held = [{"pauses": documents_of(pauses), "windows": windows} for _mode, _one, pauses, windows in found]
+        print_json([documents.plan(mode, one) | also for (mode, one, *_rest), also in zip(found, held, strict=True)])
         return
-    for mode, one, pauses in found:
-        console.print(Group(tables.plan(mode, one), *lines(pauses)))
+    for mode, one, pauses, windows in found:
+        said = (escape(f"window: {text}") for text in windows)
+        console.print(Group(tables.plan(mode, one), *said, *lines(pauses)))
 
 
 def _plan(cluster: Cluster) -> Plan:

@@ -31,8 +31,10 @@ SHUNNED = 5
 """With so many recent failures of a service's version a node comes last for it."""
 KEPT = 4
 """Ended tasks that Swarm keeps for a slot beside the one that runs, by default: earlier ones are not listed."""
-ORDERED = 6
-"""Up to so many items every version of Go sorts with equals in their order; beyond, some do not."""
+ORDERED = 12
+"""Up to so many items Go sorts by insertion, which leaves equals in their order; before 1.19 it first exchanged pairs
+that are `PASS` apart and in the wrong order. Beyond, equals may come in any order."""
+PASS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Victims:
 
     tasks: frozenset[str]
     unsure: tuple[str, ...] = ()
+    certain: bool = True
+    """Whether exactly these go; else they are fewer of these."""
 
 
 def landing(
@@ -97,19 +101,32 @@ def victims(view: ClusterView, service: Service, fewer: int = 1) -> Victims:
         if task.service == service.name and seen.wanted(task):
             slots[task.slot].append(task)
     if service.replicas is None:
-        return Victims(_ids(slots.values()), ("it is not in replicated mode",))
+        return Victims(_ids(slots.values()), ("it is not in replicated mode",), certain=False)
     if len(slots) != service.replicas:
-        return Victims(_ids(slots.values()), (f"{len(slots)} of its {service.replicas} slots are filled",))
-    first_to_go: dict[float, list[list[Task]]] = defaultdict(list)
-    for copy, slot in _copies(list(slots.values())):
-        first_to_go[copy].append(slot)
-    chosen: list[list[Task]] = []
-    for copy in sorted(first_to_go, reverse=True):
-        wanted, equals = fewer - len(chosen), first_to_go[copy]
-        if wanted <= 0:
-            break
-        chosen += equals[-wanted:] if len(slots) <= ORDERED else equals
-    return Victims(_ids(chosen))
+        unsure = f"{len(slots)} of its {service.replicas} slots are filled"
+        return Victims(_ids(slots.values()), (unsure,), certain=False)
+    if fewer < 1:
+        return Victims(frozenset())
+    ways = {_ids(way) for way in _last(list(_copies(list(slots.values()))), min(fewer, len(slots)))}
+    return Victims(frozenset().union(*ways), certain=len(ways) <= 1)
+
+
+def _last(ordered: list[tuple[float, list[Task]]], fewer: int) -> list[list[list[Task]]]:
+    """The slots that go, in each way that Swarm may sort them; beyond `ORDERED`, without and with all equals."""
+    if len(ordered) <= ORDERED:
+        passed = list(ordered)
+        for index in range(PASS, len(passed)):
+            if passed[index][0] < passed[index - PASS][0]:
+                passed[index], passed[index - PASS] = passed[index - PASS], passed[index]
+        return [[slot for _copy, slot in _by_copy(one)[-fewer:]] for one in (ordered, passed)]
+    least = _by_copy(ordered)[-fewer][0]
+    sure = [slot for copy, slot in ordered if copy > least]
+    equals = [slot for copy, slot in ordered if copy == least]
+    return [sure + equals[: fewer - len(sure)], sure + equals]
+
+
+def _by_copy(slots: list[tuple[float, list[Task]]]) -> list[tuple[float, list[Task]]]:
+    return sorted(slots, key=lambda slot: slot[0])
 
 
 def _copies(slots: list[list[Task]]) -> Iterator[tuple[float, list[Task]]]:

@@ -63,7 +63,15 @@ def _rested(memory: ServiceMemory, policy: Policy, now: datetime) -> ServiceMemo
 def remember_nodes(memory: Memory, view: ClusterView, now: datetime) -> Memory:
     """The memory after a look at the nodes: since when each takes work, and which of them came while we watched."""
     known = memory.nodes
-    return replace(memory, nodes={node.id: _seen(node, known.get(node.id), bool(known), now) for node in view.nodes})
+    seen = {node.id: _seen(node, known.get(node.id), bool(known), now) for node in view.nodes}
+    return replace(memory, nodes={name: _with_moves(node, known.get(name), now) for name, node in seen.items()})
+
+
+def _with_moves(node: NodeMemory, past: NodeMemory | None, now: datetime) -> NodeMemory:
+    """The budget of a node goes on whatever its state does meanwhile."""
+    oldest = now - timedelta(seconds=HOUR_SECONDS)
+    kept = tuple(at for at in past.moves if at > oldest) if past is not None else ()
+    return node if kept == node.moves else replace(node, moves=kept)
 
 
 def _seen(node: Node, past: NodeMemory | None, watching: bool, now: datetime) -> NodeMemory:
@@ -131,7 +139,17 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         after = replace(after, failures=0, last_failure_at=None)
     elif result.outcome is Outcome.GIVEN_UP:
         after = replace(after, failures=before.failures + 1, last_failure_at=result.finished_at)
-    return replace(memory, services={**memory.services, action.service: after})
+    moved = memory if after.moves == before.moves else _left(memory, action, result.finished_at)
+    return replace(moved, services={**memory.services, action.service: after})
+
+
+def _left(memory: Memory, action: Action, at: datetime) -> Memory:
+    """A task was moved off a node, which its budget counts (S11)."""
+    name = str(action.parameters.get("swarmherd_node", ""))
+    node = memory.nodes.get(name)
+    if node is None:
+        return memory
+    return replace(memory, nodes={**memory.nodes, name: replace(node, moves=(*node.moves, at))})
 
 
 def _moved(memory: ServiceMemory, action: Action, at: datetime) -> ServiceMemory:

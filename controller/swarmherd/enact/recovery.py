@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from swarmherd.enact.goals import Goal, UnknownKindError, goal_of
+from swarmherd.enact.goals import Goal, UnknownKindError, goal_of, left_unseen
 from swarmherd.enact.playbook import SetBack
 from swarmherd.enact.processes import end_marked, of_this_host, owner_lives, undo_of
 from swarmherd.enact.watch import Look
@@ -96,6 +96,7 @@ def _closed(action: Action, look: Look, undo: Undo, old: bool) -> tuple[Outcome,
         return None
     outcome, detail = _found(goal, view)
     variables = goal.undo(view, Outcome.DONE if outcome is Outcome.DONE else Outcome.STARTED)
+    variables = left_unseen(action) if variables is None else variables
     if variables is None:
         return outcome, detail, goal.version(view) if outcome is Outcome.DONE else None
     back = undo(action, variables, "it was left in mid-action")

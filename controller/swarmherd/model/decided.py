@@ -11,9 +11,15 @@ from swarmherd.model.readings import EMPTY, Evidence
 
 
 class Direction(StrEnum):
+    """Which way something goes; the last two are what pauses and windows speak of beside replicas."""
+
     UP = "up"
     DOWN = "down"
     NONE = "none"
+    MOVES = "moves"
+    """Tasks from node to node, to even out the load or to refill a node."""
+    ANCHORS = "anchors"
+    """Labels of anchors, and with them the services that follow."""
 
 
 @dataclass(frozen=True, slots=True)

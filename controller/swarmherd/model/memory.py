@@ -48,11 +48,16 @@ class NodeMemory:
     """Since when it has been seen ready and active without a break; None while it is not."""
     returned: bool = False
     """Whether it joined, or came back, while we watched: such a node is refilled."""
+    moves: tuple[datetime, ...] = ()
+    """When tasks were moved off it, oldest first, as far back as budgets ask."""
+
+
+_HELD = {Direction.MOVES: "moves", Direction.ANCHORS: "changes of anchors' labels"}
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A kill switch that a person set (S19). An empty `service` means all; no direction means both."""
+    """A kill switch that a person set (S19). An empty `service` means all; no direction means everything."""
 
     who: str
     why: str
@@ -64,6 +69,17 @@ class Pause:
 
     def holds(self, now: datetime) -> bool:
         return self.until is None or now < self.until
+
+    def stops(self, what: Direction) -> bool:
+        """Whether it holds what goes in that direction."""
+        return self.direction in (Direction.NONE, what)
+
+    @property
+    def paused(self) -> str:
+        """What of a service, or of everything, it holds; empty for all of that."""
+        if self.direction in (Direction.UP, Direction.DOWN):
+            return f"scaling {self.direction.value}"
+        return "" if self.direction is Direction.NONE else _HELD[self.direction]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from swarmherd.decide.words import one_line
-from swarmherd.model import Action, ClusterView, Decision, Following, Lever, Move, Service
+from swarmherd.model import EMPTY, Action, ClusterView, Decision, Following, Lever, Move, Service
+from swarmherd.plan.draining import by_hand
 from swarmherd.policy import Policy, service_wishes
 
 LARGEST_COUNT = 100_000
 
 
-def scaling(cluster: str, action_id: str, decision: Decision, service: Service) -> Action:
-    """The action of a decision, carrying the count and the version that it was decided on, and its undo."""
+def scaling(
+    cluster: str, action_id: str, decision: Decision, service: Service, draining: Mapping[str, Any] = EMPTY
+) -> Action:
+    """The action of a decision, carrying the count and the version that it was decided on, and its undo.
+
+    `draining`: what is drained at the load balancer before it goes.
+    """
     reason = decision.reasons[-1]
     return Action(
         id=action_id,
@@ -22,6 +28,7 @@ def scaling(cluster: str, action_id: str, decision: Decision, service: Service) 
         cluster=cluster,
         service=service.name,
         parameters={
+            **draining,
             "swarmherd_service": service.name,
             "swarmherd_replicas": decision.then,
             "swarmherd_expected_replicas": decision.now,
@@ -100,12 +107,24 @@ def moving(cluster: str, action_id: str, move: Move, service: Service, policy: P
 
 def drained_first(policy: Policy, service: Service) -> Mapping[str, str]:
     """What tells a move's playbook to drain the tasks at the load balancer before it stops them (S18)."""
-    backend = service_wishes(policy, [service]).of(service.name).balancer
+    backend = balancer_of(policy, service)
     return {} if backend is None else {"swarmherd_balancer_backend": backend}
 
 
-def manual_scale(view: ClusterView, service: str, replicas: int, reason: str, new_id: Callable[[], str]) -> Action:
-    """A person's scaling of `service`, carried out like any other action.
+def balancer_of(policy: Policy, service: Service) -> str | None:
+    """The load balancer's backend that serves it."""
+    return service_wishes(policy, [service]).of(service.name).balancer
+
+
+def manual_scale(
+    view: ClusterView,
+    service: str,
+    replicas: int,
+    reason: str,
+    new_id: Callable[[], str],
+    policy: Policy | None = None,
+) -> Action:
+    """A person's scaling of `service`, carried out like any other action, behind the balancer that `policy` names.
 
     Raises LookupError where there is no such service, and ValueError where it has no count, or where the count or the
     reason will not do; each with one sentence for the person.
@@ -121,4 +140,6 @@ def manual_scale(view: ClusterView, service: str, replicas: int, reason: str, ne
         raise ValueError(f"scaling {service} by hand needs a reason: others will ask why")
     because = f"scale {service} from {found.replicas} to {replicas} by hand, because {one_line(reason)}"
     decision = Decision(service, found.replicas, replicas, None, (because,), version=found.version)
-    return scaling(view.cluster, new_id(), decision, found)
+    backend = balancer_of(policy, found) if policy is not None else None
+    draining = by_hand(view, found, replicas, backend) if backend is not None else EMPTY
+    return scaling(view.cluster, new_id(), decision, found, draining)

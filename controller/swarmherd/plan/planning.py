@@ -12,8 +12,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from swarmherd.decide.backoff import backing_off
-from swarmherd.decide.words import count
+from swarmherd.decide.windows import not_now
+from swarmherd.decide.words import count, one_line
 from swarmherd.model import (
+    EMPTY,
     Arrangement,
     Balance,
     ClusterView,
@@ -26,8 +28,9 @@ from swarmherd.model import (
     Plan,
     Service,
 )
-from swarmherd.plan.actions import moving, relabelling, scaling
+from swarmherd.plan.actions import balancer_of, moving, relabelling, scaling
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_move
+from swarmherd.plan.draining import with_draining
 from swarmherd.policy import Policy, RebalanceKeys
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
@@ -78,7 +81,8 @@ class _Planner:
             return one
         services, nodes = touched_by_following(one)
         # What follows is judged with its anchor's failures where it is decided; here budgets and pauses hold it.
-        if why := self._paused(services) or self._taken(services, nodes) or self._spent():
+        why = self._held(services, Direction.ANCHORS) or self._taken(services, nodes) or self._spent()
+        if why:
             reason = f"leave the label of {one.anchor} as it is, because {why}"
             return replace(one, relabel=False, reasons=(*one.reasons, reason))
         self.claims.add(relabelling(self._view.cluster, self._new_id(), one), services, nodes)
@@ -88,10 +92,15 @@ class _Planner:
         service = self._services.get(decision.service)
         if decision.direction is Direction.NONE or service is None:
             return decision
-        if why := self._taken({service.name}, set()) or self._backing_off(service) or self._spent():
+        why = self._held({service.name}, decision.direction) or self._taken({service.name}, set())
+        if why := why or self._backing_off(service) or self._spent():
             reason = f"leave {decision.service} at {decision.now}, because {why}"
             return replace(decision, then=decision.now, reasons=(*decision.reasons, reason))
-        self.claims.add(scaling(self._view.cluster, self._new_id(), decision, service), {service.name}, set())
+        backend, draining = balancer_of(self._policy, service), EMPTY
+        if backend is not None:
+            decision, draining = with_draining(decision, self._view, service, backend)
+        action = scaling(self._view.cluster, self._new_id(), decision, service, draining)
+        self.claims.add(action, {service.name}, set())
         return decision
 
     def balance(self, one: Balance) -> Balance:
@@ -103,8 +112,8 @@ class _Planner:
         if service is None:
             why: str | None = "there is no such service"
         else:
-            why = self._paused(services) or self._taken(services, nodes) or self._backing_off(service)
-            why = why or self._moves_spent() or self._spent()
+            why = self._held(services, Direction.MOVES) or self._taken(services, nodes) or self._backing_off(service)
+            why = why or self._moves_spent(move) or self._spent()
         if why or service is None:
             held = f"leave {move.service} on {self._hostname(move.source)}, because {why}"
             return replace(move, held=True, reasons=(*move.reasons, held))
@@ -123,9 +132,11 @@ class _Planner:
             return f"another action concerns {self._hostname(min(shared))} already"
         return None
 
-    def _paused(self, services: set[str]) -> str | None:
-        """S19: a kill switch for everything, or for any service that is concerned."""
-        return next((_said(p) for p in self._memory.pauses if _stops_moves(p) and p.service in ("", *services)), None)
+    def _held(self, services: set[str], what: Direction) -> str | None:
+        """S11, S19: a kill switch or a window, for everything or for any service that is concerned."""
+        stops = (pause for pause in self._memory.pauses if pause.stops(what) and pause.service in ("", *services))
+        paused = next((_said(pause) for pause in stops), None)
+        return paused or not_now(self._policy, services, what, self._now)
 
     def _backing_off(self, service: Service) -> str | None:
         return backing_off(service, self._policy, self._memory, self._now)
@@ -135,21 +146,28 @@ class _Planner:
         used = len(self.claims.actions) >= most
         return f"the cycle's budget of {count(most, 'action')} is used up" if used else None
 
-    def _moves_spent(self) -> str | None:
-        """S11."""
+    def _moves_spent(self, move: Move) -> str | None:
+        """S11. What a person moved counts like what was decided."""
         keys = self._policy.rebalance or RebalanceKeys()
         if self.claims.moves >= keys.moves_at_once:
             return f"the budget of {count(keys.moves_at_once, 'move')} at once is used up"
-        hour = self._now - timedelta(hours=1)
-        past = sum(at > hour for service in self._memory.services.values() for at in service.moves)
+        past = sum(self._within_the_hour(service.moves) for service in self._memory.services.values())
+        of_it = self._within_the_hour(self._memory.of(move.service).moves)
+        node = self._memory.nodes.get(move.source)
+        off_it = self._within_the_hour(node.moves) if node is not None else 0
         if past + self.claims.moves >= keys.moves_per_hour:
             return f"the budget of {count(keys.moves_per_hour, 'move')} per hour is used up"
+        if of_it >= keys.service_moves_per_hour:
+            return f"the budget of {count(keys.service_moves_per_hour, 'move')} of a service per hour is used up"
+        if off_it >= keys.node_moves_per_hour:
+            most = count(keys.node_moves_per_hour, "move")
+            return f"the budget of {most} off a node per hour is used up for {self._hostname(move.source)}"
         return None
 
-
-def _stops_moves(pause: Pause) -> bool:
-    return pause.direction is Direction.NONE
+    def _within_the_hour(self, moves: Iterable[datetime]) -> int:
+        return sum(at > self._now - timedelta(hours=1) for at in moves)
 
 
 def _said(pause: Pause) -> str:
-    return f"{pause.who} paused {pause.service or 'everything'}: {pause.why}"
+    what = " of ".join(word for word in (pause.paused, pause.service) if word) or "everything"
+    return f"{one_line(pause.who)} paused {what}: {one_line(pause.why)}"

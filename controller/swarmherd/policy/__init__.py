@@ -15,6 +15,7 @@ from swarmherd.policy.schema import json_schema
 from swarmherd.policy.settings import ClusterSettings
 from swarmherd.policy.use import use_queries, wants_use
 from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy, Strategy
+from swarmherd.policy.windows import WindowKeys
 from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "ServicePolicy",
     "ServiceWish",
     "Strategy",
+    "WindowKeys",
     "Wishes",
     "anchor_constraint",
     "anchor_label",

@@ -220,6 +220,10 @@ class RebalanceKeys(Part):
     """From one move of a service to its next."""
     moves_per_hour: PositiveCount = 6
     """Moves within any hour."""
+    service_moves_per_hour: PositiveCount = 3
+    """Moves of one service within any hour."""
+    node_moves_per_hour: PositiveCount = 4
+    """Moves off one node within any hour."""
     moves_at_once: PositiveCount = 1
     """Moves within a cycle."""
     min_task_age: Seconds = 300.0

@@ -118,7 +118,9 @@ def _known_keys(plain: Any, steps: tuple[str | int, ...], readers: Mapping[int, 
     """What may stand beside the unknown key at `steps`, the one that it resembles first."""
     parent = plain
     for step in steps[:-1]:
-        if not (isinstance(step, str) and step.startswith("<")):
+        tag = isinstance(step, str) and step.startswith("<")
+        single = isinstance(step, int) and isinstance(parent, Mapping)  # what may be a list, written as its one item
+        if not tag and not single:
             parent = parent[step]
     known = sorted(readers[id(parent)].model_fields)
     return resembling(str(steps[-1]), known) or f"known keys: {', '.join(known)}"

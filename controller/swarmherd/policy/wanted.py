@@ -30,6 +30,7 @@ from swarmherd.policy.units import (
     shown,
     wrong,
 )
+from swarmherd.policy.windows import Windows as MaintenanceWindows
 
 TASK_LABEL = "container_label_com_docker_swarm_task_id"
 
@@ -171,7 +172,9 @@ class ServicePolicy(ServiceDefaults):
     apart_from: Neighbours = ()
     """Services on whose nodes it is not to run."""
     balancer: Name | None = None
-    """The load balancer's backend that serves it: tasks are drained there before they are moved."""
+    """The load balancer's backend that serves it: tasks are drained there before they are moved or scaled away."""
+    windows: MaintenanceWindows = ()
+    """When something may be done to it, or may not. What its own windows allow, no others of the policy allow."""
 
 
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
@@ -248,6 +251,8 @@ class Policy(Part):
     """Moving tasks to even out the load; off unless it stands here."""
     refill: Refill = None
     """Giving tasks to a node that joined or came back; off unless it stands here."""
+    windows: MaintenanceWindows = ()
+    """When something may be done, or may not."""
     settle_seconds: Seconds = 30.0
     """How long a service is left alone after somebody else changed it."""
     crash_loop: CrashLoop = CrashLoop()

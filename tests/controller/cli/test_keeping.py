@@ -186,3 +186,22 @@ def test_status_says_who_leads(acted: Path) -> None:
     (status,) = call_json("-i", acted, "status")
     assert status["leader"]["pid"] == str(os.getpid())
     assert "led by host " in call("-i", acted, "status").stdout
+
+
+def test_windows_hold_and_are_shown_with_how_they_stand(inventory: Path, runner: Runner, engine: Engine) -> None:
+    edit(inventory, "  mode: enforce", "  mode: enforce\n  windows: {forbid: up, cron: '@hourly', duration: 1h}")
+    (plan,) = call_json("-i", inventory, "plan")
+    assert plan["windows"] == ["up forbidden for 1 h from each @hourly UTC: now, it never ends"]
+    assert plan["decisions"][0]["reasons"][-1] == (
+        "leave web at 2, because scaling up is forbidden for 1 h from each @hourly UTC; it never ends"
+    )
+    assert "window: up forbidden" in call("-i", inventory, "plan").stdout
+    assert cycle(runner)
+    assert engine.replicas["web"] == 2
+
+
+def test_a_pause_of_moves_or_anchors_is_said_as_such(inventory: Path) -> None:
+    call("-i", inventory, "pause", "--direction", "moves", "--service", "web", "--reason", "x", "--who", "bo")
+    said = call("-i", inventory, "pause", "--direction", "anchors", "--reason", "x", "--who", "bo").stdout
+    assert "bo paused moves of web: x" in said
+    assert "bo paused changes of anchors' labels: x" in said

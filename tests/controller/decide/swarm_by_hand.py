@@ -126,8 +126,11 @@ class Slot:
     runs: bool = True
 
 
-def stopped(slots: Sequence[Slot], fewer: int, shuffle: Callable[[list[Slot]], list[Slot]] = list) -> set[int]:
-    """The slots that are removed; `shuffle` stands for what an unstable sort does among equals."""
+def stopped(
+    slots: Sequence[Slot], fewer: int, shuffle: Callable[[list[Slot]], list[Slot]] = list, *, old: bool = False
+) -> set[int]:
+    """The slots that are removed; `shuffle` stands for what an unstable sort does among equals, and `old` for Go before
+    1.19, which sorts up to twelve items by Shell's way with the gaps 6 and 1."""
     ordered = sorted(slots, key=lambda slot: (not slot.runs, slot.number))
     seen: Counter[str] = Counter()
     copy: dict[int, int] = {}
@@ -136,5 +139,8 @@ def stopped(slots: Sequence[Slot], fewer: int, shuffle: Callable[[list[Slot]], l
         if single:
             seen[single] += 1
         copy[slot.number] = seen[single] if single else 10**6
+    for k in range(6, len(ordered)) if old else ():
+        if copy[ordered[k].number] < copy[ordered[k - 6].number]:
+            ordered[k], ordered[k - 6] = ordered[k - 6], ordered[k]
     kept = sorted(shuffle(ordered), key=lambda slot: copy[slot.number])
     return {slot.number for slot in kept[max(0, len(kept) - fewer) :]}

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.decide.choice import Candidate, one_of, some_of
-from swarmherd.decide.foretell import ORDERED, victims
+from swarmherd.decide.foretell import ORDERED, PASS, victims
 from swarmherd.model import ClusterView, Service, Task, TaskState
 
 from tests.controller.decide.swarm_by_hand import Slot, may_get_one, stopped
@@ -62,12 +61,12 @@ def filled(draw: st.DrawFn) -> list[Slot]:
     tasks = st.one_of(st.tuples(nodes), st.tuples(nodes), st.tuples(nodes), st.tuples(nodes, nodes), st.just(()))
     return [
         Slot(number, draw(tasks), draw(st.sampled_from([True, True, True, False])))
-        for number in draw(st.permutations(range(1, 1 + draw(st.integers(1, 9)))))
+        for number in draw(st.permutations(range(1, 1 + draw(st.integers(1, 15)))))
     ]
 
 
-def scaled_down(slots: list[Slot], fewer: int) -> set[int]:
-    """The slots of the tasks that are foretold to be stopped."""
+def foretold(slots: list[Slot], fewer: int) -> tuple[set[int], bool]:
+    """The slots of the tasks that are foretold to be stopped, and whether that is certain."""
     tasks = [
         Task(f"{slot.number}.{k}", "web", slot.number, node, _state(slot), TaskState.RUNNING, ago(60), ago(60))
         for slot in slots
@@ -76,7 +75,11 @@ def scaled_down(slots: list[Slot], fewer: int) -> set[int]:
     service = Service("s", "web", 1, len(slots), ago(3600))
     found = victims(ClusterView("shop", NOW, (), (service,), tuple(tasks)), service, fewer)
     assert not found.unsure
-    return {int(task.partition(".")[0]) for task in found.tasks}
+    return {int(task.partition(".")[0]) for task in found.tasks}, found.certain
+
+
+def scaled_down(slots: list[Slot], fewer: int) -> set[int]:
+    return foretold(slots, fewer)[0]
 
 
 def _state(slot: Slot) -> TaskState:
@@ -96,10 +99,13 @@ def test_the_slots_that_are_stopped_are_foretold_whatever_the_sort_does_among_eq
 @given(filled(), st.integers(1, 4))
 def test_of_a_few_slots_exactly_those_that_are_stopped_are_foretold(slots: list[Slot], fewer: int) -> None:
     few_slots = slots[:ORDERED]
-    assert stopped(few_slots, fewer) == scaled_down(few_slots, fewer)
+    ways = [stopped(few_slots, fewer), stopped(few_slots, fewer, old=True)]
+    assert foretold(few_slots, fewer) == (ways[0] | ways[1], ways[0] == ways[1])
+    if len(few_slots) <= PASS:
+        assert ways[0] == ways[1]
 
 
 def test_of_many_equal_slots_each_may_be_the_one() -> None:
-    slots = [Slot(number, (node,)) for number, node in enumerate("abcdefg", 1)]
-    ways = [stopped(slots, 1, lambda _some, order=order: list(order)) for order in permutations(slots)]  # type: ignore[misc]
-    assert set().union(*ways) == scaled_down(slots, 1) == set(range(1, 8))
+    slots = [Slot(number, (node,)) for number, node in enumerate("abcdefghijklm", 1)]
+    ways = [stopped(slots, 1, lambda some, by=by: some[by:] + some[:by]) for by in range(13)]  # type: ignore[misc]
+    assert (set().union(*ways), False) == foretold(slots, 1) == (set(range(1, 14)), False)

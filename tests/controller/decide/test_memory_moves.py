@@ -77,3 +77,17 @@ def test_moves_are_kept_as_long_as_budgets_and_cooldowns_ask() -> None:
     anchor = Memory({"db": ServiceMemory(failures=2)})
     assert remember(anchor, (), POLICY, NOW, {"db"}) == anchor
     assert remember(anchor, (), POLICY, NOW).services == {}
+
+
+def test_a_move_counts_for_the_node_that_it_left_too_for_an_hour_whoever_moved_it() -> None:
+    moving = Action("id", "move", "shop", "web", {"swarmherd_service": "web", "swarmherd_node": "n1"}, {}, "by hand")
+    result = Result("id", Outcome.DONE, "", NOW, NOW)
+    memory = Memory(nodes={"n1": NodeMemory(ago(900), moves=(ago(3550), ago(60))), "n2": NodeMemory(ago(900))})
+    after = remember_result(memory, moving, result)
+    assert after.nodes["n1"].moves == (ago(3550), ago(60), NOW)
+    assert after.nodes["n2"] == memory.nodes["n2"]
+    assert remember_nodes(after, nodes(n1={"state": "down"}), LATER).nodes["n1"] == NodeMemory(
+        None, moves=(ago(60), NOW)
+    )
+    gone = remember_result(Memory(), moving, result)
+    assert gone.nodes == {}

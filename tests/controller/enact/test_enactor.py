@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -249,3 +250,69 @@ def test_an_entry_that_is_closed_stays_as_who_leads_closed_it(cluster: Cluster) 
     store.end(Result("to-4", Outcome.UNDONE, "by who leads", NOW, NOW))
     store.end(Result("to-4", Outcome.DONE, "by who led, late", NOW, NOW))
     assert [(entry.outcome, entry.detail) for entry in store.history(5)] == [(Outcome.UNDONE, "by who leads")]
+
+
+# ---------------------------------------------------------------- behind a load balancer
+
+
+def behind(replicas: int, which: str = "certain") -> Action:
+    more = {"swarmherd_balancer_backend": "shop", "swarmherd_drain": which}
+    return replace(to(replicas), parameters={**to(replicas).parameters, **more})
+
+
+def test_what_was_drained_or_was_not_is_said_with_what_came_of_it(cluster: Cluster, engine: Engine) -> None:
+    first, second = (cluster.playbooks().enact(one, NOW) for one in (behind(1), behind(0, "none")))
+    assert first is not None
+    assert first.detail.startswith("1 replicas run, and what went was drained at shop first after ")
+    assert second is not None
+    assert "; nothing was drained at shop first, for it was not certain what would go after" in second.detail
+    assert engine.undrained == []
+
+
+@pytest.mark.parametrize(("found", "outcome"), [(1, Outcome.DONE), (2, Outcome.UNDONE), (4, Outcome.UNDONE)])
+def test_servers_that_a_dead_controller_left_drained_serve_again_however_far_it_had_come(
+    cluster: Cluster, engine: Engine, found: int, outcome: Outcome
+) -> None:
+    import socket
+
+    cluster.store.begin(behind(1), NOW, datetime.now(UTC), f"{socket.gethostname()}:4194304")
+    engine.replicas["web"] = found
+    cluster.recover()
+    (entry,) = cluster.store.history(5)
+    assert (entry.outcome, engine.undrained, engine.replicas["web"]) == (outcome, ["shop"], found)
+    assert entry.detail.endswith("set back: the load balancer uses every server of shop again")
+
+
+def test_while_the_balancer_cannot_be_reached_they_are_tried_again(
+    cluster: Cluster, engine: Engine, collection: Path
+) -> None:
+    import socket
+
+    playbook = collection / "playbooks" / "enact" / "scale.yml"
+    sound = playbook.read_text()
+    write_playbook(collection, "    - ansible.builtin.fail: {msg: cannot be reached}\n")
+    cluster.store.begin(behind(1), NOW, datetime.now(UTC), f"{socket.gethostname()}:4194304")
+    cluster.recover()
+    assert len(cluster.store.unfinished()) == 1
+    playbook.write_text(sound)
+    cluster.recover()
+    assert (cluster.store.unfinished(), engine.undrained) == ((), ["shop"])
+
+
+def test_a_run_that_could_not_let_its_servers_serve_again_is_followed_by_one_that_does(
+    cluster: Cluster, engine: Engine, collection: Path
+) -> None:
+    """As where the balancer restarts between draining and the end."""
+    library = collection / "playbooks" / "enact" / "library"
+    library.mkdir()
+    (library / "drained.py").write_text(
+        "from ansible.module_utils.basic import AnsibleModule\n"
+        "AnsibleModule({}).fail_json(msg='no answer', not_ready=True)\n"
+    )
+    playbook = collection / "playbooks" / "enact" / "scale.yml"
+    failing = "    - drained:\n      when: swarmherd_state is not defined\n"
+    playbook.write_text(playbook.read_text().replace("  tasks:\n", f"  tasks:\n{failing}"))
+    result = cluster.playbooks().enact(behind(1), NOW)
+    assert result is not None
+    assert (result.outcome, engine.undrained) == (Outcome.GIVEN_UP, ["shop"])
+    assert result.detail.startswith("m1: no answer: 2 of 1 replicas run")

@@ -107,6 +107,17 @@ def test_an_undo_that_fails_leaves_the_entry_open_for_the_next_cycle(
     assert DENY not in engine.nodes["node1"].labels
 
 
+def test_a_move_cut_short_behind_a_load_balancer_is_cleared_there_too_though_docker_shows_nothing_of_it(
+    cluster: Cluster, engine: Engine
+) -> None:
+    one = move(task="web-2", balancer_backend="shop")
+    cluster.store.begin(one, NOW, datetime.now(UTC), f"{socket.gethostname()}:4194304")
+    engine.tasks_moved[("web", 2)] = ["node1", "node2"]
+    cluster.recover()
+    (entry,) = cluster.store.history(5)
+    assert (entry.outcome, [asked["state"] for asked in engine.moves_asked]) == (Outcome.DONE, ["cleared"])
+
+
 def test_the_host_of_the_node_is_named_as_the_inventory_names_it(
     inventory: Path, cluster: Cluster, collection: Path, tmp_path: Path
 ) -> None:

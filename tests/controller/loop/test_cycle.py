@@ -6,13 +6,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from swarmherd.enact import RecordingEnactor
 from swarmherd.loop import Cycle, Steps, run_cycle
-from swarmherd.model import Outcome
+from swarmherd.model import Action, Outcome, Pause
 from swarmherd.policy import Mode
 from swarmherd.service import Cluster, clock, open_cluster
 
@@ -113,6 +113,24 @@ def test_told_to_stop_no_further_action_is_begun(cluster: Cluster, engine: Engin
     done = run(cluster, steps=cluster.steps(cluster.enactor(), lambda: True))
     assert engine.replicas["web"] == 2
     assert done.sentence.startswith("web 2 -> 5 not begun: stopping")
+
+
+def test_a_pause_that_comes_in_mid_plan_keeps_the_next_action_from_being_begun(
+    cluster: Cluster, engine: Engine
+) -> None:
+    engine.replicas["api"] = 2
+    services = dict.fromkeys(("api", "web"), cluster.policy.services["web"])
+
+    class Interrupted(RecordingEnactor):
+        def enact(self, action: Action, decided_at: datetime) -> None:
+            super().enact(action, decided_at)
+            cluster.store.pause(Pause("ada", "stop it", clock(), service="db"))
+
+    enactor = Interrupted()
+    policy = cluster.policy.model_copy(update={"services": services})
+    done = run(cluster, steps=replace(cluster.steps(enactor), policy=policy))
+    assert [action.service for action in enactor.actions] == ["api"]
+    assert "; web 2 -> 5 not begun: ada set a pause meanwhile: stop it" in done.sentence
 
 
 def test_a_cooldown_survives_a_restart(cluster: Cluster, engine: Engine, metrics: Metrics, inventory: Path) -> None:

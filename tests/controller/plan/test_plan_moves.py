@@ -12,10 +12,12 @@ from swarmherd.model import (
     Balance,
     Cause,
     Decision,
+    Direction,
     Following,
     Lever,
     Memory,
     Move,
+    NodeMemory,
     Pause,
     Plan,
     ServiceMemory,
@@ -139,6 +141,55 @@ def test_a_kill_switch_holds_labels_and_moves_as_well() -> None:
     ]
     one = Memory(pauses=(Pause("ada", "deploying", ago(9), "api"),))
     assert kinds(planned(FOLLOWING, MOVE, memory=one)) == [("move", "web")]
+
+
+def test_each_node_and_each_service_has_a_budget_of_its_own_per_hour() -> None:
+    node = Memory(nodes={"n3": NodeMemory(ago(900), moves=(ago(3700), ago(3000), ago(60)))})
+    assert held(planned(MOVE, memory=node, rebalance={"node_moves_per_hour": 2})) == [
+        "leave web on n3, because the budget of 2 moves off a node per hour is used up for n3"
+    ]
+    assert kinds(planned(MOVE, memory=node, rebalance={"node_moves_per_hour": 3})) == [("move", "web")]
+    service = Memory({"web": ServiceMemory(moves=(ago(3700), ago(3000)))})
+    assert held(planned(MOVE, memory=service, rebalance={"service_moves_per_hour": 1})) == [
+        "leave web on n3, because the budget of 1 move of a service per hour is used up"
+    ]
+    assert kinds(planned(MOVE, memory=service, rebalance={"service_moves_per_hour": 2})) == [("move", "web")]
+
+
+def test_a_pause_of_one_direction_holds_that_and_nothing_else() -> None:
+    everything = (FOLLOWING, UP, MOVE)
+    for direction, left in (
+        (Direction.MOVES, [("relabel", "db"), ("scale", "shop")]),
+        (Direction.ANCHORS, [("scale", "shop"), ("move", "web")]),
+        (Direction.UP, [("relabel", "db"), ("move", "web")]),
+        (Direction.DOWN, [("relabel", "db"), ("scale", "shop"), ("move", "web")]),
+    ):
+        pause = Memory(pauses=(Pause("ada", "deploying\n", ago(9), "", direction),))
+        assert kinds(planned(*everything, memory=pause)) == left
+    one = Memory(pauses=(Pause("ada", "deploying", ago(9), "web", Direction.MOVES),))
+    assert held(planned(MOVE, memory=one)) == ["leave web on n3, because ada paused moves of web: deploying"]
+    anchors = Memory(pauses=(Pause("ada", "deploying", ago(9), "api", Direction.ANCHORS),))
+    [said] = held(planned(FOLLOWING, memory=anchors))
+    assert said.endswith("because ada paused changes of anchors' labels of api: deploying")
+
+
+def test_windows_hold_what_they_speak_of_for_every_service_that_is_concerned() -> None:
+    night = {"allow": ["moves", "anchors"], "start": "22:00", "end": "05:00"}
+    found = planned(FOLLOWING, UP, MOVE, windows=night)
+    assert kinds(found) == [("scale", "shop")]
+    when = "allowed from 22:00 to 05:00 UTC only; next in 10 h"
+    assert held(found) == [
+        f"leave the label of db as it is, because changes of anchors' labels are {when}",
+        f"leave web on n3, because moves are {when}",
+    ]
+    frozen = planned(FOLLOWING, UP, MOVE, windows={"forbid": "all", "days": "sun"})
+    assert frozen.actions == ()
+    assert frozen.decisions[0].reasons[-1] == (
+        "leave shop at 2, because scaling up is forbidden on sun from 00:00 to 24:00 UTC; it ends in 12 h"
+    )
+    assert kinds(planned(FOLLOWING, MOVE, services={"api": {"windows": {"forbid": "all", "days": "sun"}}})) == [
+        ("move", "web")
+    ]
 
 
 def test_what_failed_waits_and_what_is_gone_is_held() -> None:

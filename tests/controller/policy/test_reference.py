@@ -20,6 +20,7 @@ from swarmherd.policy import (
     RefillKeys,
     ScaleKeys,
     ServicePolicy,
+    WindowKeys,
 )
 from swarmherd.policy.document import CrashLoop, FallbackKeys
 from swarmherd.policy.labels import LABELS, PREFIX
@@ -39,6 +40,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "scale": ScaleKeys,
     "predictive": Predictive,
     "fallback": FallbackKeys,
+    "windows": WindowKeys,
     "crash_loop": CrashLoop,
     "query": QueryMetric,
     "rates": Rates,

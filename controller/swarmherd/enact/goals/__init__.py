@@ -8,9 +8,10 @@ from swarmherd.enact.goals.goal import Goal
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
 from swarmherd.enact.goals.relabel import Relabel
 from swarmherd.enact.goals.scale import Scale
+from swarmherd.enact.goals.undrained import BACKEND, Undrained, left_unseen
 from swarmherd.model import Action, ClusterView
 
-__all__ = ["Goal", "UnknownKindError", "goal_of"]
+__all__ = ["BACKEND", "Goal", "UnknownKindError", "goal_of", "left_unseen"]
 
 
 class UnknownKindError(ValueError):
@@ -23,6 +24,8 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
     Raises UnknownKindError.
     """
     match action.kind:
+        case "scale" if action.parameters.get("swarmherd_state") == CLEARED:
+            return Undrained(action)
         case "scale":
             return Scale(action)
         case "move" if action.parameters.get("swarmherd_state") == CLEARED:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmherd.enact.goals.goal import complaints, same
+from swarmherd.enact.goals.undrained import BACKEND, left_unseen
 from swarmherd.model import Action, ClusterView, Node, Outcome
 
 
@@ -23,7 +24,8 @@ class Scale:
 
     @property
     def leaves_traces(self) -> bool:
-        return False
+        """Servers that are drained at the load balancer."""
+        return left_unseen(self.action) is not None
 
     @property
     def _replicas(self) -> int:
@@ -34,7 +36,12 @@ class Scale:
         return found is not None and found.replicas == self._replicas == len(view.running(self.action.service))
 
     def achieved(self, view: ClusterView) -> str:  # noqa: ARG002  (the protocol's)
-        return f"{self._replicas} replicas run"
+        run, backend = f"{self._replicas} replicas run", self.action.parameters.get(BACKEND)
+        if not backend:
+            return run
+        if self.action.parameters.get("swarmherd_drain") == "none":
+            return f"{run}; nothing was drained at {backend} first, for it was not certain what would go"
+        return f"{run}, and what went was drained at {backend} first"
 
     def shortfall(self, view: ClusterView) -> str:
         found = view.service(self.action.service)

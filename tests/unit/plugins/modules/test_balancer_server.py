@@ -4,71 +4,14 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import tempfile
-import threading
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.swarmherd.cluster.plugins.modules import balancer_server
 
-COLUMNS = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_port"
 FREE = 0x20
 """The bit of a slot that DNS has no address for."""
-
-
-class Balancer:
-    """One backend, and every command that it was given."""
-
-    def __init__(self):
-        self.servers = {"shop-1": ["10.0.1.5", 0, 1], "shop-2": ["10.0.1.6", 0, 1], "shop-3": ["-", FREE, 1]}
-        self.sessions = [0]
-        self.told = []
-
-    def answer(self, command):
-        words = command.split()
-        if words[:3] == ["show", "servers", "state"]:
-            return self.state() if words[3] == "shop" else "Can't find backend.\n"
-        if words[:2] == ["show", "stat"]:
-            left = self.sessions.pop(0) if len(self.sessions) > 1 else self.sessions[0]
-            return f"# pxname,svname,qcur,qmax,scur,\nshop,shop-1,0,0,{left},\nshop,shop-2,0,0,9,\n\n"
-        self.told.append(command)
-        server = self.servers[words[2].split("/")[1]]
-        if words[3] == "state":
-            server[1] = (server[1] & FREE) | {"ready": 0, "drain": 8, "maint": 1}[words[4]]
-        else:
-            server[2] = int(words[4])
-        return "\n"
-
-    def state(self):
-        rows = [
-            f"3 shop 1 {name} {addr} 2 {admin} {weight} 1 80" for name, (addr, admin, weight) in self.servers.items()
-        ]
-        return "\n".join(["1", f"# {COLUMNS}", *rows, "", ""])
-
-
-@pytest.fixture
-def socket_path():
-    """Paths of sockets are short: not every folder for tests will do."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield str(Path(folder, "admin.sock"))
-
-
-@pytest.fixture
-def balancer(socket_path):
-    held = Balancer()
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self):
-            self.wfile.write(held.answer(self.rfile.readline().decode()).encode())
-
-    with socketserver.ThreadingUnixStreamServer(socket_path, Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield held
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -142,3 +85,63 @@ def test_a_balancer_that_cannot_be_reached_is_an_error(set_server, socket_path):
     result = set_server(servers=["shop-1"], state="drain")
     assert result["failed"]
     assert result["msg"].startswith(f"the load balancer at {socket_path} cannot be reached")
+
+
+def test_whatever_is_drained_serves_again_where_that_is_asked_for(set_server, balancer):
+    balancer.servers["shop-1"][1], balancer.servers["shop-2"][1] = 8, 1
+    balancer.servers["shop-3"][1] = FREE | 8
+    result = set_server(drained=True, state="ready")
+    assert [server["name"] for server in result["servers"]] == ["shop-1", "shop-3"]
+    assert [admin for _address, admin, _weight in balancer.servers.values()] == [0, 1, FREE]
+    assert not set_server(drained=True, state="ready")["changed"]
+
+
+def test_a_server_serves_again_once_its_task_has_gone(set_server, balancer):
+    balancer.servers["shop-1"][1] = 8
+    looks = []
+
+    def then():
+        looks.append(balancer.servers["shop-1"][1])
+        if len(looks) == 3:
+            balancer.servers["shop-1"][1] |= FREE
+
+    balancer.before_state = then
+    assert set_server(servers=["shop-1"], state="ready", gone=["10.0.1.5"])["changed"]
+    assert balancer.servers["shop-1"][1] == FREE
+    assert len(looks) >= 3
+
+
+def test_what_does_not_go_within_the_bound_serves_again_nevertheless(set_server, balancer):
+    balancer.servers["shop-1"][1] = 8
+    result = set_server(servers=["shop-1"], state="ready", gone=["10.0.1.5"], wait_timeout=0)
+    assert (result["changed"], balancer.servers["shop-1"][1]) == (True, 0)
+
+
+def test_what_is_set_is_kept_for_a_reload_where_there_is_a_file_for_it(set_server, balancer, socket_path):
+    file = Path(socket_path).with_name("servers.state")
+    set_server(servers=["shop-1"], state="drain", wait=False)
+    assert not file.exists()
+    file.write_text("1\n")
+    set_server(servers=["shop-2"], state="drain", wait=False)
+    assert file.read_text().splitlines()[:3] == [
+        "1",
+        balancer.state().splitlines()[1],
+        "3 shop 1 shop-1 10.0.1.5 2 8 1 1 80",
+    ]
+
+
+def test_the_state_is_written_without_a_change_and_not_in_check_mode(set_server, balancer, tmp_path):
+    file = tmp_path / "kept"
+    assert not set_server(backend=None, state_file=str(file), _ansible_check_mode=True)["changed"]
+    assert not file.exists()
+    assert not set_server(backend=None, state_file=str(file))["changed"]
+    assert file.read_text().startswith("1\n# be_id")
+    assert balancer.told == []
+    result = set_server(backend=None, state_file=str(tmp_path / "no" / "kept"))
+    assert result["msg"].startswith("state_file: ")
+
+
+@pytest.mark.usefixtures("balancer")
+def test_a_server_that_could_not_be_made_ready_is_told_apart(set_server):
+    assert set_server(servers=["shop-9"], state="ready")["not_ready"]
+    assert not set_server(servers=["shop-9"], state="drain")["not_ready"]

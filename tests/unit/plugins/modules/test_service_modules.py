@@ -210,3 +210,35 @@ SWARM = {
     "Spec": {"Dispatcher": {"HeartbeatPeriod": 5_000_000_000}},
     "JoinTokens": {"Worker": "worker-token", "Manager": "manager-token"},
 }
+
+
+# ---------------------------------------------------------------- what goes when a service is scaled down
+
+
+def on_networks(task, *addresses):
+    return {**task, "NetworksAttachments": [{"Addresses": [f"{address}/24"]} for address in addresses]}
+
+
+def test_scaling_down_tells_beforehand_which_tasks_go_and_their_addresses(run_module, engine):
+    engine.tasks[1] = on_networks(engine.tasks[1], "10.0.1.6", "10.0.2.6")
+    told = run_module(service_scale.main, name="shop", replicas=1, _ansible_check_mode=True)["leaving"]
+    assert (told["certain"], told["why"]) == (True, "")
+    assert [(one["name"], one["node"], one["addresses"]) for one in told["tasks"]] == [
+        ("shop.2", "n1", ["10.0.1.6", "10.0.2.6"])
+    ]
+    assert run_module(service_scale.main, name="shop", replicas=3)["leaving"]["tasks"] == []
+
+
+def test_where_it_is_not_certain_all_that_may_go_are_told(run_module, engine):
+    del engine.tasks[1]
+    told = run_module(service_scale.main, name="shop", replicas=1, _ansible_check_mode=True)["leaving"]
+    assert (told["certain"], told["why"]) == (False, "1 of its 2 slots are filled")
+
+
+def test_others_than_those_that_were_drained_are_a_conflict_and_nothing_goes(run_module, engine):
+    gone = engine.tasks[1]["ID"]
+    assert "failed" not in run_module(service_scale.main, name="shop", replicas=1, expected_leaving=[gone])
+    engine.writes.clear()
+    result = run_module(service_scale.main, name="shop", replicas=0, expected_leaving=[gone])
+    assert (result["failed"], result["conflict"], engine.writes) == (True, True, [])
+    assert "were expected to go, and now it is task-1-running" in result["msg"]
