@@ -30,6 +30,7 @@ from swarmherd.policy.units import (
     shown,
     wrong,
 )
+from swarmherd.policy.windows import Schedules
 from swarmherd.policy.windows import Windows as MaintenanceWindows
 
 TASK_LABEL = "container_label_com_docker_swarm_task_id"
@@ -137,6 +138,8 @@ class ScaleKeys(Part):
     """How long to wait after an action, per direction."""
     step: StepLimits = StepLimits()
     """The most that one action may change, per direction."""
+    schedules: Schedules = ()
+    """Times that come again, with bounds of their own."""
     fallback: Fallback = FallbackKeys()
     """What to do after too many cycles without a reading: `hold`, or a number of replicas to have at least."""
 

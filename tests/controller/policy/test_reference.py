@@ -26,6 +26,7 @@ from swarmherd.policy.document import CrashLoop, FallbackKeys
 from swarmherd.policy.labels import LABELS, PREFIX
 from swarmherd.policy.metrics import KINDS, QueryMetric, Rates
 from swarmherd.policy.wanted import Predictive
+from swarmherd.policy.windows import ScheduleKeys
 from swarmherd.policy.wishes import ARRANGING_LABELS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
@@ -41,6 +42,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "predictive": Predictive,
     "fallback": FallbackKeys,
     "windows": WindowKeys,
+    "schedules": ScheduleKeys,
     "crash_loop": CrashLoop,
     "query": QueryMetric,
     "rates": Rates,
