@@ -49,7 +49,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "queries": Queries,
 }
 
-NEEDED: dict[str, dict[str, Any]] = {"swarmherd_cluster": {"name": "shop"}, "query": {"query": "x", "target": 1}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "swarmherd_cluster": {"name": "shop"},
+    "query": {"query": "x", "target": 1},
+    "windows": {"allow": "moves", "days": "mon-fri"},
+}
 """What a section's part cannot do without."""
 
 
