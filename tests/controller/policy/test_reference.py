@@ -53,6 +53,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "swarmherd_cluster": {"name": "shop"},
     "query": {"query": "x", "target": 1},
     "windows": {"allow": "moves", "days": "mon-fri"},
+    "schedules": {"min": 1, "days": "mon-fri"},
 }
 """What a section's part cannot do without."""
 
