@@ -56,7 +56,7 @@ def pause(
     now = clock()
     until = now + timedelta(seconds=duration("--for", lasts)) if lasts else None
     way = Direction(direction) if direction else Direction.NONE
-    one = Pause(who.strip() or _user(), reason.strip(), now, service, way, until)
+    one = Pause(who.strip() or user(), reason.strip(), now, service, way, until)
     for path in inventories(context):
         with open_cluster(path) as cluster:
             cluster.store.pause(one)
@@ -153,7 +153,7 @@ def _known(cluster: Cluster, service: str) -> bool:
     return kept is None or kept.inputs.view.service(service) is not None
 
 
-def _user() -> str:
+def user() -> str:
     """The person, also behind sudo."""
     if name := os.environ.get("SUDO_USER"):
         return name
