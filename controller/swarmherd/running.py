@@ -92,6 +92,7 @@ class Runner:
             if leadership.token is not None or leadership.another_lives or leadership.problem:
                 break
             self._stopping.wait(LOOK_SECONDS)
+        self._opened().be_patient()
         return self.once()
 
     def once(self) -> bool:

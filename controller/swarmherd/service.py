@@ -14,26 +14,33 @@ import structlog
 
 from swarmherd.breaker import Breakers
 from swarmherd.decide.changes import change
+from swarmherd.decide.predict import usual_lead
 from swarmherd.enact import Enactor, RecordingEnactor
 from swarmherd.enact.collection import Collection, find_collection
 from swarmherd.enact.playbook import PlaybookEnactor, Surroundings
 from swarmherd.enact.recovery import at_work, recover
 from swarmherd.enact.runner import RUNNER_GRACE_SECONDS, Setting
 from swarmherd.loop import Steps
-from swarmherd.model import ClusterView, Direction, Memory, Node, Probe, Result
+from swarmherd.model import ClusterView, Direction, Memory, Node, Outcome, Probe, Result
 from swarmherd.observe import Observer, Probes, no_probes
 from swarmherd.observe.docker import Docker
 from swarmherd.observe.errors import ObserveError
 from swarmherd.observe.health import HealthChecks
+from swarmherd.observe.histories import Histories
 from swarmherd.observe.inventory import Inventory, read_inventory
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.plan.actions import bootstrapping
 from swarmherd.policy import ClusterSettings, Mode, Policy, parse_cluster, parse_policy
-from swarmherd.store import Entry, Leases, Store, default_url, state_directory
+from swarmherd.store import Entry, Leases, Store, Wanted, default_url, state_directory
 
 log = structlog.get_logger()
 RUNS_OF_AN_ACTION = 2
 """Its playbook, and setting it back."""
+HISTORY_SHARE = 0.25
+"""Of a cycle, for reading what lies in the past."""
+PATIENCE_SECONDS = 60.0
+SCALINGS_LOOKED_AT = 60
+"""The newest, for how long a replica takes to serve."""
 
 
 def clock() -> datetime:
@@ -55,6 +62,7 @@ class Cluster:
         self.docker = Docker(inventory.managers, settings.docker_timeout_seconds, lambda: self.silent_hosts())
         self.prometheus = _prometheus(settings)
         self.breakers = Breakers(policy.breakers, clock)
+        self.histories = self._history_keeper()
         self.observer = Observer(
             settings.name,
             self.docker,
@@ -62,6 +70,7 @@ class Cluster:
             health=HealthChecks(inventory.address_of),
             probes=self._probed,
             breakers=self.breakers,
+            histories=self.histories,
         )
         self.probes: Probes = no_probes
         """What our own looks know of the nodes' hosts."""
@@ -155,6 +164,21 @@ class Cluster:
     def leases(self) -> Leases:
         return Leases(self.state_url, self.settings.name, self.settings.lease_ttl_seconds)
 
+    def be_patient(self) -> None:
+        """For a single cycle: what it has to know of the past is read now, not cycle by cycle."""
+        if self.histories is not None:
+            self.histories.budget_seconds = PATIENCE_SECONDS
+
+    def measured_lead(self, service: str) -> float | None:
+        """Seconds from a decision until its replicas ran, as the newest scale-ups in the journal took it."""
+        done = self.store.history(SCALINGS_LOOKED_AT, service, Wanted("scale", Outcome.DONE))
+        return usual_lead([seconds for entry in done if (seconds := _until_running(entry)) is not None])
+
+    def _history_keeper(self) -> Histories | None:
+        if self.prometheus is None:
+            return None
+        return Histories(self.prometheus, self.measured_lead, HISTORY_SHARE * self.settings.interval_seconds)
+
     @property
     def state_url(self) -> str:
         return self.settings.state_url or default_url(self.settings.name)
@@ -200,6 +224,14 @@ def parse_inventory(inventory: Inventory, mode: Mode | None = None) -> tuple[Clu
     settings = parse_cluster(inventory.cluster, inventory.cluster_file)
     policy = parse_policy(inventory.policy, inventory.policy_file)
     return settings, policy if mode is None else policy.model_copy(update={"mode": mode})
+
+
+def _until_running(entry: Entry) -> float | None:
+    """Seconds from the decision for more replicas until all of them ran; None for any other action."""
+    then, before = (entry.action.parameters.get(f"swarmherd_{key}") for key in ("replicas", "expected_replicas"))
+    if entry.running_at is None or not isinstance(then, int) or not isinstance(before, int) or then <= before:
+        return None
+    return (entry.running_at - entry.decided_at).total_seconds()
 
 
 def _prometheus(settings: ClusterSettings) -> Prometheus | None:

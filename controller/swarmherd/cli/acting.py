@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from swarmherd.cli import documents
 from swarmherd.cli.base import AsJson, InputError, app, inventories, one_sentence, print_json, single
+from swarmherd.cli.holding import held
+from swarmherd.cli.times import duration
 from swarmherd.loop import act
 from swarmherd.model import Outcome
 from swarmherd.plan import manual_scale
@@ -43,20 +46,33 @@ def scale(
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name.")],
     replicas: Annotated[int, typer.Argument(metavar="N", help="Replicas to have.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the journal.")],
+    lasts: Annotated[
+        str, typer.Option("--for", help="Hold it there so long: nothing scales it until then. 30m, 2h, 1d.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Scale SERVICE to N replicas by hand: journaled, run by playbook and verified like any other action."""
+    until = clock() + timedelta(seconds=duration("--for", lasts)) if lasts else None
     with open_cluster(single(context)) as cluster:
         try:
             action = manual_scale(cluster.view(), service, replicas, reason, new_id, cluster.policy)
         except (LookupError, ValueError) as error:
             raise InputError(str(error.args[0] if error.args else error)) from error
-        result = act(cluster.steps(cluster.playbooks()), action, clock())
+        steps = cluster.steps(cluster.playbooks())
+        if until is None:
+            result = act(steps, action, clock())
+        else:
+            with held(cluster, service, replicas, reason, until) as keep:
+                result = act(steps, action, clock())
+                if result is not None and result.outcome is Outcome.DONE:
+                    keep()
     if result is None:  # a playbook enactor always says what became of it
         raise typer.Exit(1)
     if as_json:
         print_json(documents.result(action, result))
     else:
         typer.echo(f"{service}: {result.outcome.value.replace('_', ' ')}: {result.detail}")
+        if until is not None and result.outcome is Outcome.DONE:
+            typer.echo(f"{service} is held there until {until:%Y-%m-%d %H:%M:%S} UTC; see swarmherd resume")
     if result.outcome is not Outcome.DONE:
         raise typer.Exit(1)

@@ -1,31 +1,49 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swarmherd backtest`: what a policy would have done with a demand of old. Offline, from two files."""
+"""`swarmherd backtest`: what a policy would have done with a demand of old: a file's, or a service's own past."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
-from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 
-from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, print_json
+from swarmherd.cli.backtest_shown import Judged, document, shown
+from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, print_json, single
+from swarmherd.cli.own_past import Assumed, OwnPast, own_past
+from swarmherd.cli.progress import told
+from swarmherd.cli.times import duration
 from swarmherd.policy import PolicyError, Problem, ScaleKeys, ScalePolicy
 from swarmherd.policy.merge import Contradiction, complete, contradictions, incomplete
 from swarmherd.policy.metrics import RatesMetric, RequestsMetric
 from swarmherd.policy.parse import parse
-from swarmherd.policy.units import as_seconds, resembling
-from swarmherd.simulate import OPPONENTS, Account, Backtest, Demand, Outcome, TraceError, backtest, read_trace
+from swarmherd.policy.units import as_number, as_seconds, resembling
+from swarmherd.service import open_cluster
+from swarmherd.simulate import (
+    OPPONENTS,
+    Account,
+    Backtest,
+    Grid,
+    TraceError,
+    advice,
+    backtest,
+    happened,
+    read_trace,
+    settings,
+    tried,
+)
 from swarmherd.simulate.report import page
 
 LARGEST_POLICY_BYTES = 2**20
 SCALE = "scale"
 
+STARTUP_SECONDS = 60.0
+
 EXAMPLES = """
+[bold]The own past[/bold]: with -i and --service, what the service was asked for, and how many replicas it had, are read
+from Prometheus, the policy from the inventory, and how fast a replica starts from the journal.
+
 [bold]The trace[/bold]: CSV with the columns time_s,requests_per_s, ordered by time; .csv or .csv.gz.
 
 [bold]The policy[/bold]: YAML with what stands under a service's scale:, for example
@@ -38,9 +56,13 @@ metrics: [{requests_per_replica: 40}]
 [bold]The model[/bold]: steps of 15 s; what is known is the mean of the last 60 s, 30 s ago; a replica serves --startup
 after the decision and is paid for from the decision on; demand above the ready capacity is lost.
 
+[bold]The grid[/bold]: with --grid other settings are tried on the same demand, and one is recommended.
+
 Exits 0 when it could be computed; 2 when the input is wrong.
 
 Examples:
+
+swarmherd -i inventories/shop backtest --service shop_api --since 7d --grid --report week.html
 
 swarmherd backtest --trace week.csv.gz --policy scale.yml --replica-capacity 50 --compare hpa,oracle
 
@@ -90,73 +112,110 @@ def _seconds(option: str, text: str) -> float:
     return seconds
 
 
+Trace = Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="The demand: time_s,requests_per_s.")]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", metavar="FILE", help="With --trace: what is under scale:.")
+]
+OfService = Annotated[str, typer.Option("--service", help="Instead of --trace: the own past of this service.")]
+Since = Annotated[str, typer.Option("--since", help="With --service: how much of its past; 12h, 7d.")]
+Capacity = Annotated[
+    float | None,
+    typer.Option("--replica-capacity", metavar="RPS", help="Requests per second that one replica serves."),
+]
+Startup = Annotated[
+    str, typer.Option("--startup", metavar="SECONDS", help="From a decision until its replicas serve; 60, or measured.")
+]
+Compare = Annotated[
+    str, typer.Option("--compare", metavar="NAMES", help=f"Others on the same demand: {','.join(OPPONENTS)}.")
+]
+Queue = Annotated[
+    str, typer.Option("--queue", metavar="SECONDS", help="How long a request waits for room before it is lost.")
+]
+TryGrid = Annotated[bool, typer.Option("--grid", help="Try other settings too, and recommend one.")]
+MayLose = Annotated[
+    str, typer.Option("--may-lose", metavar="PERCENT", help="Of a grid: the most to lose, such as 0.5%; as the policy.")
+]
+Report = Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Write pictures here.")]
+
+
 @app.command(name="backtest", epilog=EXAMPLES)
 @one_sentence
 def backtest_command(
-    trace: Annotated[Path, typer.Option("--trace", metavar="FILE", help="The demand: time_s,requests_per_s.")],
-    policy: Annotated[Path, typer.Option("--policy", metavar="FILE", help="What stands under scale:.")],
-    replica_capacity: Annotated[
-        float, typer.Option("--replica-capacity", metavar="RPS", help="Requests per second that one replica serves.")
-    ],
-    startup: Annotated[
-        str, typer.Option("--startup", metavar="SECONDS", help="From a decision until its replicas serve.")
-    ] = "60",
-    compare: Annotated[
-        str, typer.Option("--compare", metavar="NAMES", help=f"Others on the same trace: {','.join(OPPONENTS)}.")
-    ] = "",
-    queue: Annotated[
-        str, typer.Option("--queue", metavar="SECONDS", help="How long a request waits for room before it is lost.")
-    ] = "0",
-    report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Write pictures here.")] = None,
+    context: typer.Context,
+    trace: Trace = None,
+    policy: PolicyFile = None,
+    service: OfService = "",
+    since: Since = "7d",
+    replica_capacity: Capacity = None,
+    startup: Startup = "",
+    compare: Compare = "",
+    queue: Queue = "0",
+    grid: TryGrid = False,
+    may_lose: MayLose = "",
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a policy would have done with a demand of old. Offline: it needs two files, and no inventory."""
-    if not 0 < replica_capacity < float("inf"):
+    """Say what a policy would have done with a demand of old: of a file, offline, or of a service's own past."""
+    if (trace is None) == (not service):
+        raise InputError("give either --trace FILE, or --service NAME with an inventory: one of them is the demand")
+    most = _may_lose(may_lose)
+    if replica_capacity is not None and not 0 < replica_capacity < float("inf"):
         raise InputError(f"--replica-capacity: {replica_capacity:g} is no capacity; write requests per second above 0")
-    account = Account(replica_capacity, _seconds("--startup", startup), _seconds("--queue", queue))
-    keys, complete_policy = _policy(policy)
+    assumed = Assumed(replica_capacity, _seconds("--startup", startup) if startup else None, _seconds("--queue", queue))
     opponents = _opponents(compare)
+    given = _traced(trace, policy, assumed) if trace is not None else _own(context, policy, service, since, assumed)
+    found = backtest(given.demand, given.policy, given.keys, given.account, opponents)
+    was = None if given.course is None else happened(given.demand, given.course, given.account)
+    judged = Judged(given, found, was, _grid(given, found, most) if grid or may_lose else None)
+    if report is not None:
+        _write(report, page(given.service, given.demand, given.account, found, was, judged.grid))
+    if as_json:
+        print_json(document(judged))
+    else:
+        console.print(shown(judged))
+
+
+def _traced(trace: Path, policy: Path | None, assumed: Assumed) -> OwnPast:
+    """A demand, a policy and an account from files and options alone."""
+    if policy is None:
+        raise InputError("--policy: it is missing; a trace needs a FILE with what stands under a service's scale:")
+    if assumed.replica_capacity is None:
+        raise InputError("--replica-capacity: it is missing; write the requests per second that one replica serves")
+    keys, complete_policy = _policy(policy)
     try:
         demand = read_trace(trace)
     except TraceError as error:
         raise InputError(str(error)) from None
-    found = backtest(demand, complete_policy, keys, account, opponents)
-    if report is not None:
-        _write(report, page(trace.name, demand, account, found))
-    if as_json:
-        print_json(_document(found))
-    else:
-        console.print(_shown(demand, found))
+    startup = STARTUP_SECONDS if assumed.startup_seconds is None else assumed.startup_seconds
+    account = Account(assumed.replica_capacity, startup, assumed.queue_seconds)
+    gaps = (f"the trace has gaps ({demand.gaps}); in each the demand was drawn as a line",) if demand.gaps else ()
+    return OwnPast(trace.name, demand, keys, complete_policy, account, None, gaps)
 
 
-def _document(found: Backtest) -> dict[str, Any]:
-    document: dict[str, Any] = {"policy": dataclasses.asdict(found.outcome)}
-    if found.compared:
-        document["compare"] = {name: dataclasses.asdict(one) for name, one in found.compared.items()}
-    return document
+def _own(context: typer.Context, policy: Path | None, service: str, since: str, assumed: Assumed) -> OwnPast:
+    if policy is not None:
+        raise InputError("--policy: the inventory has the policy of a service's own past; leave it out")
+    seconds = duration("--since", since)
+    with open_cluster(single(context)) as cluster:
+        return own_past(cluster, service, seconds, assumed)
 
 
-def _shown(demand: Demand, found: Backtest) -> RenderableType:
-    table = Table("", "lost", "replica hours", "over the oracle", "changes", "most replicas", "minutes under capacity")
-    for name, one in {"policy": found.outcome, **found.compared}.items():
-        table.add_row(escape(name), *_row(one))
-    parts: list[RenderableType] = [table]
-    if demand.gaps:
-        parts.append(f"The trace has gaps ({demand.gaps}); in each the demand was drawn as a line.")
-    if found.decisions:
-        parts.append(f"The last change: {escape(found.decisions[-1].because)}.")
-    return Group(*parts)
-
-
-def _row(one: Outcome) -> tuple[str, ...]:
-    return (
-        f"{one.lost_fraction:.3%}",
-        f"{one.replica_seconds / 3600:.1f}",
-        f"{one.replica_seconds / one.oracle_replica_seconds:.3f}",
-        str(one.changes),
-        str(one.max_replicas),
-        f"{one.seconds_under_capacity / 60:.1f}",
+def _grid(given: OwnPast, found: Backtest, may_lose: float | None) -> Grid:
+    grid = tuple(settings(given.keys, given.account.capacity))
+    all_tried = tuple(
+        tried(setting, given.demand, given.account) for setting in told("trying settings", grid, len(grid))
     )
+    return Grid(all_tried, advice(found.outcome, all_tried, may_lose))
+
+
+def _may_lose(text: str) -> float | None:
+    """A part of all requests."""
+    if not text:
+        return None
+    percent = as_number(text.strip().removesuffix("%"))
+    if percent is None or not 0 <= percent < 100:
+        raise InputError(f"--may-lose: {text[:40]!r} is no share of the requests; write a percentage, such as 0.5%")
+    return percent / 100
 
 
 def _write(file: Path, text: str) -> None:

@@ -56,6 +56,7 @@ def plan(context: typer.Context, as_json: AsJson = False) -> None:
 def _plan(cluster: Cluster) -> Plan:
     now = clock()
     memory = cluster.store.memory().at(now)
+    cluster.be_patient()
     view = cluster.observer.observe(cluster.policy, now)
     planned, _memory = conclude(view, cluster.policy, memory, now, new_id)
     return planned

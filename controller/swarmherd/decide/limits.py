@@ -71,9 +71,10 @@ def step(s: Situation, then: int) -> tuple[int, str]:
 
 def bounds(s: Situation, then: int) -> tuple[int, str]:
     """Never below min, never above max."""
-    if then > s.scale.max:
-        return s.scale.max, f"max is {s.scale.max}"
-    return (s.scale.min, f"min is {s.scale.min}") if then < s.scale.min else (then, "")
+    now = s.bounds
+    if then > now.max:
+        return now.max, f"max is {now.max}{now.why_max}"
+    return (now.min, f"min is {now.min}{now.why_min}") if then < now.min else (then, "")
 
 
 def still_starting(s: Situation, then: int) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from swarmherd.decide.limits import FORETOLD, UNWISHED, VETOES, WISHED, limited
 from swarmherd.decide.objections import first_objection
+from swarmherd.decide.schedules import Bounds
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.weigh import weigh
 from swarmherd.decide.words import count
@@ -21,8 +22,9 @@ def scale(s: Situation) -> Decision:
     """Objections first, then bounds (S7), then the metrics within their limits."""
     if why := first_objection(s):
         return leave_alone(s.service.name, why, s.service)
-    if not s.scale.min <= s.replicas <= s.scale.max:
-        return _put_right(s)
+    bounds = s.bounds
+    if not bounds.min <= s.replicas <= bounds.max:
+        return _put_right(s, bounds)
     opinion = weigh(s)
     wished = FORETOLD if opinion.foretold else WISHED
     then, bites = limited(s, opinion.then, wished if opinion.then == opinion.wish else UNWISHED)
@@ -40,11 +42,11 @@ def scale(s: Situation) -> Decision:
     )
 
 
-def _put_right(s: Situation) -> Decision:
+def _put_right(s: Situation, bounds: Bounds) -> Decision:
     """S7: a count outside min and max goes to the nearer bound at once, even when blind, unless a veto holds it."""
-    name, low = s.service.name, s.replicas < s.scale.min
-    bound = s.scale.min if low else s.scale.max
-    why = f"{s.replicas} is {'below min' if low else 'above max'} {bound}"
+    name, low = s.service.name, s.replicas < bounds.min
+    bound = bounds.min if low else bounds.max
+    why = f"{s.replicas} is {'below min' if low else 'above max'} {bound}{bounds.why_min if low else bounds.why_max}"
     then, bites = limited(s, bound, VETOES)
     reasons = (*((why,) if bites else ()), *bites[:-1], _verdict(s, then, bites[-1] if bites else why))
     return Decision(name, s.replicas, then, None, reasons, version=s.service.version)

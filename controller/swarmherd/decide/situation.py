@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from swarmherd.decide.schedules import Bounds, bounds_at
 from swarmherd.model import (
     EMPTY,
     ClusterView,
@@ -47,6 +48,11 @@ class Situation:
     samples: Mapping[tuple[str, str], Sample]
     now: datetime
     outlooks: Mapping[tuple[str, str], Outlook] = field(default_factory=lambda: EMPTY)
+
+    @property
+    def bounds(self) -> Bounds:
+        """The fewest and the most replicas at this time."""
+        return bounds_at(self.scale, self.now)
 
     def ago(self, instant: datetime) -> float:
         """Seconds since `instant`. An instant somewhat ahead of us, by another host's clock, counts as just now."""

@@ -13,7 +13,7 @@ from swarmherd.cron import DAY, Cron, at_time, instant, last_until, next_after, 
 from swarmherd.decide.words import duration
 from swarmherd.model import Direction
 from swarmherd.policy import Policy, WindowKeys
-from swarmherd.policy.windows import wall
+from swarmherd.policy.windows import TurnKeys, wall
 
 WORDS = {
     Direction.UP: "scaling up is",
@@ -76,7 +76,7 @@ def _outside(windows: Sequence[WindowKeys], now: datetime) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def opening(window: WindowKeys, now: datetime) -> Opening:
+def opening(window: TurnKeys, now: datetime) -> Opening:
     """How the window stands at `now`; one that is open closes when no other turn of its own keeps it open."""
     cron, zone = _begins(window), window.zone
     begun = last_until(cron, zone, now)
@@ -106,7 +106,7 @@ def told(windows: Iterable[WindowKeys], now: datetime, service: str = "") -> Ite
         yield f"{', '.join(words)} {verb}{of} {only}{when(one)}: {_stands(one, now)}"
 
 
-def when(window: WindowKeys) -> str:
+def when(window: TurnKeys) -> str:
     """`from 22:00 to 05:00 Europe/Berlin (night)`"""
     if window.duration is not None:
         said = f"for {_long(window.duration)} from each {window.cron}"
@@ -138,13 +138,13 @@ def _long(seconds: float) -> str:
 
 
 @lru_cache(maxsize=256)
-def _begins(window: WindowKeys) -> Cron:
+def _begins(window: TurnKeys) -> Cron:
     if window.cron is not None:
         return parse_cron(window.cron)
     return at_time(wall(window.start or MIDNIGHT), parse_weekdays(window.days) if window.days else None)
 
 
-def _end(window: WindowKeys, begun: datetime) -> datetime:
+def _end(window: TurnKeys, begun: datetime) -> datetime:
     """When a turn ends that began then: so long after it, or when the wall says so, whatever clocks do meanwhile."""
     if window.duration is not None:
         return begun + timedelta(seconds=window.duration)

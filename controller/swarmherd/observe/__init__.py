@@ -12,6 +12,7 @@ from swarmherd.breaker import PROMETHEUS, Breakers
 from swarmherd.model import EMPTY, ClusterView, MetricQuery, Node, Probe, Sample, Service
 from swarmherd.observe.docker import SwarmState
 from swarmherd.observe.health import HealthChecks
+from swarmherd.observe.histories import Histories
 from swarmherd.observe.prometheus import unknown
 from swarmherd.observe.use import node_use, task_use
 from swarmherd.policy import Policy, health_queries, queries, use_queries, wants_use
@@ -40,8 +41,9 @@ class Managers(Protocol):
 class Measurements(Protocol):
     """Who answers questions about metrics: `observe.prometheus.Prometheus` on a live cluster."""
 
-    trouble: str
-    """Why the last look came to nothing; empty where it was answered."""
+    @property
+    def trouble(self) -> str:
+        """Why the last look came to nothing; empty where it was answered."""
 
     def sample(self, queries: Iterable[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:
         """An answer for each, by service and metric; never raises."""
@@ -61,7 +63,8 @@ class Observer:
 
     `probes` tells what is known of the nodes' hosts beside what Swarm says, `breakers` what is not asked for a while.
     `wants_use` says whether nodes' and tasks' real use is asked for. Those questions come last, after what scaling
-    needs, and within the same budget of time.
+    needs, and within the same budget of time. `histories`, from which strategy `predictive` learns, have one of their
+    own.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Observer:
         health: HealthChecks | None = None,
         probes: Probes = no_probes,
         breakers: Breakers | None = None,
+        histories: Histories | None = None,
     ) -> None:
         self._cluster = cluster
         self._wants_use = wants_use
@@ -81,12 +85,15 @@ class Observer:
         self._health = health or HealthChecks()
         self._probes = probes
         self._breakers = breakers
+        self._histories = histories
 
     def observe(self, policy: Policy, now: datetime) -> ClusterView:
         state = self._docker.read(self._breakers)
-        scaling = (*queries(policy, state.services), *health_queries(policy, state.services))
+        scaling, health = queries(policy, state.services), health_queries(policy, state.services)
         use = use_queries(policy) if self._wants_use(policy, state.services) else ()
-        samples = self._answers((*scaling, *use), now)
+        samples = self._answers((*scaling, *health, *use), now)
+        histories = self._histories
+        outlooks = histories.outlooks(policy, state.services, scaling, samples, now) if histories else EMPTY
         view = ClusterView(
             self._cluster,
             now,
@@ -96,6 +103,7 @@ class Observer:
             MappingProxyType({key: sample for key, sample in samples.items() if key[0]}),
             node_use(state.nodes, use, samples, now) if use else EMPTY,
             task_use(state.tasks, use, samples, now) if use else EMPTY,
+            outlooks,
             probes=self._probes(state.nodes),
         )
         return self._health.look(policy, view, samples)

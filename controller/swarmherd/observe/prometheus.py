@@ -30,6 +30,7 @@ from urllib3.util.retry import Retry
 from swarmherd.model import MetricQuery, MetricScope, Reading, Sample
 from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers
 from swarmherd.observe.promql import only_fresh
+from swarmherd.observe.stretches import MOST_POINTS, NOT_PROMETHEUS, Stretch, stretch_of
 
 STALE_INTERVALS = 3
 LOOKBACK_VERSION = (2, 43)
@@ -90,6 +91,25 @@ class Prometheus:
         except UnusableAnswer as problem:
             return Reading(None, now, promql, str(problem))
 
+    def stretch(self, promql: str, start: float, end: float, step_seconds: float) -> Stretch:
+        """What `promql` answered from `start` to `end` (seconds since the epoch, both included), step by step.
+
+        Never raises for what Prometheus says or does not say.
+        """
+        if (end - start) / step_seconds >= MOST_POINTS:
+            return Stretch(problem=f"more than {MOST_POINTS} points at once are not asked for")
+        self.version()
+        if (0, 0) < self._version < LOOKBACK_VERSION:
+            promql = only_fresh(promql, f"time() - {self._stale_seconds:g}")
+        begin, until = (datetime.fromtimestamp(at, UTC) for at in (start, end))
+        try:
+            answer = self._client.custom_query_range(promql, begin, until, f"{step_seconds:g}", self._bounds())
+        except UnusableAnswer as problem:
+            return Stretch(problem=str(problem))
+        except (requests.RequestException, PrometheusApiClientException, *NO_ANSWER) as error:
+            return Stretch(problem=self._explained(error))
+        return stretch_of(answer, start, end)
+
     def fresh(self, now: datetime) -> Reading:
         """The age in seconds of the newest scrape, or why nothing that this server says can be believed."""
         newest = self.query(FRESHNESS, now)
@@ -146,17 +166,18 @@ class Prometheus:
             return unknown(query, now, str(problem))
 
     def _vector(self, promql: str, now: datetime) -> list[Series]:
-        parameters = {
-            "time": f"{now.timestamp():.3f}",
-            "timeout": f"{math.ceil(self._timeout * 1000)}ms",
-            "lookback_delta": f"{math.ceil(self._stale_seconds)}s",
-        }
+        parameters = {"time": f"{now.timestamp():.3f}", **self._bounds()}
         try:
             answer = self._client.custom_query(self._limited(promql, now), params=parameters)
         except (requests.RequestException, PrometheusApiClientException, *NO_ANSWER) as error:
             self._unanswered = self._explained(error)
             raise UnusableAnswer(self._unanswered) from error
         return _series(answer, now.timestamp(), self._stale_seconds)
+
+    def _bounds(self) -> dict[str, str]:
+        """How long the server may take, and how far it may look back for a sample."""
+        seconds = math.ceil(self._stale_seconds)
+        return {"timeout": f"{math.ceil(self._timeout * 1000)}ms", "lookback_delta": f"{seconds}s"}
 
     def _limited(self, promql: str, now: datetime) -> str:
         """A server that does not say its version is taken to be a newer one."""
@@ -170,7 +191,7 @@ class Prometheus:
         if isinstance(error, requests.Timeout):
             return f"no answer within {self._timeout:g} s"
         if isinstance(error, requests.JSONDecodeError | KeyError | TypeError):
-            return "the answer is not Prometheus' JSON"
+            return NOT_PROMETHEUS
         if isinstance(error, requests.ConnectionError):
             return "Prometheus cannot be reached"
         return f"Prometheus refused: {str(error)[:200]}"
@@ -184,7 +205,7 @@ def unknown(query: MetricQuery, now: datetime, problem: str) -> Sample:
 def _refuse_incomplete(response: requests.Response) -> None:
     answer = response.json()
     if not isinstance(answer, dict) or answer.get("status") != "success":
-        raise UnusableAnswer("the answer is not Prometheus' JSON")
+        raise UnusableAnswer(NOT_PROMETHEUS)
     # Some versions list mere hints among the warnings; they start with this word.
     warnings = [str(w) for w in answer.get("warnings") or () if not str(w).startswith("PromQL info")]
     if warnings:
@@ -194,7 +215,7 @@ def _refuse_incomplete(response: requests.Response) -> None:
 def _series(answer: Any, asked_at: float, stale_seconds: float) -> list[Series]:
     """An instant vector's series, or a scalar as one series without labels."""
     if not isinstance(answer, list):
-        raise UnusableAnswer("the answer is not Prometheus' JSON")
+        raise UnusableAnswer(NOT_PROMETHEUS)
     if len(answer) == 2 and not isinstance(answer[0], dict):
         return [Series({}, _number(answer, asked_at, stale_seconds))]
     try:

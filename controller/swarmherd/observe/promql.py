@@ -29,8 +29,9 @@ Token = tuple[str, int, int]
 """Its text, and where it begins and ends."""
 
 
-def only_fresh(promql: str, since: float) -> str:
-    """`promql` with every instant selector limited to samples not older than `since` (seconds of the epoch).
+def only_fresh(promql: str, since: float | str) -> str:
+    """`promql` with every instant selector limited to samples not older than `since`: seconds of the epoch, or a
+    scalar in PromQL, such as `time() - 45` where the query is asked for many instants.
 
     A text that this reader does not understand comes back as it is.
     """
@@ -38,10 +39,11 @@ def only_fresh(promql: str, since: float) -> str:
     if tokens is None:
         return promql
     written, end = [], 0
+    limit = since if isinstance(since, str) else f"{since:.3f}"
     for first, last in _selectors(tokens):
         selector = promql[tokens[first][1] : tokens[last][2]]
         written.append(promql[end : tokens[first][1]])
-        written.append(f"({selector} and timestamp({selector}) >= {since:.3f})")
+        written.append(f"({selector} and timestamp({selector}) >= {limit})")
         end = tokens[last][2]
     return "".join((*written, promql[end:]))
 

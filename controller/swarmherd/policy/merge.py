@@ -58,6 +58,7 @@ def contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
             "min is 0, but none of the metrics can be read while nothing runs",
             "add requests_per_replica, rates or a query per service, or write a min of 1",
         )
+    yield from _of_schedules(keys)
     if keys.strategy is not Strategy.PREDICTIVE and keys.predictive is not None:
         yield Contradiction(
             "predictive", "strategy is target, which does not look ahead", "write strategy: predictive, or leave it out"
@@ -70,11 +71,32 @@ def contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
         )
 
 
+def _of_schedules(keys: ScaleKeys) -> Iterator[Contradiction]:
+    for place, one in enumerate(keys.schedules):
+        least, most = keys.min if one.min is None else one.min, keys.max if one.max is None else one.max
+        if most is not None and least > most:
+            key = "min" if one.min is not None else "max"
+            yield Contradiction(
+                f"schedules[{place}].{key}", f"min {least} is above max {most} in that time", "write min and max there"
+            )
+        if one.min == 0 and keys.min > 0:
+            yield Contradiction(
+                f"schedules[{place}].min",
+                f"it may sleep then, and outside of it min is {keys.min}: a zero would be taken for maintenance",
+                "write a min of 1, or min: 0 for the service and the higher min in a schedule",
+            )
+
+
 def foretold(metric: Metric) -> bool:
     """Whether strategy `predictive` looks ahead on it: a total for the whole service, with a target per replica."""
+    return target_of_total(metric) is not None
+
+
+def target_of_total(metric: Metric) -> float | None:
+    """The target per replica of what is measured as a total for the whole service; None of any other metric."""
     if isinstance(metric, QueryMetric) and metric.per is not Per.SERVICE:
-        return False
-    return isinstance(metric, RequestsMetric | QueryMetric) and metric.rule.target is not None
+        return None
+    return metric.rule.target if isinstance(metric, RequestsMetric | QueryMetric) else None
 
 
 def seen_from_zero(metric: Metric) -> bool:

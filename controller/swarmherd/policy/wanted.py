@@ -28,10 +28,12 @@ from swarmherd.policy.units import (
     as_number,
     is_percentage,
     percentages,
+    seconds_between,
     shown,
     wrong,
 )
 from swarmherd.policy.watching import BreakerKeys, ProbeKeys
+from swarmherd.policy.windows import Schedules
 from swarmherd.policy.windows import Windows as MaintenanceWindows
 
 TASK_LABEL = "container_label_com_docker_swarm_task_id"
@@ -90,6 +92,16 @@ def _full(value: object) -> float:
     return percent
 
 
+def _history(seconds: float) -> float:
+    if not SHORTEST_HISTORY <= seconds <= LONGEST_HISTORY:
+        raise wrong(f"{seconds:g} s is no history to learn from", "write from 2h to 60d, such as 14d")
+    return seconds
+
+
+SHORTEST_HISTORY, LONGEST_HISTORY = 7200.0, 60 * 86400.0
+History = Annotated[PositiveSeconds, AfterValidator(_history), seconds_between(SHORTEST_HISTORY, LONGEST_HISTORY)]
+
+
 class Predictive(Part):
     """How strategy `predictive` looks ahead. Its metrics need a target and must be measured for the whole service."""
 
@@ -99,6 +111,11 @@ class Predictive(Part):
     """The load at which a replica is full, in percent of its target."""
     spend: PositivePercent = 100.0
     """Replica time to spend, in percent of what strategy `target` would spend on the same traffic."""
+    history: History = 1209600.0
+    """How much of the service's past is read from Prometheus when the controller begins to look ahead."""
+
+
+_AS_IT_IS = Predictive()
 
 
 class ScaleKeys(Part):
@@ -124,6 +141,8 @@ class ScaleKeys(Part):
     """How long to wait after an action, per direction."""
     step: StepLimits = StepLimits()
     """The most that one action may change, per direction."""
+    schedules: Schedules = ()
+    """Times that come again, with bounds of their own."""
     fallback: Fallback = FallbackKeys()
     """What to do after too many cycles without a reading: `hold`, or a number of replicas to have at least."""
 
@@ -135,7 +154,7 @@ class ScalePolicy(ScaleKeys):
 
     @property
     def ahead(self) -> Predictive:
-        return self.predictive or Predictive()
+        return self.predictive or _AS_IT_IS
 
 
 class ServiceDefaults(Part):

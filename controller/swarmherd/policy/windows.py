@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import time
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, model_validator
@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema
 from swarmherd.cron import CronError, parse_cron, parse_weekdays
 from swarmherd.model import Direction
 from swarmherd.policy.document import Part
-from swarmherd.policy.units import PositiveSeconds, resembling, shown, text_like, wrong
+from swarmherd.policy.units import Count, PositiveCount, PositiveSeconds, resembling, shown, text_like, wrong
 
 LONGEST_NAME = 60
 DAY_SECONDS = 86400.0
@@ -130,18 +130,11 @@ TimeZone = Annotated[str, BeforeValidator(_zone)]
 WindowSeconds = Annotated[PositiveSeconds, AfterValidator(_not_for_ever)]
 
 
-class WindowKeys(Part):
-    """A time that comes again, and what is allowed in it alone or forbidden in it.
-
-    It is told by `start` and `end` on certain `days`, or by `cron` and `duration`.
-    """
+class TurnKeys(Part):
+    """A time that comes again, told by `start` and `end` on certain `days`, or by `cron` and `duration`."""
 
     name: Annotated[str, BeforeValidator(_name)] = ""
     """What it is called where it is spoken of."""
-    allow: Things | None = None
-    """What is done in it, and in other windows that allow it, and never outside."""
-    forbid: Things | None = None
-    """What is not done in it."""
     days: Weekdays | None = None
     """The days on which it begins; every day where only times are named."""
     start: TimeOfDay | None = None
@@ -156,10 +149,7 @@ class WindowKeys(Part):
     """The time zone of all that."""
 
     @model_validator(mode="after")
-    def _whole(self) -> WindowKeys:
-        if (self.allow is None) == (self.forbid is None):
-            both = "both allow and forbid stand here" if self.allow else "neither allow nor forbid stands here"
-            raise wrong(both, "write one of them")
+    def _told_once(self) -> Self:
         if self.cron is not None and (self.days or self.start or self.end):
             raise wrong("cron says when it begins, and so do days, start or end", "keep one of the two ways")
         if (self.cron is None) != (self.duration is None):
@@ -173,13 +163,46 @@ class WindowKeys(Part):
         return self
 
     @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class WindowKeys(TurnKeys):
+    """A time that comes again, and what is allowed in it alone or forbidden in it."""
+
+    allow: Things | None = None
+    """What is done in it, and in other windows that allow it, and never outside."""
+    forbid: Things | None = None
+    """What is not done in it."""
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Self:
+        if (self.allow is None) == (self.forbid is None):
+            both = "both allow and forbid stand here" if self.allow else "neither allow nor forbid stands here"
+            raise wrong(both, "write one of them")
+        return self
+
+    @property
     def things(self) -> frozenset[Direction]:
         """What it allows or forbids."""
         return frozenset().union(*(THINGS[word] for word in self.allow or self.forbid or ()))
 
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
+
+class ScheduleKeys(TurnKeys):
+    """A time that comes again, and the bounds that hold in it in place of the service's own."""
+
+    min: Count | None = None
+    """The fewest replicas then."""
+    max: PositiveCount | None = None
+    """The most replicas then."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.min is None and self.max is None:
+            raise wrong("neither min nor max stands here", "write the fewest or the most replicas of that time")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise wrong(f"min {self.min} is above max {self.max}", "write a min up to max")
+        return self
 
 
 def _as_list(data: Any) -> Any:
@@ -194,6 +217,7 @@ class _OneOrMore:
         return {"anyOf": [several, several["items"]]}
 
 
+Schedules = Annotated[tuple[ScheduleKeys, ...], BeforeValidator(_as_list), _OneOrMore()]
 Windows = Annotated[tuple[WindowKeys, ...], BeforeValidator(_as_list), _OneOrMore()]
 
 

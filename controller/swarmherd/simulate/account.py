@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from swarmherd.simulate.trace import STEP_SECONDS, Floats
+from swarmherd.simulate.trace import STEP_SECONDS, Flags, Floats
 
 Counts = NDArray[np.int64]
 WINDOW_STEPS, AGE_STEPS = 4, 2
@@ -129,12 +129,15 @@ def lost(demand: Floats, ready: Counts, account: Account) -> Floats:
     return gone
 
 
-def outcome(demand: Floats, done: Course, account: Account) -> Outcome:
+def outcome(demand: Floats, done: Course, account: Account, holes: Flags | None = None) -> Outcome:
+    """What is lost in `holes`, where the demand is not known, is not counted; replicas are paid for throughout."""
+    counted = np.ones(len(demand), dtype=bool) if holes is None else ~holes
+    under = demand > done.ready * account.capacity + _ROUNDING
     return Outcome(
-        lost_fraction=float(lost(demand, done.ready, account).sum() / demand.sum()),
+        lost_fraction=float(lost(demand, done.ready, account)[counted].sum() / demand[counted].sum()),
         replica_seconds=float(done.counts.sum() * STEP_SECONDS),
         oracle_replica_seconds=float(oracle(demand, account.capacity).sum() * STEP_SECONDS),
         changes=int(np.count_nonzero(np.diff(done.counts))),
         max_replicas=int(done.counts.max()),
-        seconds_under_capacity=float((demand > done.ready * account.capacity + _ROUNDING).sum() * STEP_SECONDS),
+        seconds_under_capacity=float(under[counted].sum() * STEP_SECONDS),
     )

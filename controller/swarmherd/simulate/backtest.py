@@ -28,14 +28,30 @@ class Backtest:
     """Those that changed the count, with their reasons."""
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What was really there, by the same account."""
+
+    course: Course
+    outcome: Outcome
+
+
+def happened(demand: Demand, course: Course, account: Account) -> Happened:
+    return Happened(course, _outcome(demand, course, account))
+
+
 def backtest(
     demand: Demand, policy: ScalePolicy, keys: ScaleKeys, account: Account, opponents: Iterable[str] = ()
 ) -> Backtest:
     """Run `policy` and `opponents` (of OPPONENTS) through `demand`. `keys` is what the policy was completed from."""
-    trial = Trial(policy, keys, account, demand.first_second)
+    trial = Trial(policy, keys, account, demand.first_second, demand.holes)
     done = course(demand.values, account, trial)
-    compared = {name: outcome(demand.values, _course(name, demand, account), account) for name in opponents}
-    return Backtest(done, outcome(demand.values, done, account), compared, tuple(trial.decisions))
+    compared = {name: _outcome(demand, _course(name, demand, account), account) for name in opponents}
+    return Backtest(done, _outcome(demand, done, account), compared, tuple(trial.decisions))
+
+
+def _outcome(demand: Demand, done: Course, account: Account) -> Outcome:
+    return outcome(demand.values, done, account, demand.holes)
 
 
 def _course(opponent: str, demand: Demand, account: Account) -> Course:

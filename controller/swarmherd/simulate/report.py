@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from swarmherd.simulate.account import Account, Outcome, lost
-from swarmherd.simulate.backtest import Backtest
+from swarmherd.simulate.backtest import Backtest, Happened
+from swarmherd.simulate.grid import Grid, frontier
 from swarmherd.simulate.picture import STYLE, Points, Series, chart, tag, text
+from swarmherd.simulate.scatter import Dot, scatter
 from swarmherd.simulate.trace import STEP_SECONDS, Demand, Floats
 
 MOST_POINTS = 900
@@ -17,8 +19,15 @@ MOST_DECISIONS = 40
 TITLES = ("", "lost", "replica hours", "over the oracle", "changes", "most replicas", "minutes under capacity")
 
 
-def page(name: str, demand: Demand, account: Account, found: Backtest) -> str:
-    """The whole page. `name` is the trace's."""
+def page(
+    name: str,
+    demand: Demand,
+    account: Account,
+    found: Backtest,
+    happened: Happened | None = None,
+    grid: Grid | None = None,
+) -> str:
+    """The whole page. `name` is the trace's, or the service's whose past it is."""
     gone = lost(demand.values, found.course.ready, account)
     asked = [
         Series(
@@ -34,6 +43,9 @@ def page(name: str, demand: Demand, account: Account, found: Backtest) -> str:
         Series("ready", "running", "step-area", _most(found.course.ready.astype(np.float64))),
         Series("paid for", "wanted", "steps", _most(found.course.counts.astype(np.float64))),
     ]
+    if happened is not None:
+        counts.append(Series("were there", "up", "steps", _most(happened.course.counts.astype(np.float64))))
+    others = {"policy": found.outcome, **({"what happened": happened.outcome} if happened else {}), **found.compared}
     lost_words = f"{found.outcome.lost_fraction:.3%} of the requests are lost."
     body = tag(
         "main",
@@ -41,8 +53,9 @@ def page(name: str, demand: Demand, account: Account, found: Backtest) -> str:
         tag("p", text(_verdict(found, account)), class_="verdict"),
         _figure("Requests per second", lost_words, asked, demand.seconds),
         _figure("Replicas", f"At most {found.outcome.max_replicas} replicas.", counts, demand.seconds),
-        tag("h2", "Beside others on the same trace"),
-        _outcomes({"policy": found.outcome, **found.compared}),
+        *(() if grid is None else _tried(others, grid)),
+        tag("h2", "Beside others on the same demand"),
+        _outcomes(others),
         tag("h2", "The last changes, and why"),
         _reasons(found),
     )
@@ -74,6 +87,32 @@ def _figure(title: str, summary: str, series: list[Series], seconds: float) -> s
     swatches = "".join(tag("span", tag("i", class_=f"swatch {s.style} {s.kind}"), text(s.name)) for s in series)
     caption = tag("figcaption", tag("h2", text(title)), tag("p", swatches, class_="legend"))
     return tag("figure", caption, chart(title, summary, series, seconds))
+
+
+def _tried(others: Mapping[str, Outcome], grid: Grid) -> Iterator[str]:
+    """The frontier as a picture, all that was tried as a table, and the advice in a sentence."""
+    outcomes = [one.outcome for one in grid.tried]
+    best = frontier(outcomes)
+    dots = [
+        _dot(one.setting.short, one.outcome, "served" if index in best else "wanted", named=index in best)
+        for index, one in enumerate(grid.tried)
+    ]
+    styles = {"policy": "up", "what happened": "lost"}
+    beside = [_dot(name, one, styles.get(name, "down"), named=True) for name, one in others.items()]
+    summary = f"{len(best)} of {len(dots)} settings are on the frontier: no other loses less for less replica time."
+    picture = scatter("Lost requests and replica hours", summary, [*beside, *dots], [dots[index] for index in best])
+    swatches = "".join(
+        tag("span", tag("i", class_=f"swatch bars {style}"), text(words))
+        for words, style in (("on the frontier", "served"), ("another beats it", "wanted"), ("the policy", "up"))
+    )
+    caption = tag("figcaption", tag("h2", "What other settings lose and cost"), tag("p", swatches, class_="legend"))
+    yield tag("figure", caption, picture)
+    yield tag("p", text(f"Recommended: {grid.advice.why}. It was chosen on the very past that it is judged by."))
+    yield _outcomes({one.setting.name: one.outcome for one in grid.tried})
+
+
+def _dot(name: str, one: Outcome, style: str, named: bool) -> Dot:
+    return Dot(name, one.replica_seconds / 3600, 100 * one.lost_fraction, style, named)
 
 
 def _outcomes(outcomes: Mapping[str, Outcome]) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from swarmherd.text_file import UnreadableError, read_text
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 STEP_SECONDS = 15.0
 COLUMNS = ("time_s", "requests_per_s")
@@ -39,6 +40,8 @@ class Demand:
     """How far apart the file's rows are."""
     gaps: int = 0
     """Stretches that the file leaves out; the demand there is drawn as a line."""
+    holes: Flags | None = None
+    """The steps at which nobody knows it and every policy is blind; None where it is taken as it is drawn."""
 
     @property
     def seconds(self) -> float:

@@ -28,11 +28,11 @@ from swarmherd.model import (
     TaskState,
 )
 from swarmherd.policy import Policy, ScaleKeys, ScalePolicy, Strategy
-from swarmherd.policy.metrics import RequestsMetric
+from swarmherd.policy.metrics import RatesMetric, RequestsMetric
 from swarmherd.policy.queries import REQUESTS, RESPONSES
 from swarmherd.simulate.account import Account
 from swarmherd.simulate.opponents import AIM
-from swarmherd.simulate.trace import STEP_SECONDS
+from swarmherd.simulate.trace import STEP_SECONDS, Flags
 
 NAME = "service"
 REQUESTS_PER_REPLICA = "requests_per_replica"
@@ -44,14 +44,24 @@ LATEST_SECOND = 4_000_000_000.0
 class Trial:
     """A `Scaler` that decides as the controller does. `scale_keys` are what stands under a service's `scale:`."""
 
-    def __init__(self, policy: ScalePolicy, keys: ScaleKeys, account: Account, first_second: float = 0.0) -> None:
+    def __init__(
+        self,
+        policy: ScalePolicy,
+        keys: ScaleKeys,
+        account: Account,
+        first_second: float = 0.0,
+        blind: Flags | None = None,
+    ) -> None:
+        """`blind`: the steps at which the metric is not there."""
         self._scale, self._keys, self._account = policy, keys, account
+        self._blind = None if blind is None else blind.tolist()
         self._cluster = Policy()
         begin = first_second if 0 <= first_second <= LATEST_SECOND else 0.0
         self._begin = datetime.fromtimestamp(begin, UTC)
         self._service = Service("id", NAME, 1, 1, self._begin)
         self._memory = ServiceMemory(last_version=1)
         self._tasks: dict[tuple[int, int], tuple[tuple[Task, ...], tuple[Task, ...]]] = {}
+        self._rated = any(isinstance(metric, RatesMetric) for metric in policy.metrics)
         self._learner = self._learning()
         self.decisions: list[Decision] = []
         """Those that changed the count."""
@@ -64,6 +74,8 @@ class Trial:
 
     def decide(self, step: int, metric: float, count: int, ready: int) -> int:
         now = self._begin + timedelta(seconds=step * STEP_SECONDS)
+        if self._blind is not None and self._blind[step]:
+            metric = math.nan
         tasks, running = self._tasks_of(count, ready)
         situation = Situation(
             service=self._service,
@@ -103,6 +115,8 @@ class Trial:
 
     def _samples(self, metric: float, ready: int, now: datetime) -> Mapping[tuple[str, str], Sample]:
         asked = Sample(Reading(metric, now, SOURCE))
+        if not self._rated:
+            return {(NAME, REQUESTS_PER_REPLICA): asked}
         served = Sample(Reading(min(metric, ready * self._account.capacity), now, SOURCE))
         return {(NAME, REQUESTS_PER_REPLICA): asked, (NAME, REQUESTS): asked, (NAME, RESPONSES): served}
 

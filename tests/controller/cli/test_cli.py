@@ -150,6 +150,42 @@ def test_scale_by_hand_is_journaled_and_verified(inventory: Path, engine: Engine
     assert "2 -> 3" in call("-i", inventory, "history").stdout
 
 
+def test_a_count_set_for_a_while_is_held_against_the_metrics_until_then(
+    inventory: Path,
+    engine: Engine,
+    collection: Path,  # noqa: ARG001  (the playbook must be there)
+) -> None:
+    said = call("-i", inventory, "scale", "web", "3", "--reason", "sale at noon", "--for", "2h").stdout
+    assert "web is held there until " in said
+    [plan] = call_json("-i", inventory, "plan")
+    assert {one["direction"] for one in plan["pauses"]} == {"up", "down"}
+    assert all(one["until"] for one in plan["pauses"])
+    [decision] = plan["decisions"]
+    assert decision["then"] == 3, "load 50 at target 10 asks for 5"
+    assert "held at 3 replicas by hand: sale at noon" in decision["reasons"][-1]
+    call("-i", inventory, "resume", "--service", "web", "--direction", "up")
+    reasons = call_json("-i", inventory, "plan")[0]["decisions"][0]["reasons"]
+    assert "which asks for 5 replicas" in reasons[0]
+    assert not any("held at" in one for one in reasons), "only the cooldown after our own change is left"
+    assert engine.replicas["web"] == 3
+
+
+def test_a_count_that_could_not_be_set_is_not_held_and_an_earlier_pause_stays(
+    inventory: Path, collection: Path
+) -> None:
+    (collection / "playbooks" / "enact" / "scale.yml").write_text(
+        "- hosts: m1\n  connection: local\n  gather_facts: false\n  tasks: [{ansible.builtin.fail: {msg: no rights}}]\n"
+    )
+    call("-i", inventory, "pause", "--service", "web", "--direction", "down", "--reason", "release")
+    call("-i", inventory, "scale", "web", "3", "--reason", "x", "--for", "2h", code=1)
+    [pause] = call_json("-i", inventory, "plan")[0]["pauses"]
+    assert (pause["direction"], pause["why"]) == ("down", "release")
+    assert (
+        "--for: 'soon' is not a duration"
+        in call("-i", inventory, "scale", "web", "3", "--reason", "x", "--for", "soon", code=2).output
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

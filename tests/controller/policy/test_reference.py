@@ -33,6 +33,7 @@ from swarmherd.policy.document import CrashLoop, FallbackKeys
 from swarmherd.policy.labels import LABELS, PREFIX
 from swarmherd.policy.metrics import KINDS, QueryMetric, Rates
 from swarmherd.policy.wanted import Predictive
+from swarmherd.policy.windows import ScheduleKeys
 from swarmherd.policy.wishes import ARRANGING_LABELS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
@@ -55,6 +56,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "predictive": Predictive,
     "fallback": FallbackKeys,
     "windows": WindowKeys,
+    "schedules": ScheduleKeys,
     "crash_loop": CrashLoop,
     "query": QueryMetric,
     "rates": Rates,
@@ -65,6 +67,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "swarmherd_cluster": {"name": "shop"},
     "query": {"query": "x", "target": 1},
     "windows": {"allow": "moves", "days": "mon-fri"},
+    "schedules": {"min": 1, "days": "mon-fri"},
 }
 """What a section's part cannot do without."""
 

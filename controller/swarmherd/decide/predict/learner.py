@@ -82,9 +82,9 @@ class Learner:
         self._load = 0.0
         self._slow, self._hole_since = 0.0, math.nan
         self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
-        self._factors = np.ones(LOOKED_AHEAD)
+        self._factors = [1.0] * LOOKED_AHEAD
         self._quantiles = np.zeros((0, 0))
-        self._level_then, self._uppers_then = 0.0, np.zeros(LOOKED_AHEAD)
+        self._level_then, self._uppers_then = 0.0, [0.0] * LOOKED_AHEAD
         self._why = ""
 
     def see(self, at: float, value: float | None) -> None:
@@ -113,16 +113,18 @@ class Learner:
         minute = int(at // 60)
         ahead = min(max(0, minute - self._minute), LOOKED_AHEAD - 1)
         uppers = self._uppers()
-        need, keep = float(uppers[ahead]), float(uppers[ahead:].max())
-        while self._keeps and self._keeps[0][0] <= at - self._aim.lead_seconds - 30.0:
-            self._keeps.popleft()
+        need, keep = uppers[ahead], max(uppers[ahead:])
+        while self._keeps and self._keeps[-1][1] <= keep:  # the largest stands first, what it outlives is dropped
+            self._keeps.pop()
         self._keeps.append((at, keep))
-        keep = max(kept for _at, kept in self._keeps)
+        while self._keeps[0][0] <= at - self._aim.lead_seconds - 30.0:
+            self._keeps.popleft()
+        keep = self._keeps[0][1]
         self._spending.pay(at, min(60.0, at - self._asked), self._load, need, keep)
         self._asked = at
         return Outlook(need, keep, self._why, self._problem())
 
-    def _uppers(self) -> Floats:
+    def _uppers(self) -> list[float]:
         """By minute ahead: the demand that is not exceeded, at the chance that was chosen.
 
         What is usual was learned minute by minute, from the level at the minute's begin. What rose since then has
@@ -133,8 +135,9 @@ class Learner:
             return self._uppers_then
         headroom = min(MOST_PLAIN, max(0.0, float(at_score(self._spending.score, self._errors.plain))))
         plain = level + self._error.value * headroom
-        upper: Floats = np.maximum(self._uppers_then, np.minimum(1.0, self._factors) * plain)
-        return upper
+        return [
+            max(then, min(1.0, factor) * plain) for then, factor in zip(self._uppers_then, self._factors, strict=True)
+        ]
 
     def _problem(self) -> str:
         if self._watched < WATCHED_MINUTES:
@@ -164,21 +167,21 @@ class Learner:
         first = minute + self._lead
         if gone != 1 or not len(self._quantiles):
             self._quantiles = np.array([self._errors.quantiles(first + ahead) for ahead in range(LOOKED_AHEAD)])
-            self._factors = np.array([self._usual.factor(first + ahead) for ahead in range(LOOKED_AHEAD)])
+            self._factors = [self._usual.factor(first + ahead) for ahead in range(LOOKED_AHEAD)]
         else:
             newest = first + LOOKED_AHEAD - 1
             self._quantiles = np.concatenate((self._quantiles[1:], self._errors.quantiles(newest)[np.newaxis]))
-            self._factors = np.append(self._factors[1:], self._usual.factor(newest))
+            self._factors = [*self._factors[1:], self._usual.factor(newest)]
         level = self._level.value
-        by_score = np.maximum(0.0, (level * self._factors)[:, np.newaxis] + error.value * self._quantiles)
-        self._spending.see(by_score[0], by_score.max(axis=0))
-        self._level_then, self._uppers_then = level, at_score(self._spending.score, by_score)
-        upper = float(self._uppers_then[0])
+        by_score = np.maximum(0.0, (level * np.array(self._factors))[:, np.newaxis] + error.value * self._quantiles)
+        self._spending.see(by_score[0], np.maximum.reduce(by_score))
+        self._level_then, self._uppers_then = level, at_score(self._spending.score, by_score).tolist()
+        upper = self._uppers_then[0]
         rare = float(by_score[0][RARE])
-        expected = level * float(self._factors[0])
+        expected = level * self._factors[0]
         self._promises.append(_Said(minute, level, expected, error.value, self._quantiles[0], rare))
         now = self._usual.factor(minute)
-        self._why = said(minute, first, self._usual, now, float(self._factors[0]), self._level, expected, upper)
+        self._why = said(minute, first, self._usual, now, self._factors[0], self._level, expected, upper)
 
     def _judge(self, minute: int, value: float, error: UsualError) -> None:
         due = minute - self._lead - self._lag

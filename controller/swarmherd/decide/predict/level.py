@@ -19,7 +19,8 @@ AVERAGED_SECONDS = np.array([25.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0])
 """Time constants of the exponential averages."""
 TRENDS = ((60.0, 0.5), (60.0, 1.0), (120.0, 0.5))
 """(span in seconds, share): so much of the change over the span is expected to come again."""
-EXPERTS = 1 + len(AVERAGED_SECONDS) + len(TRENDS)
+_FIRST_TREND = 1 + len(AVERAGED_SECONDS)
+EXPERTS = _FIRST_TREND + len(TRENDS)
 JUDGED_MINUTES = 720.0
 """Time constant of the squared errors that the weights come from."""
 SHARPNESS = 8.0
@@ -59,13 +60,12 @@ class Level:
         self._recent.append((at, value))
         while self._recent[0][0] < at - LONGEST_SPAN:
             self._recent.popleft()
-        changes = {span: value - self._since(at - span) for span in (60.0, LONGEST_SPAN)}
+        changes = {60.0: value - self._since(at - 60.0), LONGEST_SPAN: value - self._recent[0][1]}
         before = value - changes[LONGEST_SPAN]
         self.trend = changes[LONGEST_SPAN] / before if before > 0 else 0.0
         self.opinions = opinions = np.empty(EXPERTS)
-        opinions[0], opinions[1 : 1 + len(AVERAGED_SECONDS)] = value, self._averages
-        for place, (span, share) in enumerate(TRENDS, 1 + len(AVERAGED_SECONDS)):
-            opinions[place] = max(0.0, value + share * changes[span])
+        opinions[0], opinions[1:_FIRST_TREND] = value, self._averages
+        opinions[_FIRST_TREND:] = [max(0.0, value + share * changes[span]) for span, share in TRENDS]
         base = float(self._weights @ self.opinions)
         excess = (value - base) / (usual_error + _TINY)
         counts = min(1.0, max(0.0, (excess - SURPRISE[0]) / (SURPRISE[1] - SURPRISE[0])))
@@ -86,7 +86,11 @@ class Level:
 
     def _since(self, instant: float) -> float:
         """The value at `instant`, or the oldest after it."""
-        return next(value for at, value in self._recent if at >= instant - 1e-6)
+        edge = instant - 1e-6
+        for at, value in self._recent:
+            if at >= edge:
+                return value
+        return self._recent[-1][1]
 
 
 class UsualError:

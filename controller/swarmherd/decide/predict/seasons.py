@@ -19,6 +19,7 @@ SCORES = np.array([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0])
 """Standard scores at which quantiles are known; between them they are interpolated."""
 CHANCES = np.array([0.5 * (1 + math.erf(score / math.sqrt(2))) for score in SCORES])
 """The chance that the demand stays below the quantile of each score."""
+_LOW, _ABOVE = SCORES <= 0, 1 - CHANCES
 ANY_TIME = 24.0
 """Weight of what is usual at any time, in memories of a phase."""
 TRACKING = 0.02
@@ -94,6 +95,7 @@ class Errors:
 
     SEASONS = ((5, 1, 12), (60, 1, 24), (1440, 5, 35), (10080, 5, 20))
     """(length in minutes, phase in minutes, memories)."""
+    _ONES = np.ones(sum(memories for _length, _phase, memories in SEASONS))
 
     def __init__(self) -> None:
         self._memory = [np.zeros((length // phase, many)) for length, phase, many in self.SEASONS]
@@ -105,13 +107,13 @@ class Errors:
 
     def quantiles(self, minute: int) -> Floats:
         """One for each of SCORES."""
-        values, weights = [self._atoms], [_WEIGHTS]
+        values, many_known = [self._atoms], 0
         for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
             row = minute % length // phase
             if known := min(count[row], many):
                 values.append(memory[row, :known])
-                weights.append(np.ones(known))
-        value, weight = np.concatenate(values), np.concatenate(weights)
+                many_known += known
+        value, weight = np.concatenate(values), np.concatenate((_WEIGHTS, self._ONES[:many_known]))
         order = value.argsort()
         weight = weight[order]
         heaped = weight.cumsum()
@@ -121,9 +123,9 @@ class Errors:
     def see(self, minute: int, error: float, said: Floats) -> None:
         """`said`: the quantiles that were given for `minute`; those that were crossed too often move up."""
         # A low quantile of the mixture can lie where no share of it reaches: those follow the errors alone.
-        crossed = error > np.where(SCORES <= 0, self._any_time, said)
-        self._any_time = np.maximum.accumulate(self._any_time + TRACKING * (crossed - (1 - CHANCES)))
-        self.plain = np.maximum.accumulate(self.plain + TRACKING * ((error > self.plain) - (1 - CHANCES)))
+        crossed = error > np.where(_LOW, self._any_time, said)
+        self._any_time = np.maximum.accumulate(self._any_time + TRACKING * (crossed - _ABOVE))
+        self.plain = np.maximum.accumulate(self.plain + TRACKING * ((error > self.plain) - _ABOVE))
         for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
             row = minute % length // phase
             memory[row, count[row] % many] = error

@@ -8,6 +8,7 @@ ever enacted. The headroom is the one whose replicas cost the wanted share of wh
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import deque
 
 import numpy as np
@@ -31,6 +32,7 @@ REPAID = 3.0
 TOLERANCE = 0.1
 """The stabilization window and the tolerance that target tracking has by default."""
 _ROUNDING = 1e-9
+_SCORES: list[float] = SCORES.tolist()
 
 
 def steady(count: int, need: float, keep: float) -> int:
@@ -60,7 +62,7 @@ class Spending:
     def __init__(self, target: float, capacity: float, share: float, least: int) -> None:
         self._target, self._capacity, self._share, self._least = target, capacity, share, max(1, least)
         self._counts, self._paid = np.zeros(len(SCORES)), np.zeros(len(SCORES))
-        self._minutes = 0
+        self._minutes, self._chosen = 0, 0.0
         self._wishes: deque[tuple[float, int]] = deque()
         self._count = self._tracking = 0
         self._tracked, self._own, self._thought = Average(), Average(), Average()
@@ -81,7 +83,7 @@ class Spending:
         self._count = max(self._least, steady(self._count, need / self._capacity, keep / self._capacity))
         self._own.see(at, step, self._count)
         if self._minutes:
-            self._thought.see(at, step, float(at_score(self.score, self._counts)))
+            self._thought.see(at, step, self._chosen)
 
     def see(self, need: Floats, keep: Floats) -> None:
         """Once a minute: what each score would cost. `need` and `keep` are demands, one for each of SCORES."""
@@ -97,11 +99,12 @@ class Spending:
             paid = np.maximum.accumulate(self._paid) * dearer
             aim = THRIFT * self._share * self._tracked.value
             self.score = float(np.interp(aim + REPAID * (aim - self._own.value), paid, SCORES))
+        self._chosen = float(at_score(self.score, self._counts))
 
 
 def at_score(score: float, by_score: Floats) -> Floats:
     """`by_score` (scores along the last axis) at a score between those that are known."""
-    right = min(max(int(np.searchsorted(SCORES, score)), 1), len(SCORES) - 1)
-    part = (score - SCORES[right - 1]) / (SCORES[right] - SCORES[right - 1])
+    right = min(max(bisect_left(_SCORES, score), 1), len(_SCORES) - 1)
+    part = (score - _SCORES[right - 1]) / (_SCORES[right] - _SCORES[right - 1])
     found: Floats = by_score[..., right - 1] * (1 - part) + by_score[..., right] * part
     return found

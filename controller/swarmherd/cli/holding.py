@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A count that a person set holds for a while: both directions of its scaling are paused until then (S19)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from swarmherd.cli.pausing import in_force, user
+from swarmherd.decide.words import count, one_line
+from swarmherd.model import Direction, Pause
+from swarmherd.service import Cluster, clock
+
+BOTH = (Direction.UP, Direction.DOWN)
+
+
+@contextmanager
+def held(cluster: Cluster, service: str, replicas: int, reason: str, until: datetime) -> Iterator[Callable[[], None]]:
+    """Pauses first, so that no cycle undoes the change while it is made; unless the function that is given was called
+    by the end, all is as it was before."""
+    before = [one for one in in_force(cluster, clock()) if one.service == service and one.direction in BOTH]
+    why = f"held at {count(replicas, 'replica')} by hand: {one_line(reason)}"
+    for way in BOTH:
+        cluster.store.pause(Pause(user(), why, clock(), service, way, until))
+    kept: list[bool] = []
+    try:
+        yield lambda: kept.append(True)
+    finally:
+        if not kept:
+            for way in BOTH:
+                cluster.store.resume(service, way)
+            for one in before:
+                cluster.store.pause(one)

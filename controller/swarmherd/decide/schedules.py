@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bounds that hold at this time: a schedule's where one is on, the service's own elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from swarmherd.decide.windows import opening, when
+from swarmherd.policy import ScalePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The fewest and the most replicas, and which schedules say so; empty where none does."""
+
+    min: int
+    max: int
+    why_min: str = ""
+    why_max: str = ""
+
+
+def bounds_at(scale: ScalePolicy, now: datetime) -> Bounds:
+    """Where several schedules are on, the largest of each bound holds."""
+    on = [one for one in scale.schedules if opening(one, now).open] if scale.schedules else []
+    lowest = max((one for one in on if one.min is not None), key=lambda one: one.min or 0, default=None)
+    highest = max((one for one in on if one.max is not None), key=lambda one: one.max or 0, default=None)
+    least = scale.min if lowest is None or lowest.min is None else lowest.min
+    most = scale.max if highest is None or highest.max is None else highest.max
+    return Bounds(
+        min(least, most),
+        most,
+        f" {when(lowest)}" if lowest is not None and least <= most else "",
+        f" {when(highest)}" if highest is not None else "",
+    )

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Other settings on the same demand, the frontier of lost requests and replica time, and the one to take. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from swarmherd.decide.words import number
+from swarmherd.policy import ScaleKeys, Strategy
+from swarmherd.policy.merge import complete
+from swarmherd.policy.metrics import RequestsMetric, RequestsRule
+from swarmherd.policy.wanted import Predictive
+from swarmherd.simulate.account import Account, Outcome, course, outcome
+from swarmherd.simulate.trace import Demand
+from swarmherd.simulate.trial import Trial
+
+TARGETS = (0.6, 0.7, 0.8, 0.9)
+"""Of a replica's capacity."""
+SPENDS = (80.0, 90.0, 100.0, 115.0, 130.0)
+"""Percent of what tracking 80 % of the capacity costs."""
+AIM = 0.8
+WORTH_IT = 0.98
+"""What saves less than two in a hundred, of replica time or of what is lost, is no reason to change a policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One policy to try. `keys` are what it is completed from."""
+
+    strategy: Strategy
+    target: float
+    spend: float | None
+    keys: ScaleKeys
+
+    @property
+    def name(self) -> str:
+        """`predictive, target 40, spend 90 %`"""
+        spend = "" if self.spend is None else f", spend {number(self.spend)} %"
+        return f"{self.strategy.value}, target {number(self.target)}{spend}"
+
+    @property
+    def short(self) -> str:
+        """`spend 90 %`, `target 40`: what sets it apart within its strategy."""
+        return f"target {number(self.target)}" if self.spend is None else f"spend {number(self.spend)} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of a setting."""
+
+    setting: Setting
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The setting to take, None for the policy as it is; and why."""
+
+    setting: Setting | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """All that was tried beside a policy, and what to make of it."""
+
+    tried: tuple[Tried, ...]
+    advice: Advice
+
+
+def settings(keys: ScaleKeys, capacity: float) -> Iterator[Setting]:
+    """The grid around a policy: its bounds and limits, with other strategies, targets and spends."""
+    for share in TARGETS:
+        yield _setting(keys, Strategy.TARGET, share * capacity, None)
+    for spend in SPENDS:
+        yield _setting(keys, Strategy.PREDICTIVE, AIM * capacity, spend)
+
+
+def _setting(keys: ScaleKeys, strategy: Strategy, target: float, spend: float | None) -> Setting:
+    ahead = None if spend is None else Predictive(spend=spend, full=100 / AIM)
+    metrics = (RequestsMetric(requests_per_replica=RequestsRule(target=target)),)
+    changed = keys.model_copy(update={"strategy": strategy, "predictive": ahead, "metrics": metrics})
+    return Setting(strategy, target, spend, changed)
+
+
+def tried(setting: Setting, demand: Demand, account: Account) -> Tried:
+    """One setting through the whole of the demand."""
+    trial = Trial(complete(setting.keys), setting.keys, account, demand.first_second, demand.holes)
+    return Tried(setting, outcome(demand.values, course(demand.values, account, trial), account, demand.holes))
+
+
+def frontier(outcomes: Sequence[Outcome]) -> tuple[int, ...]:
+    """Indices of those that no other beats at both, the cheapest first: what loses less costs more."""
+    order = sorted(range(len(outcomes)), key=lambda i: (outcomes[i].replica_seconds, outcomes[i].lost_fraction))
+    best: list[int] = []
+    for index in order:
+        if not best or outcomes[index].lost_fraction < outcomes[best[-1]].lost_fraction:
+            best.append(index)
+    return tuple(best)
+
+
+def advice(policy: Outcome, grid: Sequence[Tried], may_lose: float | None = None) -> Advice:
+    """The cheapest setting that loses no more than the policy does, or than `may_lose` (a part of all requests)."""
+    most = policy.lost_fraction if may_lose is None else may_lose
+    keeps = policy.lost_fraction <= most
+    good = [one for one in grid if one.outcome.lost_fraction <= most]
+    cheapest = min(good, key=lambda one: (one.outcome.replica_seconds, one.outcome.lost_fraction), default=None)
+    if cheapest is None:
+        return _no_better(policy, grid, most, keeps)
+    if keeps and cheapest.outcome.replica_seconds > WORTH_IT * policy.replica_seconds:
+        return _safer(policy, grid, most)
+    return Advice(cheapest.setting, _compared(cheapest, policy))
+
+
+def _safer(policy: Outcome, grid: Sequence[Tried], most: float) -> Advice:
+    """Nothing is cheaper: then what loses least for the same replica time."""
+    same = [one for one in grid if one.outcome.replica_seconds <= policy.replica_seconds]
+    safest = min(same, key=lambda one: (one.outcome.lost_fraction, one.outcome.replica_seconds), default=None)
+    if safest is not None and safest.outcome.lost_fraction < WORTH_IT * policy.lost_fraction:
+        return Advice(safest.setting, _compared(safest, policy))
+    return Advice(None, f"keep the policy: nothing that was tried loses at most {most:.3%} for less replica time")
+
+
+def _no_better(policy: Outcome, grid: Sequence[Tried], most: float, keeps: bool) -> Advice:
+    if keeps:
+        return _safer(policy, grid, most)
+    least = min(grid, key=lambda one: one.outcome.lost_fraction)
+    said = f"nothing that was tried loses at most {most:.3%}; {_compared(least, policy)}"
+    return Advice(least.setting, f"{said}; to lose less, start replicas faster or aim at less load")
+
+
+def _compared(one: Tried, policy: Outcome) -> str:
+    hours = one.outcome.replica_seconds / policy.replica_seconds
+    return (
+        f"{one.setting.name}: it loses {one.outcome.lost_fraction:.3%} where the policy loses "
+        f"{policy.lost_fraction:.3%}, for {hours:.0%} of the policy's replica hours"
+    )

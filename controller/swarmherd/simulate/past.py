@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service's own past, as Prometheus or the journal remembers it, in the steps of the model. Pure.
+
+Where nobody knows what was asked for, the demand is drawn as a line so that the picture holds together; a policy is
+blind there, as it would have been, and nothing that is lost there is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from swarmherd.simulate.account import Counts, Course
+from swarmherd.simulate.trace import LONGEST_GAP_BINS, STEP_SECONDS, Demand, Flags, Floats, TraceError
+
+Points = Sequence[tuple[float, float]]
+"""(seconds since the epoch, value), in the order of time."""
+SHORTEST_SECONDS = 3600.0
+LEAST_KNOWN = 0.5
+
+
+def demand_of(name: str, points: Points, bin_seconds: float) -> Demand:
+    """The demand that `points` say, one each `bin_seconds`. Raises TraceError; `name` is what it is about."""
+    known = float(len(points) * bin_seconds)
+    if known < SHORTEST_SECONDS:
+        said = "nothing" if not points else f"only {known / 60:.0f} min"
+        raise TraceError(f"{name}: {said} is known of its demand in that time; an hour is the least, see its query")
+    times, rates = np.array([at for at, _ in points]), np.maximum(0.0, [rate for _, rate in points])
+    if not rates.sum() > 0:
+        raise TraceError(f"{name}: nothing was ever asked for in that time; there is nothing to try a policy on")
+    steps = np.arange(times[0], times[-1] + 1e-9, STEP_SECONDS)
+    values: Floats = np.interp(steps, times, rates)
+    longest = LONGEST_GAP_BINS * bin_seconds
+    gaps = int((np.diff(times) > longest).sum())
+    return Demand(values, float(times[0]), bin_seconds, gaps, _between(times, steps, longest))
+
+
+def _between(times: Floats, steps: Floats, longest: float) -> Flags:
+    """Which of `steps` lie between two of `times` that are further apart than `longest`."""
+    after = np.minimum(np.searchsorted(times, steps), len(times) - 1)
+    before = np.maximum(0, after - 1)
+    flags: Flags = (times[after] - times[before] > longest) & (steps > times[before]) & (steps < times[after])
+    return flags
+
+
+def replicas_of(points: Points, demand: Demand, longest: float) -> Course | None:
+    """The replicas that `points` say there were: each count holds until the next, for `longest` seconds at most.
+
+    None where that leaves more than half of the demand's time unknown.
+    """
+    steps = demand.first_second + STEP_SECONDS * np.arange(len(demand.values))
+    if not points:
+        return None
+    times, counts = np.array([at for at, _ in points]), np.array([count for _, count in points])
+    last = np.searchsorted(times, steps, side="right") - 1
+    known = (last >= 0) & (steps - times[np.maximum(last, 0)] <= longest)
+    if known.mean() < LEAST_KNOWN:
+        return None
+    held: Counts = np.rint(counts[np.maximum(last, 0)]).astype(np.int64)
+    return Course(held, held)
