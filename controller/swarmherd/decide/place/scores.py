@@ -80,20 +80,14 @@ class Score:
     parts: tuple[Part, ...]
 
 
-def points(weight: float, values: Column | Mask | float) -> Column:
-    """A weighted part as whole numbers of 2^-30, rounded down."""
+def points(weight: float, values: Column | Mask | float) -> Column | float:
+    """A weighted part as whole numbers of 2^-30, rounded down. Truth values are 1 and 0."""
+    if isinstance(values, float):  # of one node, or the same for all
+        return float(math.floor(values * (weight * UNIT)))
+    if values.dtype == np.bool_:
+        return values.astype(np.float64) * float(math.floor(weight * UNIT))
     scaled: Column = np.asarray(values * (weight * UNIT))
     return np.floor(scaled, out=scaled)
-
-
-def add_points(found: Column, weight: float, values: Column | Mask | float) -> None:
-    """Adds `points` to what was found so far. Truth values are 1 and 0."""
-    if isinstance(values, float):
-        found += math.floor(values * (weight * UNIT))
-    elif values.dtype == np.bool_:
-        found += values * float(math.floor(weight * UNIT))
-    else:
-        found += points(weight, values)
 
 
 # ---------------------------------------------------------------- resources
@@ -102,13 +96,11 @@ def add_points(found: Column, weight: float, values: Column | Mask | float) -> N
 def balance(load: Load, need: Need) -> Column:
     """1 - |cpu' - memory'|, the used shares of both with the task there. Source: the first document, 60 % of 1."""
     cpu: Column = load.used[CPU] + need.cpu
-    memory: Column = load.used[MEMORY] + need.memory
     cpu *= load.per_unit[CPU]
+    memory: Column = load.used[MEMORY] + need.memory
     memory *= load.per_unit[MEMORY]
     cpu -= memory
-    np.abs(cpu, out=cpu)
-    np.subtract(1.0, cpu, out=cpu)
-    return cpu
+    return np.subtract(1.0, np.abs(cpu, out=cpu), out=cpu)
 
 
 def availability(load: Load) -> Column:
@@ -126,7 +118,8 @@ def fullness(load: Load) -> Column:
 
 def in_use(load: Load) -> Mask:
     """1 where anything runs, else 0: `pack` opens another node last."""
-    return load.tasks > 0
+    answer: Mask = load.tasks > 0
+    return answer
 
 
 def _wants_gpu(shape: TaskShape, _settings: Settings) -> bool:
@@ -161,12 +154,14 @@ def _cpu_penalty(columns: Columns, _shape: TaskShape) -> Column:
 
 def _not_crowded(load: Load) -> Mask:
     """-20 points over 20 tasks, here as 1 when not. Source: the first document (more than 20 containers)."""
-    return load.tasks <= CROWDED
+    answer: Mask = load.tasks <= CROWDED
+    return answer
 
 
 def _memory_to_spare(load: Load, need: Need) -> Mask:
     """+10 points when the task takes less than half of the free memory, 10 % kept back. Source: the first document."""
-    return load.spare > 2.0 * need.memory
+    answer: Mask = load.spare > 2.0 * need.memory
+    return answer
 
 
 def _reading(name: str) -> Callable[[Columns, TaskShape], Column]:
