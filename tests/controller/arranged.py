@@ -10,6 +10,7 @@ services:
       GiB, `follows` are the constraints that it has; the others as in the model
 memory: {shop_web: {moves: [600], failures: 1, last_failure: 20}}      seconds ago
 came: {n3: 400}                                                        nodes that came so many seconds ago
+bound: {shop_db: [shop_api]}                                           who was bound to which anchor by the policy
 pauses: [{who: ada, why: deploying, service: shop_api}]
 """
 
@@ -22,6 +23,7 @@ from typing import Any
 
 from swarmherd.model import (
     Action,
+    AnchorMemory,
     Availability,
     ClusterView,
     Memory,
@@ -83,7 +85,8 @@ def memory_of(described: Mapping[str, Any]) -> Memory:
     }
     pauses = tuple(Pause(p["who"], p["why"], ago(60), p.get("service", "")) for p in described.get("pauses", ()))
     came = {name: NodeMemory(ago(seconds), returned=True) for name, seconds in described.get("came", {}).items()}
-    return Memory(services, pauses, came)
+    anchors = {name: AnchorMemory(tuple(names)) for name, names in described.get("bound", {}).items()}
+    return Memory(services, pauses, came, anchors)
 
 
 def _share(text: Mapping[str, Any], key: str) -> Reading | None:
@@ -143,6 +146,8 @@ def _tasks(name: str, text: Mapping[str, Any]) -> Iterable[Task]:
 
 def applied(view: ClusterView, action: Action, now: datetime) -> ClusterView:
     """The view once `action` is done: a move lands on the first node where it may."""
+    if action.kind == "release":
+        return _released(view, action)
     return _relabelled(view, action, now) if action.kind == "relabel" else _moved(view, action, now)
 
 
@@ -170,6 +175,20 @@ def _relabelled(view: ClusterView, action: Action, now: datetime) -> ClusterView
         for task in view.tasks_of(name):
             view = put(view, task, said["swarmherd_node"], now)
     return view
+
+
+def _released(view: ClusterView, action: Action) -> ClusterView:
+    said = action.parameters
+    label, names = anchor_label(said["swarmherd_anchor"]), {one["name"] for one in said["swarmherd_dependents"]}
+    bound = anchor_constraint(said["swarmherd_anchor"])
+    services = tuple(
+        replace(s, constraints=tuple(c for c in s.constraints if c != bound), version=s.version + 1)
+        if s.name in names
+        else s
+        for s in view.services
+    )
+    nodes = tuple(_labelled(node, label, "", said["swarmherd_old_nodes"]) for node in view.nodes)
+    return replace(view, services=services, nodes=nodes)
 
 
 def _labelled(node: Node, label: str, new: str, old: Iterable[str]) -> Node:

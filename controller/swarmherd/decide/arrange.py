@@ -23,7 +23,7 @@ def arrange(view: ClusterView, policy: Policy, memory: Memory, now: datetime) ->
     if policy.rebalance is None and policy.refill is None:
         return Arrangement(following)
     stays = why_services_stay(scene)
-    busy = [one.anchor for one in following if one.relabel]
+    busy = [one.anchor for one in following if one.acts]
     found = balance(scene, stays)
     return Arrangement(following, tuple(_later(one, busy) for one in found) if busy else found, stays)
 

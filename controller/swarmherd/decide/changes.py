@@ -21,6 +21,10 @@ def change(action: Action) -> str:
             return f"{action.service}{f' task {task}' if task else ''} off {node}"
         case "relabel":
             return f"anchor {said.get('swarmherd_anchor')} to {node}"
+        case "release":
+            names = [str(one["name"]) for one in said.get("swarmherd_dependents", ())]
+            anchor = said.get("swarmherd_anchor")
+            return f"{', '.join(names)} no longer beside {anchor}" if names else f"no label of {anchor}"
         case "drain":
             return f"{node} {undo.get('swarmherd_availability')} -> {said.get('swarmherd_availability')}"
     return f"{action.service} {action.kind}".strip()

@@ -26,12 +26,13 @@ from swarmherd.model.cluster import (
 from swarmherd.model.decided import Arrangement, Balance, Cause, Decision, Direction, Following, Lever, Move, NodeScore
 from swarmherd.model.faults import Breaker, BreakerState, Probe
 from swarmherd.model.health import Health, TaskHealth
-from swarmherd.model.memory import Memory, NodeMemory, Pause, Recommendation, ServiceMemory
+from swarmherd.model.memory import AnchorMemory, Memory, NodeMemory, Pause, Recommendation, ServiceMemory
 from swarmherd.model.readings import EMPTY, Evidence, MetricQuery, MetricScope, Reading, Sample
 
 __all__ = [
     "EMPTY",
     "Action",
+    "AnchorMemory",
     "Arrangement",
     "Availability",
     "Balance",

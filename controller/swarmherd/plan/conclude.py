@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from swarmherd.decide import arrange, decide, remember, remember_nodes
+from swarmherd.decide import arrange, decide, remember, remember_anchors, remember_nodes
 from swarmherd.model import ClusterView, Memory, Plan
 from swarmherd.plan.planning import plan
 from swarmherd.policy import Policy
@@ -18,4 +18,5 @@ def conclude(
     """The plan of one cycle, and what the next one must remember."""
     decisions, arrangement = decide(view, policy, memory, now), arrange(view, policy, memory, now)
     after = remember_nodes(remember(memory, decisions, policy, now, arrangement.concerned), view, now)
+    after = remember_anchors(after, view, arrangement.following)
     return plan(decisions, view, policy, after, now, new_id, arrangement), after

@@ -26,7 +26,7 @@ from swarmherd.model import (
     Plan,
     Service,
 )
-from swarmherd.plan.actions import moving, relabelling, scaling
+from swarmherd.plan.actions import moving, relabelling, releasing, scaling
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_move
 from swarmherd.policy import Policy, RebalanceKeys
 
@@ -73,15 +73,15 @@ class _Planner:
         self.claims = Claims()
 
     def follow(self, one: Following) -> Following:
-        anchor = self._services.get(one.anchor)
-        if not one.relabel or anchor is None:
+        if not one.acts or (one.relabel and one.anchor not in self._services):
             return one
         services, nodes = touched_by_following(one)
         # What follows is judged with its anchor's failures where it is decided; here budgets and pauses hold it.
         if why := self._paused(services) or self._taken(services, nodes) or self._spent():
             reason = f"leave the label of {one.anchor} as it is, because {why}"
-            return replace(one, relabel=False, reasons=(*one.reasons, reason))
-        self.claims.add(relabelling(self._view.cluster, self._new_id(), one), services, nodes)
+            return replace(one, relabel=False, release=False, reasons=(*one.reasons, reason))
+        action = releasing if one.release else relabelling
+        self.claims.add(action(self._view.cluster, self._new_id(), one), services, nodes)
         return one
 
     def scale(self, decision: Decision) -> Decision:

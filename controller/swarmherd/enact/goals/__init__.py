@@ -7,6 +7,7 @@ from swarmherd.enact.goals.drain import Drain
 from swarmherd.enact.goals.goal import Goal
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
 from swarmherd.enact.goals.relabel import Relabel
+from swarmherd.enact.goals.release import Release
 from swarmherd.enact.goals.scale import Scale
 from swarmherd.model import Action, ClusterView
 
@@ -31,6 +32,8 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
             return Move.of(action, before)
         case "relabel":
             return Relabel(action)
+        case "release":
+            return Release(action)
         case "drain":
             return Drain(action)
     raise UnknownKindError(f"this version knows no action of the kind {action.kind}")
