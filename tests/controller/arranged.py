@@ -127,6 +127,7 @@ def _service(name: str, text: Mapping[str, Any]) -> Service:
         local_data=text.get("local_data", False),
         start_first=text.get("start_first", False),
         restarts=text.get("restarts", True),
+        more_filters=text.get("more_filters", False),
     )
 
 
