@@ -109,11 +109,21 @@ def availability(load: Load) -> Column:
 
 
 def fullness(load: Load) -> Column:
-    """mean(used cpu, used memory), as shares: what `pack` has in place of availability."""
+    """mean(used cpu, used memory), as shares."""
     used: Column = load.used[CPU] * load.per_unit[CPU]
     used += load.used[MEMORY] * load.per_unit[MEMORY]
     used *= 0.5
     return used
+
+
+def fullest(load: Load) -> Column:
+    """max(used cpu, used memory), as shares without the task: what `pack` has in place of availability.
+
+    Best fit by the resource that runs out first, which is the largest norm of what is used. Source: the norms compared
+    by Panigrahy, Talwar, Uyeda and Wieder, Heuristics for Vector Bin Packing, 2011.
+    """
+    share: Column = np.maximum(load.used[CPU] * load.per_unit[CPU], load.used[MEMORY] * load.per_unit[MEMORY])
+    return share
 
 
 def in_use(load: Load) -> Mask:
@@ -244,5 +254,5 @@ SCORES: tuple[Score, ...] = (
     Score("gpus", (Standing(1.0, _wants_gpu, _keeps_gpus_free),)),
     Score("in_use", (OfLoad(1.0, in_use),)),
 )
-PACKING = Score("resources", (OfFit(0.3, balance), OfLoad(0.7, fullness)))
-"""The score `resources` of strategy pack: balance 0.3, fullness 0.7 (the shares that packed the OpenB trace best)."""
+PACKING = Score("resources", (OfFit(0.1, balance), OfLoad(0.9, fullest)))
+"""The score `resources` of strategy pack: mostly the fullest node; balance alone says which empty node comes next."""
