@@ -180,7 +180,7 @@ def _still(decisions: list[Decision]) -> list[str]:
 
 def _arranged(arrangement: Arrangement, acted: set[str]) -> list[str]:
     """What did not become an action, of anchors and of loads: the last word on each, a few of them."""
-    held = [one.reasons[-1] for one in arrangement.following if not one.relabel]
+    held = [one.reasons[-1] for one in arrangement.following if not one.acts]
     loads = [one.moves[-1] if one.moves else one for one in arrangement.balances]
     ill = [one.reasons[-1] for one in arrangement.healing if not acted.intersection(one.reasons)]
     said = ill + held + [one.reasons[-1] for one in loads if not acted.intersection(one.reasons)]

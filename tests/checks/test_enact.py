@@ -195,6 +195,22 @@ def test_a_label_goes_only_after_the_other_node_has_it_and_dependents_the_constr
     assert swarm.writes[1]["TaskTemplate"]["Placement"]["Constraints"] == ["node.labels.swarmherd.anchor.db == yes"]
 
 
+def test_who_follows_no_longer_loses_the_constraint_before_the_node_its_label(enact: Enact, swarm: Any) -> None:
+    bound = ["node.labels.disk == ssd", "node.labels.swarmherd.anchor.db==yes"]
+    swarm.services[0]["Spec"]["TaskTemplate"]["Placement"] = {"Constraints": bound}
+    swarm.nodes[0]["Spec"]["Labels"] = {"swarmherd.anchor.db": "yes", "disk": "ssd"}
+    enact("release", anchor="db", old_nodes=["id-n1", "gone"], dependents=[{"name": "shop", "expected_version": 10}])
+    assert swarm.writes[0]["TaskTemplate"]["Placement"]["Constraints"] == ["node.labels.disk == ssd"]
+    assert swarm.writes[1]["Labels"] == {"disk": "ssd"}
+
+
+def test_who_was_changed_meanwhile_stays_bound_and_the_label_stays(enact: Enact, swarm: Any) -> None:
+    swarm.nodes[0]["Spec"]["Labels"] = {"swarmherd.anchor.db": "yes"}
+    dependents = [{"name": "shop", "expected_version": 9}]
+    assert "conflict: true" in enact("release", good=False, anchor="db", old_nodes=["n1"], dependents=dependents)
+    assert swarm.writes == []
+
+
 def test_a_dependent_that_was_changed_keeps_the_old_label_in_place(enact: Enact, swarm: Any, make_service: Any) -> None:
     swarm.services.append(make_service("db", replicas=1))
     swarm.nodes[1]["Spec"]["Labels"]["swarmherd.anchor.db"] = "yes"

@@ -16,6 +16,7 @@ came: {n3: 400}                                                        nodes tha
 fell: {n3: [400, 60]}, cordoned: {n3: [300]}                           nodes that went down or were cordoned, when
 fences: {n3: it burns}                                                 hosts that ada has said to be off
 ailments: {web.1: {ill: 75, tries: [restart], tried: 90, answered: true}}      ill since, and tried, so long ago
+bound: {shop_db: [shop_api]}                                           who was bound to which anchor by the policy
 pauses: [{who: ada, why: deploying, service: shop_api}]
 """
 
@@ -29,6 +30,7 @@ from typing import Any
 from swarmherd.model import (
     Action,
     Ailment,
+    AnchorMemory,
     Availability,
     ClusterView,
     Fence,
@@ -110,7 +112,8 @@ def memory_of(described: Mapping[str, Any]) -> Memory:
             came[name] = replace(came.get(name, NodeMemory(None)), **{field: tuple(ago(s) for s in times)})
     fences = {name: Fence("ada", why, ago(30)) for name, why in described.get("fences", {}).items()}
     ailments = {place: _ailment(place, text) for place, text in described.get("ailments", {}).items()}
-    return Memory(services, pauses, came, fences=fences, ailments=ailments)
+    anchors = {name: AnchorMemory(tuple(names)) for name, names in described.get("bound", {}).items()}
+    return Memory(services, pauses, came, anchors=anchors, fences=fences, ailments=ailments)
 
 
 def _ailment(place: str, text: Mapping[str, Any]) -> Ailment:
@@ -178,6 +181,7 @@ def _service(name: str, text: Mapping[str, Any]) -> Service:
         update_message=text.get("update_message", ""),
         update_parallelism=text.get("parallelism", 1),
         has_previous=text.get("has_previous", True),
+        more_filters=text.get("more_filters", False),
     )
 
 
@@ -200,6 +204,8 @@ def applied(view: ClusterView, action: Action, now: datetime) -> ClusterView:
     """The view once `action` is done: a move lands on the first node where it may."""
     if action.kind == "restart":
         return _restarted(view, action, now)
+    if action.kind == "release":
+        return _released(view, action)
     return _relabelled(view, action, now) if action.kind == "relabel" else _moved(view, action, now)
 
 
@@ -238,6 +244,20 @@ def _relabelled(view: ClusterView, action: Action, now: datetime) -> ClusterView
         for task in view.tasks_of(name):
             view = put(view, task, said["swarmherd_node"], now)
     return view
+
+
+def _released(view: ClusterView, action: Action) -> ClusterView:
+    said = action.parameters
+    label, names = anchor_label(said["swarmherd_anchor"]), {one["name"] for one in said["swarmherd_dependents"]}
+    bound = anchor_constraint(said["swarmherd_anchor"])
+    services = tuple(
+        replace(s, constraints=tuple(c for c in s.constraints if c != bound), version=s.version + 1)
+        if s.name in names
+        else s
+        for s in view.services
+    )
+    nodes = tuple(_labelled(node, label, "", said["swarmherd_old_nodes"]) for node in view.nodes)
+    return replace(view, services=services, nodes=nodes)
 
 
 def _labelled(node: Node, label: str, new: str, old: Iterable[str]) -> Node:

@@ -160,7 +160,7 @@ class Engine:
             self.replicas[parameters["service"]] = int(parameters["replicas"])
             self.version += 1
             return as_json({"version": self.version})
-        if name in ("/test/move", "/test/drain", "/test/relabel", "/test/restart", "/test/rollback"):
+        if name in {f"/test/{kind}" for kind in ("move", "drain", "relabel", "release", "restart", "rollback")}:
             self.moves_asked.append(parameters)
             getattr(self, name.replace("/test/", "_do_"))(**parameters)
             return as_json({"version": self.version})
@@ -227,6 +227,14 @@ class Engine:
             for service, constraints in self.constraints.items():
                 if f"node.labels.{label}==yes" in constraints and self.move_ends != "stuck":
                     self._do_move(service, one, node)
+
+    def _do_release(self, anchor: str, services: str, old: str = "") -> None:
+        """The constraint goes; the label stays where the engine is stuck."""
+        label = f"swarmherd.anchor.{anchor}"
+        for service in services.split(","):
+            self.constraints[service] = [c for c in self.constraints[service] if c != f"node.labels.{label}==yes"]
+        for one in filter(None, old.split(",") if self.move_ends != "stuck" else ()):
+            self.nodes[one].labels.pop(label, None)
 
     def _node(self, node_id: str) -> dict[str, Any]:
         node, manager = self.nodes[node_id], node_id == "node1"
@@ -397,6 +405,8 @@ KINDS = {
     "&state={{ swarmherd_state | default('') }}",
     "rollback": "rollback?service={{ swarmherd_service }}",
     "drain": "drain?node={{ swarmherd_node }}&availability={{ swarmherd_availability }}",
+    "release": "release?anchor={{ swarmherd_anchor }}&old={{ swarmherd_old_nodes | join(',') }}"
+    "&services={{ swarmherd_dependents | map(attribute='name') | join(',') }}",
     "relabel": "relabel?anchor={{ swarmherd_anchor }}&node={{ swarmherd_node }}"
     "&old={{ swarmherd_old_nodes | join(',') }}",
 }

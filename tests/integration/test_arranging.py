@@ -72,6 +72,10 @@ def labelled() -> list[str]:
     return [one["Description"]["Hostname"] for one in found if ANCHOR in (one["Spec"].get("Labels") or {})]
 
 
+def constraints(service: str) -> list[str]:
+    return on.inspect(service)["Spec"]["TaskTemplate"]["Placement"].get("Constraints") or []
+
+
 def pin(service: str, node: str, was: str | None = None) -> None:
     """Constrain a service to a node, instead of the one where it was."""
     away = ["--constraint-rm", f"node.hostname=={was}"] if was else []
@@ -95,6 +99,10 @@ def test_what_follows_an_anchor_comes_to_its_node_and_goes_with_it(create: Creat
     on.wait_until(lambda: on.running(api) == 2, f"{api} runs", 20)
     assert (labelled(), set(tasks(api).values())) == (["worker2"], {"worker2"})
     assert [(entry["kind"], entry["outcome"]) for entry in history(cluster)] == [("relabel", "done")] * 2
+    beside = tasks(api)
+    swarmherd(inventory(services={api: {}}), "run", "--once")
+    assert (labelled(), constraints(api), tasks(api)) == ([], [], beside), "who follows no longer is let go, and stays"
+    assert (history(cluster)[0]["kind"], history(cluster)[0]["outcome"]) == ("release", "done")
     assert tasks(bystander) == others
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,40 @@ def test_a_move_whose_command_was_killed_is_cleared_by_the_next_cycle(create: Cr
     (entry,) = told(inventory, "history")
     assert entry["outcome"] in ("done", "undone")
     on.wait_until(lambda: on.running(moved) == 1, "it runs", 30)
+
+
+@contextmanager
+def engine_killed(host: str) -> Iterator[None]:
+    """The engine of a host dies, and comes back at the end."""
+    on.ssh(host, "systemctl", "kill", "--signal=KILL", "docker.service")
+    on.ssh(host, "systemctl", "stop", "docker.socket", "docker.service")
+    try:
+        yield
+    finally:
+        on.ssh(host, "systemctl", "start", "docker.service")
+        state = ["node", "inspect", "--format", "{{.Status.State}}", host]
+        on.wait_until(lambda: on.docker(*state).strip() == "ready", f"{host} is ready again", 90)
+
+
+@pytest.mark.slow
+def test_a_move_whose_only_target_dies_on_the_way_is_given_up_and_clears_up(create: Create, tmp_path: Path) -> None:
+    """It is given up with its reason; the task runs again where it can, and nobody else's was touched."""
+    inventory = on.inventory(tmp_path, {"playbook_timeout_seconds": 60}, {})
+    moved = create(MOVED, 1, "--stop-grace-period", "10s", "--constraint", "node.hostname==worker1")
+    on.docker("service", "update", "--detach", "--constraint-rm", "node.hostname==worker1", moved)
+    others = tasks(create(BYSTANDER, 2, "--constraint", "node.hostname!=worker2"))
+    command = [SWARMHERD, "-i", str(inventory), "move", moved, "--from", "worker1", "--to", "worker2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as move:
+        on.wait_until(marks, "the move has paused a node", 60)
+        with engine_killed("worker2"):
+            assert move.wait(timeout=180) != 0
+            (entry,) = told(inventory, "history")
+            assert (entry["outcome"], "set back" in entry["detail"]) == ("given_up", True), entry
+            assert marks() == []
+            assert {spec["Availability"] for spec in nodes().values()} == {"active"}
+            on.wait_until(lambda: on.running(moved) == 1, "it runs again", 60)
+    assert "worker2" not in {node for _task, node in tasks(moved).values()}
+    assert tasks(BYSTANDER) == others
 
 
 def test_a_drained_node_is_empty_and_takes_tasks_again_when_that_is_undone(create: Create, inventory: Path) -> None:

@@ -82,6 +82,9 @@ def following(one: Following) -> dict[str, Any]:
         "node": one.node or None,
         "labelled": list(one.labelled),
         "relabel": one.relabel,
+        "release": one.release,
+        "freed": sorted(one.freed),
+        "unlabelled": list(one.unlabelled),
         "reasons": list(one.reasons),
         "evidence": [evidence(e) for e in one.evidence],
     }

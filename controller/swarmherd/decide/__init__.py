@@ -13,12 +13,21 @@ from datetime import datetime
 
 from swarmherd.decide.arrange import arrange
 from swarmherd.decide.memory import remember, remember_health, remember_nodes, remember_result
+from swarmherd.decide.release import remember_anchors
 from swarmherd.decide.scale import leave_alone, scale
 from swarmherd.decide.situation import Cycle, Index
 from swarmherd.model import ClusterView, Decision, Memory
 from swarmherd.policy import Policy, scale_policies
 
-__all__ = ["arrange", "decide", "remember", "remember_health", "remember_nodes", "remember_result"]
+__all__ = [
+    "arrange",
+    "decide",
+    "remember",
+    "remember_anchors",
+    "remember_health",
+    "remember_nodes",
+    "remember_result",
+]
 
 
 def decide(view: ClusterView, policy: Policy, memory: Memory, now: datetime) -> tuple[Decision, ...]:

@@ -28,7 +28,7 @@ def arrange(view: ClusterView, policy: Policy, memory: Memory, now: datetime) ->
     if policy.rebalance is None and policy.refill is None:
         return arranged
     stays = why_services_stay(scene)
-    busy = [one.anchor for one in following if one.relabel]
+    busy = [one.anchor for one in following if one.acts]
     found = balance(scene, stays)
     balances = tuple(_later(one, busy) for one in found) if busy else found
     return replace(arranged, balances=balances, stays=stays)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from swarmherd.decide.words import duration
-from swarmherd.model import Memory, Service
+from swarmherd.model import Memory, Service, ServiceMemory
 from swarmherd.policy import Policy
 
 LONGEST_BACKOFF_SECONDS = 3600.0
@@ -15,10 +15,17 @@ LONGEST_BACKOFF_SECONDS = 3600.0
 def backing_off(service: Service, policy: Policy, memory: Memory, now: datetime) -> str | None:
     """Why `service` is to be left alone after what failed: scaling, moving, or having others follow it."""
     past = memory.of(service.name)
-    if past.last_failure_at is None or past.failures == 0:
+    if past.last_failure_at is None:
         return None
     if service.version != past.last_version and service.updated_at > past.last_failure_at:
         return None  # changed since, and not by us: that may have been the cure
+    return waiting(past, policy, now)
+
+
+def waiting(past: ServiceMemory, policy: Policy, now: datetime) -> str | None:
+    """The same where there is no service, or none whose change could be the cure."""
+    if past.last_failure_at is None or past.failures == 0:
+        return None
     if past.failures >= policy.give_up_after:
         return f"{past.failures} actions failed in a row: given up until the service is changed"
     wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0 ** (past.failures - 1))

@@ -27,6 +27,10 @@ def change(action: Action) -> str:
             return f"{action.service} task {said.get('swarmherd_task')}"
         case "rollback":
             return f"{action.service} to its previous specification"
+        case "release":
+            names = [str(one["name"]) for one in said.get("swarmherd_dependents", ())]
+            anchor = said.get("swarmherd_anchor")
+            return f"{', '.join(names)} no longer beside {anchor}" if names else f"no label of {anchor}"
         case "drain":
             return f"{node} {undo.get('swarmherd_availability')} -> {said.get('swarmherd_availability')}"
         case "failover":

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from swarmherd.decide.backoff import backing_off
 from swarmherd.decide.fits import fits_beside
+from swarmherd.decide.release import constrained, labelled_with, release
 from swarmherd.decide.scene import FOLLOWING, MOVING, Scene
 from swarmherd.decide.words import one_line
 from swarmherd.model import (
@@ -21,33 +22,19 @@ from swarmherd.model import (
     Evidence,
     Following,
     NodeState,
-    Service,
     Task,
     TaskState,
 )
-from swarmherd.policy import anchor_constraint, anchor_label
 from swarmherd.policy.anchors import NODE_LABEL
 
 
 def follow(scene: Scene) -> tuple[Following, ...]:
-    """One for each anchor that is followed, or whose label lies on a node, by name."""
+    """One for each anchor that is followed, or was, or whose label lies on a node, by name."""
     follows = scene.wishes.follows
-    anchors = {*follows.values(), *_labelled_anchors(scene)}
+    anchors = {*follows.values(), *_labelled_anchors(scene), *scene.memory.anchors}
     return tuple(
         _about(scene, anchor, [name for name in follows if follows[name] == anchor]) for anchor in sorted(anchors)
     )
-
-
-def labelled_with(scene: Scene, anchor: str) -> tuple[str, ...]:
-    """The ids of the nodes that carry the anchor's label, in order of their names."""
-    label = anchor_label(anchor)
-    found = [node for node in scene.nodes.values() if node.labels.get(label, "").casefold() == "yes"]
-    return tuple(node.id for node in sorted(found, key=lambda node: (node.hostname, node.id)))
-
-
-def constrained(service: Service, anchor: str) -> bool:
-    wanted = anchor_constraint(anchor).casefold()
-    return any("".join(text.split()).casefold() == wanted for text in service.constraints)
 
 
 def _labelled_anchors(scene: Scene) -> Iterator[str]:
@@ -108,12 +95,15 @@ def _stopping(scene: Scene, anchor: str) -> list[Task]:
 
 
 def _about(scene: Scene, anchor: str, dependents: list[str]) -> Following:
-    labelled = labelled_with(scene, anchor)
+    labelled = labelled_with(scene.view, anchor)
     here = Following(anchor, tuple(dependents), (), labelled=labelled)
     there = f" on {scene.hostnames(labelled)}" if labelled else ""
     held = f"leave the label of {anchor}{there} as it is" if labelled else f"give {anchor} no label"
+    # First: a label that moves would take along who follows it no longer.
+    if (let_go := release(scene, here)) is not None:
+        return let_go
     if not dependents:
-        return replace(here, reasons=(f"{held}, because nobody follows {anchor} now, and services may be bound to it",))
+        return replace(here, reasons=(f"{held}, because nobody follows {anchor} now, and it is not our own",))
     if problem := _misnamed(scene, anchor):
         return replace(here, reasons=(f"{held}, because {problem}",))
     seen = sight(scene, anchor)

@@ -68,6 +68,13 @@ def _not_replaced(_scene: Scene, service: Service) -> str | None:
     return None if service.restarts else "Swarm does not replace its tasks (restart condition)"
 
 
+def _asks_for_more(_scene: Scene, service: Service) -> str | None:
+    """S12: nobody can tell which node would take it, and so whether any would."""
+    if not service.more_filters:
+        return None
+    return "it needs generic resources, such as GPUs, or cluster volumes, and what nodes have of them is not read"
+
+
 def _few_running(scene: Scene, service: Service) -> str | None:
     """S11, S14: one is gone for a moment whatever the lever. A single that may be moved has no others to wait for."""
     running, least = len(scene.cycle.index.running(service.name)), scene.wishes.of(service.name).move.min_running
@@ -98,7 +105,7 @@ def _group_stays(scene: Scene, service: Service) -> str | None:
 
 
 _RULES: tuple[Callable[[Scene, Service], str | None], ...] = (
-    *(_not_named, _not_counted, _follows, _kept, _not_replaced),
+    *(_not_named, _not_counted, _follows, _kept, _not_replaced, _asks_for_more),
     *(_objected, _few_running, _just_moved, _group_stays),
 )
 

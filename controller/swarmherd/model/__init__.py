@@ -37,13 +37,14 @@ from swarmherd.model.faults import (
     Standing,
 )
 from swarmherd.model.health import Ailment, Healing, Health, Remedy, TaskHealth
-from swarmherd.model.memory import Memory, NodeMemory, Pause, Recommendation, ServiceMemory
+from swarmherd.model.memory import AnchorMemory, Memory, NodeMemory, Pause, Recommendation, ServiceMemory
 from swarmherd.model.readings import EMPTY, Evidence, MetricQuery, MetricScope, Reading, Sample
 
 __all__ = [
     "EMPTY",
     "Action",
     "Ailment",
+    "AnchorMemory",
     "Arrangement",
     "Availability",
     "Balance",

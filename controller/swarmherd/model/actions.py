@@ -19,10 +19,10 @@ class Action:
 
     id: str
     kind: str
-    """The playbook's name under `playbooks/enact/`: `scale`, `relabel`, `move`."""
+    """The playbook's name under `playbooks/enact/`: `scale`, `relabel`, `release`, `move`."""
     cluster: str
     service: str
-    """The service that it is about; the anchor, of a relabel."""
+    """The service that it is about; the anchor, of a relabel or a release."""
     parameters: Mapping[str, Any]
     undo: Mapping[str, Any]
     reason: str

@@ -79,7 +79,16 @@ class Following:
     """Whether the label, or a dependent's constraint, is to be set right."""
     versions: Mapping[str, int] = field(default_factory=lambda: EMPTY)
     """The dependents' versions that were decided on."""
+    release: bool = False
+    """Whether those in `freed` are to lose their constraint, and then the nodes in `unlabelled` their label."""
+    freed: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    """Services that follow it no longer, with the versions that were decided on."""
+    unlabelled: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def acts(self) -> bool:
+        return self.relabel or self.release
 
     @property
     def because(self) -> str:

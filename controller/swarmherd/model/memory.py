@@ -68,6 +68,14 @@ _HELD = {
 
 
 @dataclass(frozen=True, slots=True)
+class AnchorMemory:
+    """What later cycles must know of a service that the policy had others follow: its labels are ours."""
+
+    bound: tuple[str, ...] = ()
+    """The services that were seen bound to it by the policy's word, by name: when it is taken back, they are let go."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A kill switch that a person set (S19). An empty `service` means all; no direction means everything."""
 
@@ -102,6 +110,8 @@ class Memory:
     pauses: tuple[Pause, ...] = ()
     nodes: Mapping[str, NodeMemory] = field(default_factory=lambda: EMPTY)
     """By node id."""
+    anchors: Mapping[str, AnchorMemory] = field(default_factory=lambda: EMPTY)
+    """By the anchor's name."""
     breakers: Mapping[str, Breaker] = field(default_factory=lambda: EMPTY)
     """By the outside thing: `prometheus`, `docker`, `balancer`, `playbook relabel`, …"""
     fences: Mapping[str, Fence] = field(default_factory=lambda: EMPTY)

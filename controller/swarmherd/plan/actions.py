@@ -74,6 +74,29 @@ def relabelling(cluster: str, action_id: str, following: Following) -> Action:
     )
 
 
+def releasing(cluster: str, action_id: str, following: Following) -> Action:
+    """Those who follow no longer lose their constraint, then nodes the label that nobody needs.
+
+    Nothing of it needs setting back: each step leaves all tasks where they are, and what is left of it is decided anew.
+    """
+    reason = following.reasons[-1]
+    freed = [{"name": name, "expected_version": version} for name, version in sorted(following.freed.items())]
+    return Action(
+        id=action_id,
+        kind="release",
+        cluster=cluster,
+        service=following.anchor,
+        parameters={
+            "swarmherd_anchor": following.anchor,
+            "swarmherd_dependents": freed,
+            "swarmherd_old_nodes": list(following.unlabelled),
+            "swarmherd_reason": reason,
+        },
+        undo={},
+        reason=reason,
+    )
+
+
 def _relabelled_back(following: Following, old: list[str]) -> Mapping[str, Any]:
     """Old and new exchanged. The dependents have other versions by then, so none is expected."""
     if not old:

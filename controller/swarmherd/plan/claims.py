@@ -27,7 +27,8 @@ class Claims:
 
 def touched_by_following(following: Following) -> tuple[set[str], set[str]]:
     """Services and node ids."""
-    return {following.anchor, *following.dependents}, {following.node, *following.labelled}
+    services = {following.anchor, *following.dependents, *following.freed}
+    return services, {following.node, *following.labelled} - {""}
 
 
 def touched_by_move(move: Move) -> tuple[set[str], set[str]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from swarmherd.decide import arrange, decide, remember, remember_health, remember_nodes
+from swarmherd.decide import arrange, decide, remember, remember_anchors, remember_health, remember_nodes
 from swarmherd.model import ClusterView, Memory, Plan
 from swarmherd.plan.planning import plan
 from swarmherd.policy import Policy
@@ -20,4 +20,5 @@ def conclude(
     healed = remember_health(memory, view, policy, now)
     concerned = arrangement.concerned | {one.service for one in healed.ailments.values()}
     after = remember_nodes(remember(healed, decisions, policy, now, concerned), view, now)
+    after = remember_anchors(after, view, arrangement.following)
     return plan(decisions, view, policy, after, now, new_id, arrangement), after

@@ -30,7 +30,7 @@ from swarmherd.model import (
     Remedy,
     Service,
 )
-from swarmherd.plan.actions import balancer_of, moving, relabelling, scaling
+from swarmherd.plan.actions import balancer_of, moving, relabelling, releasing, scaling
 from swarmherd.plan.brake import frozen
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_healing, touched_by_move
 from swarmherd.plan.draining import with_draining
@@ -94,15 +94,15 @@ class _Planner:
         self.claims = Claims()
 
     def follow(self, one: Following) -> Following:
-        anchor = self._services.get(one.anchor)
-        if not one.relabel or anchor is None:
+        if not one.acts or (one.relabel and one.anchor not in self._services):
             return one
         services, nodes = touched_by_following(one)
         # What follows is judged with its anchor's failures where it is decided; here budgets and pauses hold it.
-        if why := self.held(services, nodes, Direction.ANCHORS, "relabel"):
+        if why := self.held(services, nodes, Direction.ANCHORS, "release" if one.release else "relabel"):
             reason = f"leave the label of {one.anchor} as it is, because {why}"
-            return replace(one, relabel=False, reasons=(*one.reasons, reason))
-        self.claims.add(relabelling(self._view.cluster, self._new_id(), one), services, nodes)
+            return replace(one, relabel=False, release=False, reasons=(*one.reasons, reason))
+        action = releasing if one.release else relabelling
+        self.claims.add(action(self._view.cluster, self._new_id(), one), services, nodes)
         return one
 
     def heal(self, one: Healing) -> Healing:

@@ -123,7 +123,7 @@ def arranged(arrangement: Arrangement, at: datetime) -> Iterator[dict[str, Any]]
     for one in arrangement.following:
         document = {"reasons": list(one.reasons), "evidence": evidence_documents(one.evidence)}
         document |= {"dependents": list(one.dependents), "node": one.node, "labelled": list(one.labelled)}
-        yield {"subject": f"anchor {one.anchor}", "at": at, "acts": one.relabel, "document": document}
+        yield {"subject": f"anchor {one.anchor}", "at": at, "acts": one.acts, "document": document}
     for two in arrangement.balances:
         document = {"reasons": list(two.reasons), "evidence": evidence_documents(two.evidence)}
         document |= {"moves": [_move(move) for move in two.moves], "stays": dict(arrangement.stays)}

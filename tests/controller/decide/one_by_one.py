@@ -108,8 +108,12 @@ class OneByOne:
         load = min(1.0, (_or_half(node.readings.cpu) + _or_half(node.readings.memory)) / 2.0)
         busy = node.readings.cpu or 0.0
         return [
-            ("resources", 0.3 if packing else 0.6, 1.0 - abs(cpu - memory)),
-            ("resources", 0.7 if packing else 0.4, full if packing else 1.0 - full),
+            ("resources", 0.1 if packing else 0.6, 1.0 - abs(cpu - memory)),
+            (
+                "resources",
+                0.9 if packing else 0.4,
+                max(used[0] * each[0], used[1] * each[1]) if packing else 1.0 - full,
+            ),
             ("affinity", 1.0, _affinity(node, shape)),
             ("performance", 1.0, p * _performance(node, 0.5) + (1.0 - p) * (1.0 - load)),
             ("penalty", 80 / 110, (80.0 - (30.0 if busy > 0.8 else 15.0 if busy > 0.6 else 0.0)) / 80.0),

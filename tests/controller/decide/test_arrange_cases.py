@@ -46,7 +46,13 @@ def test_case_of_where_tasks_run(case: dict[str, Any]) -> None:
 
 
 def agrees(one: Following, expected: dict[str, Any]) -> None:
-    known = {"relabel": one.relabel, "node": one.node, "labelled": list(one.labelled), "first": one.reasons[0]}
+    known = {
+        "relabel": one.relabel,
+        "release": one.release,
+        "node": one.node,
+        "labelled": list(one.labelled),
+        "first": one.reasons[0],
+    }
     assert expected.get("says", "") in one.because
     for key in expected.keys() - {"says"}:
         assert known[key] == expected[key], one.reasons
@@ -77,6 +83,9 @@ def asked(action: Action) -> dict[str, Any]:
             )
         names = [one["name"] for one in said["swarmherd_dependents"]]
         return {"kind": "relabel", "node": said["swarmherd_node"], "old": old, "dependents": names}
+    if action.kind == "release":
+        names = [(one["name"], one["expected_version"]) for one in said["swarmherd_dependents"]]
+        return {"kind": "release", "freed": dict(names), "old": said["swarmherd_old_nodes"]}
     assert action.undo["swarmherd_state"] == "cleared"
     force = {"force": said["swarmherd_force"]} if "swarmherd_force" in said else {}
     return {"kind": action.kind, "node": said["swarmherd_node"], **force}

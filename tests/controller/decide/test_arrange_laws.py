@@ -15,6 +15,7 @@ from swarmherd.decide import arrange, remember_result
 from swarmherd.decide.loads import Load, best_move, fewest_moves, improving, spread_of
 from swarmherd.model import (
     Action,
+    AnchorMemory,
     Availability,
     ClusterView,
     Memory,
@@ -23,6 +24,7 @@ from swarmherd.model import (
     Outcome,
     Plan,
     Result,
+    Task,
     TaskState,
 )
 from swarmherd.plan import conclude
@@ -47,6 +49,7 @@ POLICY = parse_policy(
     },
     "made up",
 )
+NOBODY_FOLLOWS = parse_policy({}, "made up")
 STATES = ("", "", ":preparing", ":pending", ":stopping")
 
 
@@ -154,6 +157,56 @@ def test_each_service_and_each_node_is_one_actions_at_most(view: ClusterView) ->
     nodes_ = [name for action in plan.actions for name in touched(action)[1]]
     assert len(services) == len(set(services))
     assert len(nodes_) == len(set(nodes_))
+
+
+@given(views())
+def test_letting_go_evicts_nobody_and_is_done_once(view: ClusterView) -> None:
+    """S4: every follower was bound by the policy, which now says nothing of it."""
+    followed = Memory(anchors={anchor: AnchorMemory(tuple(sorted(FOLLOWS))) for anchor in ("db", "api")})
+    plan, memory = concluded(view, followed, NOBODY_FOLLOWS)
+    after = view
+    for action in plan.actions:
+        assert action.kind == "release"
+        after = applied(after, action, NOW)
+    assert after.tasks == view.tasks
+    for service in after.services:
+        assert all(fits(after, task) or not fits(view, task) for task in view.tasks_of(service.name))
+    again, _memory = concluded(after, memory, NOBODY_FOLLOWS, NOW + timedelta(hours=1))
+    assert not {asked(action) for action in plan.actions} & {asked(action) for action in again.actions}
+
+
+def fits(view: ClusterView, task: Task) -> bool:
+    """Whether the task's node has the label of each anchor that its service is bound to."""
+    service, node = view.service(task.service), view.node(task.node_id)
+    labels = {f"node.labels.{key}=={value}" for key, value in (node.labels if node else {}).items()}
+    return service is not None and set(service.constraints) <= labels
+
+
+def asked(action: Action) -> tuple[str, str, str]:
+    return action.kind, action.service, str(action.parameters)
+
+
+def test_who_was_bound_by_the_policy_is_remembered_until_it_is_free_and_the_label_gone() -> None:
+    view = view_of(
+        {
+            "nodes": {"n1": {"anchors": ["db"]}, "n2": {}},
+            "services": {name: {"at": ["n1"], "follows": ["db"]} for name in ("api", "web", "shop")}
+            | {"db": {"at": ["n1"]}},
+        }
+    )
+    _plan, memory = concluded(view, Memory())
+    assert memory.anchors == {"db": AnchorMemory(("api", "web"))}, "the shop was bound by hand"
+    plan, memory = concluded(view, memory, NOBODY_FOLLOWS)
+    assert memory.anchors == {"db": AnchorMemory(("api", "web"))}
+    (action,) = plan.actions
+    view = applied(view, action, NOW)
+    plan, memory = concluded(view, memory, NOBODY_FOLLOWS)
+    assert (plan.actions, memory.anchors) == ((), {"db": AnchorMemory()}), "the shop still needs the label"
+    view = replace(view, services=tuple(replace(s, constraints=()) for s in view.services))
+    plan, memory = concluded(view, memory, NOBODY_FOLLOWS)
+    (action,) = plan.actions
+    _plan, memory = concluded(applied(view, action, NOW), memory, NOBODY_FOLLOWS)
+    assert memory.anchors == {}
 
 
 def touched(action: Action) -> tuple[set[str], set[str]]:

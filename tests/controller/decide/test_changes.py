@@ -26,6 +26,8 @@ def action(kind: str, parameters: dict[str, Any], undo: dict[str, Any], service:
         (action("move", {"node": "n1", "task": "abc"}, {}), "web task abc off n1"),
         (action("move", {"node": "n1", "task": ""}, {}), "web off n1"),
         (action("relabel", {"anchor": "db", "node": "n2"}, {}, "db"), "anchor db to n2"),
+        (action("release", {"anchor": "db", "dependents": [{"name": "api"}]}, {}, "db"), "api no longer beside db"),
+        (action("release", {"anchor": "db", "dependents": []}, {}, "db"), "no label of db"),
         (
             action("drain", {"node": "n1", "availability": "drain"}, {"availability": "active"}, ""),
             "n1 active -> drain",

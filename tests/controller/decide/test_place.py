@@ -168,7 +168,7 @@ def test_over_80_percent_cpu_costs_30_points_where_the_settings_let_it_in() -> N
 
 
 def test_packing_prefers_full_nodes() -> None:
-    full = 0.3 * 0.75 + 0.7 * 0.375
+    full = 0.1 * 0.75 + 0.9 * 0.5
     assert score("resources", HALF_CPU, TaskShape("x", Amount(1, GIB)), Strategy.PACK) == pytest.approx(full, abs=1e-8)
 
 

@@ -99,8 +99,11 @@ def shapes(draw: st.DrawFn) -> TaskShape:
     )
 
 
+NO_LOAD = {"resources": 0.0, "penalty": 0.0, "in_use": 0.0}
 choices = st.builds(
-    Settings, some(list(Strategy)), some([{}, {"zones": 9.0}, {"resources": 0.0, "replicas": 0.3, "in_use": 1.0}])
+    Settings,
+    some(list(Strategy)),
+    some([{}, {"zones": 9.0}, {"resources": 0.0, "replicas": 0.3, "in_use": 1.0}, NO_LOAD]),
 )
 
 

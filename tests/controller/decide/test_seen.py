@@ -14,6 +14,7 @@ from swarmherd.model import (
     Node,
     NodeState,
     NodeUse,
+    Probe,
     Reading,
     Role,
     Service,
@@ -142,8 +143,10 @@ def test_readings_are_shares_and_unknown_stays_unknown() -> None:
     assert other.readings == Readings()
 
 
-def test_a_node_that_a_probe_found_unhealthy_is_so() -> None:
-    assert [node.healthy for node in nodes(view(), unhealthy={"id2"})] == [True, False]
+def test_a_node_is_unhealthy_whose_last_probe_was_not_answered() -> None:
+    probes = {"id2": Probe(NOW, misses=1, silent_since=NOW)}
+    assert [node.healthy for node in nodes(replace(view(), probes=probes))] == [True, False]
+    assert all(node.healthy for node in nodes(replace(view(), probes={"id2": Probe(NOW)})))
 
 
 def test_a_service_becomes_a_shape_of_as_many_tasks_as_are_asked_for() -> None:

@@ -181,6 +181,29 @@ def test_where_no_node_had_the_label_before_it_stays() -> None:
     assert goal_of(first).undo(anchored("n1", ("n2",)), Outcome.GIVEN_UP) is None
 
 
+RELEASE = action(
+    "release", anchor="db", dependents=[{"name": "web", "expected_version": 7}], old_nodes=["id-n1", "gone"]
+)
+
+
+def test_who_is_let_go_has_no_constraint_and_then_the_node_no_label() -> None:
+    goal = goal_of(RELEASE)
+    assert goal.landed(anchored("n1", (), constraints=()))
+    assert goal.shortfall(anchored("n1", ("n1",))) == (
+        "web is still held to db; n1 still has the label swarmherd.anchor.db"
+    )
+    assert goal.achieved(anchored("n1", (), constraints=())) == "web may run anywhere again and the label of db is gone"
+
+
+def test_of_a_release_nothing_is_set_back_and_the_rest_is_decided_again() -> None:
+    half = anchored("n1", ("n1",), constraints=())
+    assert goal_of(RELEASE).undo(half, Outcome.GIVEN_UP) is None
+    assert goal_of(RELEASE).cut_short(half) == (
+        Outcome.UNDONE,
+        "n1 still has the label swarmherd.anchor.db; it is decided again",
+    )
+
+
 # ---------------------------------------------------------------- drains
 
 

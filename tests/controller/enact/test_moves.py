@@ -180,6 +180,28 @@ def test_dependents_that_do_not_come_bring_the_label_back(cluster: Cluster, engi
     assert ANCHOR not in engine.nodes["node2"].labels
 
 
+def release(engine: Engine) -> Action:
+    engine.constraints["web"] = [f"node.labels.{ANCHOR}==yes"]
+    engine.nodes["node1"].labels[ANCHOR] = "yes"
+    said = {"anchor": "db", "old_nodes": ["node1"], "dependents": [{"name": "web", "expected_version": 100}]}
+    return action("release", {}, "db", **said)
+
+
+def test_who_follows_no_longer_is_let_go_and_the_label_goes(cluster: Cluster, engine: Engine) -> None:
+    result = done(cluster, release(engine))
+    assert result.outcome is Outcome.DONE
+    assert result.detail.startswith("web may run anywhere again and the label of db is gone after ")
+    assert ANCHOR not in engine.nodes["node1"].labels
+
+
+def test_a_release_that_stops_half_way_is_given_up_and_not_set_back(cluster: Cluster, engine: Engine) -> None:
+    engine.move_ends = "stuck"
+    result = done(cluster, release(engine))
+    assert result.outcome is Outcome.GIVEN_UP
+    assert result.detail.startswith("n1 still has the label swarmherd.anchor.db")
+    assert engine.constraints["web"] == []
+
+
 # ---------------------------------------------------------------- after a controller died
 
 
@@ -227,6 +249,14 @@ def test_a_relabel_cut_short_gives_the_old_node_its_label_before_the_new_one_los
     outcome, _detail = closed(cluster)
     assert outcome is Outcome.UNDONE
     assert engine.moves_asked == [{"anchor": "db", "node": "node1", "old": "node2"}]
+
+
+def test_a_release_cut_short_is_closed_without_a_playbook_and_decided_again(cluster: Cluster, engine: Engine) -> None:
+    left_by_a_dead_controller(cluster, release(engine))
+    engine.constraints["web"] = []
+    outcome, detail = closed(cluster)
+    assert (outcome, engine.moves_asked) == (Outcome.UNDONE, [])
+    assert detail.endswith("n1 still has the label swarmherd.anchor.db; it is decided again")
 
 
 def test_a_drain_cut_short_is_taken_back_or_rolled_forward(cluster: Cluster, engine: Engine) -> None:

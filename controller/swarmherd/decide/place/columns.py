@@ -26,62 +26,59 @@ _UNITS = np.array(UNITS)
 
 
 class Need:
-    """What one task needs, in whole numbers: a column of four, and the lines that are not 0."""
+    """What one task needs, in whole numbers: of each resource, and `lines` has those that are not 0.
 
-    __slots__ = ("column", "cpu", "lines", "memory")
+    `step` is what one task more does to a node's `Load.amounts`.
+    """
+
+    __slots__ = ("cpu", "each", "lines", "memory", "step")
 
     def __init__(self, amount: Amount) -> None:
-        each = [float(round(value * unit)) for value, unit in zip(amount.each(), UNITS, strict=True)]
-        self.column = np.array(each)
-        self.lines = [(line, value) for line, value in enumerate(each) if value]
-        self.cpu, self.memory = each[CPU], each[MEMORY]
+        cpu, memory, disk, gpu = self.each = tuple(map(_whole, amount.each(), UNITS))
+        self.cpu, self.memory = cpu, memory
+        self.lines = [(line, value) for line, value in enumerate(self.each) if value]
+        self.step = np.array((cpu, memory, disk, gpu, -cpu, -memory, -disk, -gpu, -memory, 1.0))
 
     def __getitem__(self, line: int) -> float:
-        return float(self.column[line])
+        return self.each[line]
+
+
+def _whole(amount: float, unit: float) -> float:
+    return float(round(amount * unit))
 
 
 class Load:
-    """What changes as tasks are placed, for all nodes or for some of them.
+    """What changes as tasks are placed, for all nodes, for some of them, or for one: then each amount is a number.
 
-    `used` is reserved, `room` is what a task may still take of each resource (the smaller of what is not reserved and
-    what real use leaves below the limits); both, and `per_unit` (1/capacity; 0 without a limit), have a line for each
-    resource. `spare` is room of memory with 10 % kept back; `tasks` counts all tasks on a node, `own` those of the
-    service at hand.
+    `amounts` has all of it, so that a task placed is one column added. `used` is reserved, `room` is what a task may
+    still take of each resource (the smaller of what is not reserved and what real use leaves below the limits); both,
+    and `per_unit` (1/capacity; 0 without a limit), have a line for each resource. `spare` is room of memory with 10 %
+    kept back; `tasks` counts all tasks on a node, `own` those of the service at hand.
     """
 
-    __slots__ = ("own", "per_unit", "room", "spare", "tasks", "used")
+    __slots__ = ("amounts", "own", "per_unit", "room", "spare", "tasks", "used")
 
-    def __init__(self, used: Column, room: Column, per_unit: Column, spare: Column, tasks: Column) -> None:
-        self.used, self.room, self.per_unit, self.spare, self.tasks = used, room, per_unit, spare, tasks
+    def __init__(self, amounts: Column, per_unit: Column) -> None:
+        self.amounts, self.per_unit = amounts, per_unit
+        self.used, self.room, self.spare, self.tasks = amounts[:4], amounts[4:8], amounts[8], amounts[9]
         self.own: Column | float = 0.0
 
-    def of(self, rows: Rows | slice) -> Load:
-        """Some rows: a copy, or a view where `rows` is a slice."""
-        some = Load(self.used[:, rows], self.room[:, rows], self.per_unit[:, rows], self.spare[rows], self.tasks[rows])
+    def of(self, rows: Rows | slice | int) -> Load:
+        """Some rows, or one."""
+        some = Load(self.amounts[:, rows], self.per_unit[:, rows])
         some.own = self.own[rows] if isinstance(self.own, np.ndarray) else self.own
         return some
 
     def later(self, steps: Column, need: Need) -> Load:
         """As it is when so many more tasks are there: a line for each step."""
         more = steps[:, None]
-        taken = need.column[:, None, None] * more
-        after = Load(
-            self.used[:, None, :] + taken,
-            self.room[:, None, :] - taken,
-            self.per_unit[:, None, :],
-            self.spare - taken[MEMORY],
-            self.tasks + more,
-        )
+        after = Load(self.amounts[:, None, :] + need.step[:, None, None] * more, self.per_unit[:, None, :])
         after.own = self.own + more
         return after
 
-    def add(self, rows: Rows | slice, more: Column | float, need: Need) -> None:
+    def add(self, rows: Rows | int, more: Column | float, need: Need) -> None:
         """Puts `more` tasks of that need on each of these rows."""
-        taken = need.column[:, None] * more
-        self.used[:, rows] += taken
-        self.room[:, rows] -= taken
-        self.spare[rows] -= taken[MEMORY]
-        self.tasks[rows] += more
+        self.amounts[:, rows] += np.multiply.outer(need.step, more)
 
 
 class Attribute:
@@ -145,7 +142,7 @@ class Columns:
         per_unit = np.divide(1.0, self.capacity, out=np.zeros_like(self.capacity), where=self.capacity > 0)
         kept = np.where(np.isfinite(self.capacity[MEMORY]), np.floor(self.capacity[MEMORY] * 0.1), 0.0)
         tasks = np.array([sum(node.tasks.values()) for node in self.nodes], np.float64)
-        return Load(used, room, per_unit, room[MEMORY] - kept, tasks)
+        return Load(np.vstack([used, room, room[MEMORY] - kept, tasks]), per_unit)
 
     def _reading(self, read: Callable[[NodeCapacity], float | None]) -> Column:
         return np.array([np.nan if (value := read(node)) is None else value for node in self.nodes], np.float64)
@@ -188,7 +185,7 @@ class Columns:
         """Notes that so many tasks of a shape are on those rows."""
         if len(placed) == 1:
             ((row, more),) = placed.items()
-            self.load.add(slice(row, row + 1), float(more), need)
+            self.load.add(row, float(more), need)
         else:
             self.load.add(np.array(list(placed), np.intp), np.array(list(placed.values()), np.float64), need)
         for row, more in placed.items():

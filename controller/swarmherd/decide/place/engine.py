@@ -68,26 +68,31 @@ class Placer:
     def _rows(self, shape: TaskShape, need: Need) -> list[int]:
         if self._refused is not None and self._refused[0] == shape:
             return []
-        totals = self._sum.totals(shape, need)
         if shape.replicas == 1:
-            return self._one(shape, need, totals)
+            return self._one(shape, need)
+        totals = self._sum.totals(shape, need)
         rows, placed = _Group(self.columns, self._sum, shape, need, totals).place()
         if placed:
             self.columns.put(shape, need, placed)
             self._changed(np.array(list(placed), np.intp))
         return rows
 
-    def _one(self, shape: TaskShape, need: Need, totals: Column) -> list[int]:
+    def _one(self, shape: TaskShape, need: Need) -> list[int]:
+        totals = self._sum.wishful(shape, need)
         if shape.service in self.columns.zone_counts:
             totals += self._sum.of_zones(shape)
-        row = int(totals.argmax())
+        row, room = int(totals.argmax()), self.columns.load.room
+        # Most often the best node has room; then nobody needs to ask the others.
+        if any(room[line, row] < value for line, value in need.lines):
+            self._sum.refuse_full(totals, need)
+            row = int(totals.argmax())
         if totals[row] == NEVER:
             return []
         self.columns.put(shape, need, {row: 1})
-        self._changed(slice(row, row + 1))
+        self._changed(row)
         return [row]
 
-    def _changed(self, rows: Rows | slice) -> None:
+    def _changed(self, rows: Rows | int) -> None:
         self._refused = None
         self._sum.refresh(rows)
 

@@ -80,20 +80,14 @@ class Score:
     parts: tuple[Part, ...]
 
 
-def points(weight: float, values: Column | Mask | float) -> Column:
-    """A weighted part as whole numbers of 2^-30, rounded down."""
+def points(weight: float, values: Column | Mask | float) -> Column | float:
+    """A weighted part as whole numbers of 2^-30, rounded down. Truth values are 1 and 0."""
+    if isinstance(values, float):  # of one node, or the same for all
+        return float(math.floor(values * (weight * UNIT)))
+    if values.dtype == np.bool_:
+        return values.astype(np.float64) * float(math.floor(weight * UNIT))
     scaled: Column = np.asarray(values * (weight * UNIT))
     return np.floor(scaled, out=scaled)
-
-
-def add_points(found: Column, weight: float, values: Column | Mask | float) -> None:
-    """Adds `points` to what was found so far. Truth values are 1 and 0."""
-    if isinstance(values, float):
-        found += math.floor(values * (weight * UNIT))
-    elif values.dtype == np.bool_:
-        found += values * float(math.floor(weight * UNIT))
-    else:
-        found += points(weight, values)
 
 
 # ---------------------------------------------------------------- resources
@@ -102,13 +96,11 @@ def add_points(found: Column, weight: float, values: Column | Mask | float) -> N
 def balance(load: Load, need: Need) -> Column:
     """1 - |cpu' - memory'|, the used shares of both with the task there. Source: the first document, 60 % of 1."""
     cpu: Column = load.used[CPU] + need.cpu
-    memory: Column = load.used[MEMORY] + need.memory
     cpu *= load.per_unit[CPU]
+    memory: Column = load.used[MEMORY] + need.memory
     memory *= load.per_unit[MEMORY]
     cpu -= memory
-    np.abs(cpu, out=cpu)
-    np.subtract(1.0, cpu, out=cpu)
-    return cpu
+    return np.subtract(1.0, np.abs(cpu, out=cpu), out=cpu)
 
 
 def availability(load: Load) -> Column:
@@ -117,16 +109,27 @@ def availability(load: Load) -> Column:
 
 
 def fullness(load: Load) -> Column:
-    """mean(used cpu, used memory), as shares: what `pack` has in place of availability."""
+    """mean(used cpu, used memory), as shares."""
     used: Column = load.used[CPU] * load.per_unit[CPU]
     used += load.used[MEMORY] * load.per_unit[MEMORY]
     used *= 0.5
     return used
 
 
+def fullest(load: Load) -> Column:
+    """max(used cpu, used memory), as shares without the task: what `pack` has in place of availability.
+
+    Best fit by the resource that runs out first, which is the largest norm of what is used. Source: the norms compared
+    by Panigrahy, Talwar, Uyeda and Wieder, Heuristics for Vector Bin Packing, 2011.
+    """
+    share: Column = np.maximum(load.used[CPU] * load.per_unit[CPU], load.used[MEMORY] * load.per_unit[MEMORY])
+    return share
+
+
 def in_use(load: Load) -> Mask:
     """1 where anything runs, else 0: `pack` opens another node last."""
-    return load.tasks > 0
+    answer: Mask = load.tasks > 0
+    return answer
 
 
 def _wants_gpu(shape: TaskShape, _settings: Settings) -> bool:
@@ -161,12 +164,14 @@ def _cpu_penalty(columns: Columns, _shape: TaskShape) -> Column:
 
 def _not_crowded(load: Load) -> Mask:
     """-20 points over 20 tasks, here as 1 when not. Source: the first document (more than 20 containers)."""
-    return load.tasks <= CROWDED
+    answer: Mask = load.tasks <= CROWDED
+    return answer
 
 
 def _memory_to_spare(load: Load, need: Need) -> Mask:
     """+10 points when the task takes less than half of the free memory, 10 % kept back. Source: the first document."""
-    return load.spare > 2.0 * need.memory
+    answer: Mask = load.spare > 2.0 * need.memory
+    return answer
 
 
 def _reading(name: str) -> Callable[[Columns, TaskShape], Column]:
@@ -249,5 +254,5 @@ SCORES: tuple[Score, ...] = (
     Score("gpus", (Standing(1.0, _wants_gpu, _keeps_gpus_free),)),
     Score("in_use", (OfLoad(1.0, in_use),)),
 )
-PACKING = Score("resources", (OfFit(0.3, balance), OfLoad(0.7, fullness)))
-"""The score `resources` of strategy pack: balance 0.3, fullness 0.7 (the shares that packed the OpenB trace best)."""
+PACKING = Score("resources", (OfFit(0.1, balance), OfLoad(0.9, fullest)))
+"""The score `resources` of strategy pack: mostly the fullest node; balance alone says which empty node comes next."""

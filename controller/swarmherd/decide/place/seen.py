@@ -54,19 +54,24 @@ def ended(task: Task) -> bool:
     return _ORDER[task.state] > _ORDER[TaskState.RUNNING]
 
 
-def nodes(
-    view: ClusterView, *, without: Collection[str] = (), unhealthy: Collection[str] = ()
-) -> tuple[NodeCapacity, ...]:
-    """The view's nodes, in its order. `without`: ids of tasks that are taken to be gone; `unhealthy`: ids of nodes."""
+def nodes(view: ClusterView, *, without: Collection[str] = ()) -> tuple[NodeCapacity, ...]:
+    """The view's nodes, in its order. `without`: ids of tasks that are taken to be gone.
+
+    Unhealthy is a node whose last probe was not answered; one that was never probed is not.
+    """
     services = {service.name: service for service in view.services}
     there: dict[str, list[Task]] = defaultdict(list)
     for task in view.tasks:
         if present(task) and task.id not in without:
             there[task.node_id].append(task)
     return tuple(
-        _node(node, there[node.id], services, view.node_use.get(node.id), node.id not in unhealthy)
-        for node in view.nodes
+        _node(node, there[node.id], services, view.node_use.get(node.id), _healthy(view, node)) for node in view.nodes
     )
+
+
+def _healthy(view: ClusterView, node: Node) -> bool:
+    probe = view.probes.get(node.id)
+    return probe is None or probe.silent_since is None
 
 
 def shape(

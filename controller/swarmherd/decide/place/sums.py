@@ -19,7 +19,6 @@ from swarmherd.decide.place.scores import (
     OfZone,
     Score,
     Standing,
-    add_points,
     points,
 )
 from swarmherd.decide.place.settings import Settings, Strategy
@@ -45,34 +44,43 @@ class Sum:
         self._of_fit = [(weight, part) for weight, part in parts if isinstance(part, OfFit)]
         self._of_service = [(weight, part) for weight, part in parts if isinstance(part, OfService)]
         self._of_zone = [(weight, part) for weight, part in parts if isinstance(part, OfZone)]
-        self._points: dict[Hashable, Column] = {}
+        self._points: dict[Hashable, Column | float] = {}
         self._sums: dict[Hashable, Column] = {}
         self._masks: dict[Hashable, Mask] = {}
         self._zones: list[float] = []
-        self._loads = self._load_points(columns.load)
+        self._loads: Column = np.zeros(columns.size) + self._load_points(columns.load)
 
-    def refresh(self, rows: Rows | slice) -> None:
+    def refresh(self, rows: Rows | slice | int) -> None:
         """Something was placed on these rows."""
         self._loads[rows] = self._load_points(self._columns.load.of(rows))
 
     def totals(self, shape: TaskShape, need: Need) -> Column:
         """The points of each node for one task, without the zone's; NEVER where a filter refuses it."""
+        found = self.wishful(shape, need)
+        self.refuse_full(found, need)
+        return found
+
+    def wishful(self, shape: TaskShape, need: Need) -> Column:
+        """The totals as they would be if every node had room."""
         columns, load = self._columns, self._columns.load
         load.own = columns.own(shape.service)
         found: Column = self.standing(shape) + self._loads
-        self._add_changing(found, shape, need, load, None)
-        np.copyto(found, NEVER, where=self._full(load, need))
+        found += self._changing(shape, need, load, None)
         for one in MEETING:
             if one.concerns(columns, shape):
                 found[~one.check(columns, shape)] = NEVER
         return found
 
+    def refuse_full(self, found: Column, need: Need) -> None:
+        """Puts NEVER where there is no room."""
+        found[_full(self._columns.load, need)] = NEVER
+
     def later(self, shape: TaskShape, need: Need, rows: Rows, load: Load, steps: Column) -> Column:
         """The points of these rows (`load` is theirs) with so many more tasks of the group: a line for each step."""
         after = load.later(steps, need)
         found: Column = self.standing(shape)[rows] + self._load_points(after)
-        self._add_changing(found, shape, need, after, rows)
-        found[self._full(after, need) | (np.asarray(after.own) >= most_per_node(shape))] = NEVER
+        found += self._changing(shape, need, after, rows)
+        found[_full(after, need) | (np.asarray(after.own) >= most_per_node(shape))] = NEVER
         return found
 
     def zone(self, tasks: int) -> float:
@@ -116,32 +124,27 @@ class Sum:
                 found[~fit] = NEVER
         return found
 
-    def _part(self, part: Standing, weight: float, shape: TaskShape, key: Hashable) -> Column:
+    def _part(self, part: Standing, weight: float, shape: TaskShape, key: Hashable) -> Column | float:
         kept = self._points.get(key)
         if kept is None:
             kept = _keep(self._points, key, points(weight, part.values(self._columns, shape)))
         return kept
 
-    def _load_points(self, load: Load) -> Column:
-        found = np.zeros(load.tasks.shape)
+    def _load_points(self, load: Load) -> Column | float:
+        found: Column | float = 0.0
         for weight, part in self._of_load:
-            add_points(found, weight, part.values(load))
+            found += points(weight, part.values(load))
         return found
 
-    def _add_changing(self, found: Column, shape: TaskShape, need: Need, load: Load, rows: Rows | None) -> None:
+    def _changing(self, shape: TaskShape, need: Need, load: Load, rows: Rows | None) -> Column | float:
+        """The points for what the task needs and for which services are there."""
+        found: Column | float = 0.0
         for weight, fit in self._of_fit:
-            add_points(found, weight, fit.values(load, need))
+            found += points(weight, fit.values(load, need))
         for weight, part in self._of_service:
             if part.concerns(shape):
-                add_points(found, weight, part.values(self._columns, shape, load, rows))
-
-    @staticmethod
-    def _full(load: Load, need: Need) -> Mask:
-        """Where there is no room: what the filters of resources and of headroom say, in one comparison each."""
-        full: Mask = np.zeros(load.tasks.shape, np.bool_)
-        for line, value in need.lines:
-            full |= load.room[line] < value
-        return full
+                found += points(weight, part.values(self._columns, shape, load, rows))
+        return found
 
     def _named(self, score: Score, weight: float, shape: TaskShape, need: Need) -> Column:
         columns, found = self._columns, np.zeros(self._columns.size)
@@ -151,11 +154,11 @@ class Sum:
                 case Standing():
                     found += points(share, part.values(columns, shape))
                 case OfLoad():
-                    add_points(found, share, part.values(columns.load))
+                    found += points(share, part.values(columns.load))
                 case OfFit():
-                    add_points(found, share, part.values(columns.load, need))
+                    found += points(share, part.values(columns.load, need))
                 case OfService() if part.concerns(shape):
-                    add_points(found, share, part.values(columns, shape, columns.load, None))
+                    found += points(share, part.values(columns, shape, columns.load, None))
                 case OfService():
                     pass
                 case _:
@@ -167,6 +170,14 @@ def most_per_node(shape: TaskShape) -> float:
     """How many tasks of its service a node may have at most, for all that the shape says of itself."""
     alone = shape.ports or any(o.service == shape.service and o.weight is None for o in shape.apart_from)
     return 1.0 if alone else (float(shape.max_per_node) or np.inf)
+
+
+def _full(load: Load, need: Need) -> Mask:
+    """Where there is no room: what the filters of resources and of headroom say, in one comparison each."""
+    found: Mask = np.zeros(load.tasks.shape, np.bool_)
+    for line, value in need.lines:
+        found |= load.room[line] < value
+    return found
 
 
 def _keep(kept: dict[Hashable, T], key: Hashable, value: T) -> T:

@@ -9,6 +9,7 @@ from swarmherd.enact.goals.failover import Cordoned, Recreated
 from swarmherd.enact.goals.goal import Goal
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
 from swarmherd.enact.goals.relabel import Relabel
+from swarmherd.enact.goals.release import Release
 from swarmherd.enact.goals.rollback import Rollback
 from swarmherd.enact.goals.scale import Scale
 from swarmherd.enact.goals.undrained import BACKEND, Undrained, left_unseen
@@ -39,6 +40,8 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
             return Rollback(action)
         case "relabel":
             return Relabel(action)
+        case "release":
+            return Release(action)
         case "drain":
             return Drain(action)
         case "failover":
