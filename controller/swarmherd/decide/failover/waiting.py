@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from swarmherd.decide.failover.standings import by_node, keys_of
-from swarmherd.decide.follow import labelled_with
 from swarmherd.decide.foretell import landing
 from swarmherd.decide.marks import DENY, DENY_UNTIL, PAUSED, denied, forgotten, is_cordoned, paused_for
 from swarmherd.decide.place.constraints import Constraint, ConstraintError, Operator, parse_constraint
+from swarmherd.decide.release import labelled_with
 from swarmherd.decide.scene import Scene
 from swarmherd.decide.words import count, duration, one_line
 from swarmherd.model import (
@@ -161,7 +161,7 @@ def _bounds(scene: Scene, seen: Sequence[NodeStanding], service: Service) -> Ite
 
 
 def _anchored(scene: Scene, anchor: str) -> Iterator[str]:
-    labelled = labelled_with(scene, anchor)
+    labelled = labelled_with(scene.view, anchor)
     if not labelled:
         yield f"it follows {anchor}, and no node has the label of {anchor}"
         return

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from swarmherd.enact.goals.bootstrap import Bootstrap
 from swarmherd.enact.goals.drain import Drain
 from swarmherd.enact.goals.failover import Cordoned, Recreated
@@ -18,6 +20,15 @@ from swarmherd.model import Action, ClusterView
 __all__ = ["BACKEND", "Goal", "UnknownKindError", "goal_of", "left_unseen"]
 
 
+_OTHERS: Mapping[str, Callable[[Action], Goal]] = {
+    "bootstrap": Bootstrap,
+    "drain": Drain,
+    "relabel": Relabel,
+    "release": Release,
+    "rollback": Rollback,
+}
+
+
 class UnknownKindError(ValueError):
     """The journal of a newer version may hold actions that this one does not know."""
 
@@ -27,27 +38,16 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
 
     Raises UnknownKindError.
     """
+    clears = action.parameters.get("swarmherd_state") == CLEARED
     match action.kind:
-        case "scale" if action.parameters.get("swarmherd_state") == CLEARED:
-            return Undrained(action)
         case "scale":
-            return Scale(action)
-        case "move" | "restart" if action.parameters.get("swarmherd_state") == CLEARED:
-            return Cleared(action)
+            return Undrained(action) if clears else Scale(action)
         case "move" | "restart":
-            return Move.of(action, before)
-        case "rollback":
-            return Rollback(action)
-        case "relabel":
-            return Relabel(action)
-        case "release":
-            return Release(action)
-        case "drain":
-            return Drain(action)
+            return Cleared(action) if clears else Move.of(action, before)
         case "failover":
             return _rescuing(action)
-        case "bootstrap":
-            return Bootstrap(action)
+        case kind if kind in _OTHERS:
+            return _OTHERS[kind](action)
     raise UnknownKindError(f"this version knows no action of the kind {action.kind}")
 
 
