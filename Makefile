@@ -41,6 +41,11 @@ test: $(READY) ## everything for a submission, on real engines (at most 25 minut
 test-all: $(READY) ## everything there is
 	@rm -f $(TALLY) && $(PURE) --tally $(TALLY) --all $(QUICK) && $(BIN)/pytest --tally $(TALLY) --all $(ENGINES)
 
+.PHONY: scenarios
+SCENARIOS := $(addprefix tests/scenarios/test_,metrics.py controller.py actions.py anchors.py nodes.py random.py majority.py)
+scenarios: $(READY) ## faults on real engines under load, each with its bound (at most 50 minutes): ARGS='-k worker_killed'
+	@rm -f build/scenarios/report.json && $(BIN)/pytest --all $(SCENARIOS) $(ARGS)
+
 .PHONY: docs
 docs: $(READY) ## the documentation as a site, in build/docs/html
 	@$(BIN)/python docs/site/build.py
