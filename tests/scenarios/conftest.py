@@ -73,7 +73,7 @@ class Play:
 
     def until(self, fault: float, condition: Callable[[Seen], Any], what: str) -> Seen:
         """Waits for the condition, and notes the time since the fault. Beyond the bound it fails only at the end."""
-        seen = self.stage.until(condition, what, max(60.0, 4 * self.row.bound_seconds))
+        seen = self.stage.until(condition, what, max(60.0, 2 * self.row.bound_seconds))
         self.took(fault, seen.at)
         return seen
 
@@ -83,7 +83,7 @@ class Play:
 
     def says(self, fault: float, words: str, mark: int) -> None:
         """Waits until the controller says these words, and notes the time since the fault."""
-        self.stage.controller.says(words, mark, max(60.0, 4 * self.row.bound_seconds))
+        self.stage.controller.says(words, mark, max(60.0, 2 * self.row.bound_seconds))
         self.took(fault)
 
     def loses_nothing(self) -> None:

@@ -91,7 +91,7 @@ def kill_engine(host: str) -> None:
     )
     hosts.run(host, "systemctl", "daemon-reload")
     hosts.run(host, "systemctl", "stop", "docker.socket", check=False)
-    hosts.run(host, "systemctl", "kill", "--signal=SIGKILL", "docker.service")
+    hosts.run(host, "systemctl", "kill", "--signal=SIGKILL", "--kill-who=main", "docker.service")
 
 
 def start_engine(host: str) -> None:

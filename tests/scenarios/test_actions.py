@@ -17,30 +17,36 @@ from .conftest import Play
 from .stage import IDLE_IMAGE, REPLICAS, SHOP, Stage, labels_of_demand, shop_policy
 
 pytestmark = pytest.mark.slow
-SERVICE, MISSING = "scenario-acted-on", "swarmherd-lab/nobody-made-this:1"
-LEAVES = f"leave {SERVICE} "
+MISSING = "swarmherd-lab/nobody-made-this:1"
 SLOW = ("sh", "-c", "sleep 5; touch /tmp/ready; exec sleep infinity")
 HEALTH = ("--health-cmd", "test -f /tmp/ready", "--health-interval", "1s", "--health-retries", "60")
 GENTLY = ("--restart-delay", "2s")
 
 
-def at_work(stage: Stage) -> None:
-    """Waits until an action of ours on the service is under way."""
-    on.wait_until(lambda: outcomes(stage)[-1:] == ["started"], f"our action on {SERVICE} has begun", 60, every=0.1)
+@pytest.fixture
+def service(row: Play) -> str:
+    """A name of the scenario's own: what the controller remembers of a service is no other's."""
+    return f"scenario-{row.row.id}"
 
 
-def outcomes(stage: Stage) -> list[str]:
-    return [outcome for _kind, outcome, _detail in stage.controller.journal(SERVICE)]
+def outcomes(stage: Stage, service: str) -> list[str]:
+    return [outcome for _kind, outcome, _detail in stage.controller.journal(service)]
 
 
-def closed(stage: Stage, since: int) -> str:
-    """The outcome of the first action on the service after those `since`, once it has one."""
+def at_work(stage: Stage, service: str, replicas: int) -> None:
+    """Waits until an action of ours has asked for so many replicas, and waits for them."""
+    stage.until(lambda now: now.wanted[service] == replicas, f"{replicas} replicas of {service} are wanted", 60)
+    assert outcomes(stage, service)[-1] == "started"
+
+
+def closed(stage: Stage, service: str) -> str:
+    """The outcome of the first action on the service, once it has one."""
 
     def outcome() -> str:
-        found = outcomes(stage)[since:]
-        return found[0] if found and found[0] != "started" else ""
+        found = outcomes(stage, service)[:1]
+        return "" if found == ["started"] else "".join(found)
 
-    return on.wait_until(outcome, f"our action on {SERVICE} is closed", 120)
+    return on.wait_until(outcome, f"our action on {service} is closed", 120)
 
 
 @pytest.mark.scenario(
@@ -48,20 +54,20 @@ def closed(stage: Stage, since: int) -> str:
     "When somebody deploys while we scale, both come to be: his version and our count",
     bound_seconds=60,
 )
-def test_deploy_during_our_action(stage: Stage, row: Play) -> None:
-    with stage.service(SERVICE, 1, *HEALTH, *labels_of_demand(30), command=SLOW):
-        at_work(stage)
+def test_deploy_during_our_action(stage: Stage, row: Play, service: str) -> None:
+    with stage.service(service, 1, *HEALTH, *labels_of_demand(30), command=SLOW):
+        at_work(stage, service, 3)
         fault = time.monotonic()
-        hosts.docker("service", "update", "--detach", "--env-add", "DEPLOYED=yes", SERVICE)
+        hosts.docker("service", "update", "--detach", "--env-add", "DEPLOYED=yes", service)
         row.until(
             fault,
-            lambda now: (now.wanted[SERVICE], now.running(SERVICE), now.updates[SERVICE]) == (3, 3, "completed"),
+            lambda now: now.wanted[service] == now.running(service) == 3 and now.updates[service] in ("", "completed"),
             "three replicas of what was deployed run",
         )
-        assert closed(stage, 0) in ("done", "conflict", "given_up")
-        (found,) = json.loads(hosts.docker("service", "inspect", SERVICE))
+        assert closed(stage, service) in ("done", "conflict", "given_up")
+        (found,) = json.loads(hosts.docker("service", "inspect", service))
         assert "DEPLOYED=yes" in found["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"]
-        stage.never_fewer_wanted(SERVICE, 3, fault)
+        stage.never_fewer_wanted(service, 3, fault)
     row.loses_nothing()
 
 
@@ -70,33 +76,31 @@ def test_deploy_during_our_action(stage: Stage, row: Play) -> None:
     "When somebody scales while we do, his count is not undone by ours; once it has settled, the metric decides again",
     bound_seconds=60,
 )
-def test_manual_scale_during_our_action(stage: Stage, row: Play) -> None:
-    with stage.service(SERVICE, 1, *HEALTH, *labels_of_demand(40), command=SLOW):
-        since = len(outcomes(stage))
-        at_work(stage)
+def test_manual_scale_during_our_action(stage: Stage, row: Play, service: str) -> None:
+    with stage.service(service, 1, *HEALTH, *labels_of_demand(40), command=SLOW):
+        at_work(stage, service, 4)
         fault = time.monotonic()
-        hosts.docker("service", "scale", "--detach", f"{SERVICE}=3")
-        scaled = time.monotonic()
-        closed(stage, max(0, since - 1))
-        row.until(fault, lambda now: (now.wanted[SERVICE], now.running(SERVICE)) == (4, 4), "four replicas run")
-        stage.never_fewer_wanted(SERVICE, 3, scaled)
+        hosts.docker("service", "scale", "--detach", f"{service}=3")
+        closed(stage, service)
+        row.until(fault, lambda now: (now.wanted[service], now.running(service)) == (4, 4), "four replicas run")
+        stage.never_fewer_wanted(service, 3, fault)
     row.loses_nothing()
 
 
 @pytest.mark.scenario(
     "rollout-paused", "When a rollout is paused, its service is left alone and the reason says so", bound_seconds=30
 )
-def test_rollout_paused(stage: Stage, row: Play) -> None:
+def test_rollout_paused(stage: Stage, row: Play, service: str) -> None:
     careful = (*GENTLY, "--update-failure-action", "pause", "--update-monitor", "2s")
-    with stage.service(SERVICE, 2, *careful, *labels_of_demand(20)):
+    with stage.service(service, 2, *careful, *labels_of_demand(20)):
         mark, fault = stage.controller.mark(), time.monotonic()
-        more = f"swarmherd.scale.query={40} * max(up)"
+        more = "swarmherd.scale.query=40 * max(up)"
         update = ["service", "update", "--detach", "--no-resolve-image", "--image", MISSING, "--label-add", more]
-        hosts.docker(*update, SERVICE)
+        hosts.docker(*update, service)
         row.says(fault, "its update is paused", mark)
         stage.controller.cycles(3, stage.controller.mark())
-        stage.never_more_wanted(SERVICE, 2, fault)
-        stage.never_fewer_wanted(SERVICE, 2, fault)
+        stage.never_more_wanted(service, 2, fault)
+        stage.never_fewer_wanted(service, 2, fault)
     row.loses_nothing()
 
 
@@ -105,26 +109,26 @@ def test_rollout_paused(stage: Stage, row: Play) -> None:
     "When an image is missing, a service that asks for more is not scaled up; with its image back, it is",
     bound_seconds=20,
 )
-def test_image_missing(stage: Stage, row: Play) -> None:
+def test_image_missing(stage: Stage, row: Play, service: str) -> None:
     mark, fault = stage.controller.mark(), time.monotonic()
-    with stage.service(SERVICE, 2, *GENTLY, *labels_of_demand(40), image=MISSING, runs=False):
-        row.says(fault, LEAVES, mark)
+    with stage.service(service, 2, *GENTLY, *labels_of_demand(40), image=MISSING, runs=False):
+        row.says(fault, f"leave {service} .*(no replica runs|not running yet|crash-looping)", mark)
         stage.controller.cycles(4, stage.controller.mark())
-        stage.never_more_wanted(SERVICE, 2, fault)
-        hosts.docker("service", "update", "--detach", "--no-resolve-image", "--image", IDLE_IMAGE, SERVICE)
-        stage.until(lambda now: now.running(SERVICE) >= 2, "it runs with an image that is there", 60)
+        stage.never_more_wanted(service, 2, fault)
+        hosts.docker("service", "update", "--detach", "--no-resolve-image", "--image", IDLE_IMAGE, service)
+        stage.until(lambda now: now.running(service) >= 2, "it runs with an image that is there", 60)
     row.loses_nothing()
 
 
 @pytest.mark.scenario(
     "crash-looping-service", "When a service crashes again and again, it is not scaled up", bound_seconds=30
 )
-def test_crash_loop(stage: Stage, row: Play) -> None:
+def test_crash_loop(stage: Stage, row: Play, service: str) -> None:
     mark, fault = stage.controller.mark(), time.monotonic()
-    with stage.service(SERVICE, 2, *labels_of_demand(60), command=("false",), runs=False):
-        row.says(fault, LEAVES, mark)
+    with stage.service(service, 2, *labels_of_demand(60), command=("false",), runs=False):
+        row.says(fault, f"leave {service} .*it is crash-looping", mark)
         stage.controller.cycles(5, stage.controller.mark())
-        stage.never_more_wanted(SERVICE, 2, fault)
+        stage.never_more_wanted(service, 2, fault)
     row.loses_nothing()
 
 
@@ -155,17 +159,16 @@ def test_balancer_unreachable(stage: Stage, row: Play) -> None:
     "When a playbook hangs, it is ended at its deadline, and done again when it can be",
     bound_seconds=60,
 )
-def test_playbook_hangs(stage: Stage, row: Play) -> None:
+def test_playbook_hangs(stage: Stage, row: Play, service: str) -> None:
     with (
         stage.controller.policy(cluster={"playbook_timeout_seconds": 8}),
-        stage.service(SERVICE, 1, *labels_of_demand(30)),
+        stage.service(service, 1, *labels_of_demand(30)),
     ):
-        before = len(outcomes(stage))
         with faults.playbooks_hang() as fault:
-            assert closed(stage, before) in ("given_up", "undone")
+            assert closed(stage, service) in ("given_up", "undone")
             row.took(fault)
-            assert stage.now().wanted[SERVICE] == 1
-        stage.until(lambda now: now.running(SERVICE) == 3, "three replicas run", 90)
+            assert stage.now().wanted[service] == 1
+        stage.until(lambda now: now.running(service) == 3, "three replicas run", 90)
     row.loses_nothing()
 
 
@@ -193,14 +196,13 @@ def test_playbook_fails_on_one(stage: Stage, row: Play) -> None:
     "When a playbook fails on the manager that it runs on, nothing is half done, and it is done when it can be",
     bound_seconds=60,
 )
-def test_playbook_fails(stage: Stage, row: Play) -> None:
-    with stage.service(SERVICE, 1, *labels_of_demand(30)):
-        before = len(outcomes(stage))
+def test_playbook_fails(stage: Stage, row: Play, service: str) -> None:
+    with stage.service(service, 1, *labels_of_demand(30)):
         with faults.playbooks_fail_on("manager1") as fault:
-            outcome = closed(stage, before)
+            outcome = closed(stage, service)
             row.took(fault)
-            assert (outcome, stage.now().wanted[SERVICE]) in (("given_up", 1), ("undone", 1), ("done", 3))
-        stage.until(lambda now: now.running(SERVICE) == 3, "three replicas run", 90)
+            assert (outcome, stage.now().wanted[service]) in (("given_up", 1), ("undone", 1), ("done", 3))
+        stage.until(lambda now: now.running(service) == 3, "three replicas run", 90)
     row.loses_nothing()
 
 
