@@ -90,8 +90,9 @@ def kill_engine(host: str) -> None:
         host, "sh", "-c", f"mkdir -p {Path(NO_RESTART).parent}; printf '[Service]\\nRestart=no\\n' > {NO_RESTART}"
     )
     hosts.run(host, "systemctl", "daemon-reload")
-    hosts.run(host, "systemctl", "stop", "docker.socket", check=False)
-    hosts.run(host, "systemctl", "kill", "--signal=SIGKILL", "--kill-who=main", "docker.service")
+    # Its socket would start it again, and cannot be stopped before it without stopping it, in order, as well.
+    kill = "systemctl kill --signal=SIGKILL --kill-who=main docker.service"
+    hosts.run(host, "sh", "-ec", f"{kill}; systemctl stop docker.socket docker.service")
 
 
 def start_engine(host: str) -> None:

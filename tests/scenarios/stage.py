@@ -29,6 +29,9 @@ from .load import Load
 SHOP, REPLICAS, MOST = "shop_web", 4, 6
 SHOP_IMAGE, IDLE_IMAGE = "swarmherd-lab/shop:1", "swarmherd-lab/base:bookworm"
 SLEEP = ("sleep", "infinity")
+PRESENCE = "scenario-presence"
+"""A task on every worker that keeps the shop's network joined there: a node that joins one right after a peer has died
+may wait ten seconds for the dead one's answer before its first task starts (libnetwork's gossip, by TCP)."""
 PER_SECOND = 15
 WATCH_SECONDS, CYCLE_SECONDS = 0.2, 2.0
 WHOLE_SECONDS, SAY_SECONDS = 120, 60
@@ -235,11 +238,12 @@ class Stage:
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def __enter__(self) -> Stage:
-        hosts.docker("service", "rm", SHOP, check=False)  # of a run that was cut short, on a lab that was kept
+        hosts.docker("service", "rm", SHOP, PRESENCE, check=False)  # of a run cut short, on a lab that was kept
         try:
             # It reserves memory: where something reserves none, nothing is evened out by reservations.
             each = ("--replicas-max-per-node", str(self._per_node), "--reserve-memory", "64m")
             self.create(SHOP, REPLICAS, "--network", "swarmherd", *each, image=SHOP_IMAGE, command=())
+            self.create(PRESENCE, None, "--network", "swarmherd")
             self._watcher.start()
             self.until(lambda now: now.running(SHOP) == REPLICAS, "the shop runs", 60)
             on.wait_until(lambda: self.servers() == REPLICAS, "the load balancer sends to all of the shop", 60)
@@ -255,7 +259,7 @@ class Stage:
         self.controller.stop()
         self.load.stop()
         self.between.stop()
-        hosts.docker("service", "rm", SHOP, check=False)
+        hosts.docker("service", "rm", SHOP, PRESENCE, check=False)
         if self._watcher.is_alive():
             self._watcher.join(15)
         self._eye.close()
@@ -264,10 +268,11 @@ class Stage:
     # ------------------------------------------------------------ what is there
 
     def create(
-        self, name: str, replicas: int, *options: str, image: str = IDLE_IMAGE, command: tuple[str, ...] = SLEEP
+        self, name: str, replicas: int | None, *options: str, image: str = IDLE_IMAGE, command: tuple[str, ...] = SLEEP
     ) -> None:
-        """A service on the workers that Swarm restarts at once."""
-        words = ["service", "create", "--detach", "--no-resolve-image", "--name", name, "--replicas", str(replicas)]
+        """A service on the workers that Swarm restarts at once; without a count it is global."""
+        words = ["service", "create", "--detach", "--no-resolve-image", "--name", name]
+        words += ["--mode", "global"] if replicas is None else ["--replicas", str(replicas)]
         words += ["--restart-delay", "0s", "--endpoint-mode", "dnsrr", "--constraint", "node.role==worker"]
         words += ["--stop-grace-period", "10s" if name == SHOP else "1s"]
         words += ["--env", "SHOP_CAPACITY=100"] if image == SHOP_IMAGE else []
@@ -366,6 +371,8 @@ class Stage:
             f"{n.name} is {n.reachability}" for n in now.nodes if n.role == "manager" and n.reachability != "reachable"
         ]
         found += now.marks()
+        if (present := now.running(PRESENCE)) != (workers := sum(node.role == "worker" for node in now.nodes)):
+            found.append(f"{PRESENCE} runs on {present} of {workers} workers")
         shop = (now.wanted.get(SHOP), len(now.of(SHOP)), now.running(SHOP), servers)
         if shop != (REPLICAS,) * 4:
             found.append(f"of {SHOP} {shop[0]} are wanted, there are {shop[1]}, {shop[2]} run, {shop[3]} are served")
