@@ -90,7 +90,7 @@ class Controller:
             "prometheus_timeout_seconds": 1.5,
             "interval_seconds": CYCLE_SECONDS,
             "docker_timeout_seconds": 4,
-            "playbook_timeout_seconds": 30,
+            "playbook_timeout_seconds": 60,
             "state_url": f"sqlite:///{self.state}",
             **(cluster or {}),
         }
@@ -240,8 +240,7 @@ class Stage:
     def __enter__(self) -> Stage:
         hosts.docker("service", "rm", SHOP, PRESENCE, check=False)  # of a run cut short, on a lab that was kept
         try:
-            # It reserves memory: where something reserves none, nothing is evened out by reservations.
-            each = ("--replicas-max-per-node", str(self._per_node), "--reserve-memory", "64m")
+            each = ("--replicas-max-per-node", str(self._per_node))
             self.create(SHOP, REPLICAS, "--network", "swarmherd", *each, image=SHOP_IMAGE, command=())
             self.create(PRESENCE, None, "--network", "swarmherd")
             self._watcher.start()
@@ -273,7 +272,17 @@ class Stage:
         """A service on the workers that Swarm restarts at once; without a count it is global."""
         words = ["service", "create", "--detach", "--no-resolve-image", "--name", name]
         words += ["--mode", "global"] if replicas is None else ["--replicas", str(replicas)]
-        words += ["--restart-delay", "0s", "--endpoint-mode", "dnsrr", "--constraint", "node.role==worker"]
+        # Where something reserves no memory, nothing is evened out by reservations.
+        words += [
+            "--reserve-memory",
+            "32m",
+            "--restart-delay",
+            "0s",
+            "--endpoint-mode",
+            "dnsrr",
+            "--constraint",
+            "node.role==worker",
+        ]
         words += ["--stop-grace-period", "10s" if name == SHOP else "1s"]
         words += ["--env", "SHOP_CAPACITY=100"] if image == SHOP_IMAGE else []
         hosts.docker(*words, *options, image, *command)

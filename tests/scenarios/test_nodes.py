@@ -136,7 +136,12 @@ def test_node_back(stage: Stage, row: Play) -> None:
     (found,) = json.loads(hosts.docker("node", "inspect", "worker1"))
     memory = int(found["Description"]["Resources"]["MemoryBytes"])
     again = {"stable_for": "3s", "cooldown": "0s"}
-    by = {"by": "reservations", "cooldown": "0s", "service_cooldown": "0s", "min_task_age": "0s", "memory": "90%"}
+    by = {
+        "by": "reservations",
+        "memory": "90%",
+        "moves_per_hour": 100,
+        **dict.fromkeys(("cooldown", "service_cooldown", "min_task_age"), "0s"),
+    }
     policy = {
         "refill": again,
         "rebalance": by,
