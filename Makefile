@@ -43,7 +43,7 @@ test-all: $(READY) ## everything there is
 
 .PHONY: scenarios
 SCENARIOS := $(addprefix tests/scenarios/test_,metrics.py controller.py actions.py anchors.py nodes.py random.py majority.py)
-scenarios: $(READY) ## faults on real engines under load, each with its bound (at most 50 minutes): ARGS='-k worker_killed'
+scenarios: $(READY) ## faults on real engines under load, each with its bound (at most 50 minutes): ARGS=-kworker_killed
 	@rm -f build/scenarios/report.json && $(BIN)/pytest --all $(SCENARIOS) $(ARGS)
 
 .PHONY: docs
