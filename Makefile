@@ -43,6 +43,11 @@ test-all: $(READY) ## everything there is
 	@rm -f $(TALLY); $(PURE) --tally $(TALLY) --all $(QUICK); pure=$$?; \
 	  $(BIN)/pytest --tally $(TALLY) --all $(ENGINES) && exit $$pure
 
+.PHONY: scenarios
+SCENARIOS := $(addprefix tests/scenarios/test_,metrics.py controller.py actions.py anchors.py nodes.py random.py majority.py)
+scenarios: $(READY) ## faults on real engines under load, each with its bound (at most 50 minutes): ARGS=-kworker_killed
+	@rm -f build/scenarios/report.json && $(BIN)/pytest --all $(SCENARIOS) $(ARGS)
+
 .PHONY: docs
 docs: $(READY) ## the documentation as a site, in build/docs/html
 	@$(BIN)/python docs/site/build.py
