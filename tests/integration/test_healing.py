@@ -92,8 +92,8 @@ def test_a_task_whose_endpoint_turns_ill_is_restarted_and_recovers(create: Creat
     task, node = before[f"{NAME}.1"]
     with controller(inventory):
         make_ill(task, node)
-        on.wait_until(lambda: tasks(NAME).get(f"{NAME}.1", (task,))[0] != task, "another task stands in the slot", 40)
-        on.wait_until(lambda: known(inventory, "restart") == [("restart", "done")], "the restart is done", 30)
+        on.wait_until(lambda: tasks(NAME).get(f"{NAME}.1", (task,))[0] != task, "another task stands in the slot", 120)
+        on.wait_until(lambda: known(inventory, "restart") == [("restart", "done")], "the restart is done", 60)
     after = tasks(NAME)
     assert after[f"{NAME}.2"] == before[f"{NAME}.2"]
     assert marks() == []
@@ -108,7 +108,7 @@ def test_what_stays_ill_is_restarted_then_moved_then_given_up(create: Create, tm
     inventory, before = healed(tmp_path), tasks(NAME)
     with controller(inventory):
         done = [("restart", "done"), ("move", "done")]
-        on.wait_until(lambda: known(inventory, "restart", "move") == done, "it is restarted and moved", 120)
+        on.wait_until(lambda: known(inventory, "restart", "move") == done, "it is restarted and moved", 240)
         moved = tasks(NAME)
         on.wait_until(lambda: "given up after 2 remedies (restart, move)" in planned(inventory), "it is given up", 60)
     assert known(inventory, "restart", "move") == done
