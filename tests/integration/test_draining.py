@@ -14,7 +14,7 @@ import pytest
 
 from . import lab as on
 
-pytestmark = pytest.mark.usefixtures("lab")
+pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 SHOP = "shop_web"
 ANSWER_SECONDS = 0.3

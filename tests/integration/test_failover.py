@@ -18,7 +18,7 @@ import pytest
 
 from . import lab as on
 
-pytestmark = pytest.mark.usefixtures("lab")
+pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 WEB, DB = "swarmherd-test-web", "swarmherd-test-db"
 IMAGE = ["swarmherd-lab/base:bookworm", "sleep", "infinity"]

@@ -15,7 +15,7 @@ import pytest
 from . import lab as on
 from .test_moves_by_hand import marks, nodes, tasks, told  # the same questions to the same lab
 
-pytestmark = pytest.mark.usefixtures("lab")
+pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 SWARMHERD = str(on.BIN / "swarmherd")
 NAME, IMAGE = "swarmherd-test-healing", "swarmherd-lab/base:bookworm"
@@ -101,7 +101,6 @@ def test_a_task_whose_endpoint_turns_ill_is_restarted_and_recovers(create: Creat
     assert "503" in entry["reason"]
 
 
-@pytest.mark.slow
 def test_what_stays_ill_is_restarted_then_moved_then_given_up(create: Create, tmp_path: Path) -> None:
     """Every task of it is ill from its first second."""
     create(1, *PUBLISHED, script='open(my $file, ">", "/ill"); close $file;' + SERVER)
@@ -121,7 +120,6 @@ def planned(inventory: Path) -> str:
     return " ".join(reason for healing in one["healing"] for reason in healing["reasons"])
 
 
-@pytest.mark.slow
 def test_an_update_that_is_stuck_is_rolled_back_where_that_is_asked_for(create: Create, tmp_path: Path) -> None:
     create(2, "--update-failure-action", "pause", "--update-monitor", "1s", "--rollback-monitor", "1s")
     on.docker("service", "update", "--detach", "--args", "false", "--no-resolve-image", NAME, check=False)
@@ -139,7 +137,6 @@ def state() -> str:
     return str((on.inspect(NAME).get("UpdateStatus") or {}).get("State", ""))
 
 
-@pytest.mark.slow
 def test_by_hand_a_task_is_restarted_and_a_service_rolled_back(create: Create, tmp_path: Path) -> None:
     create(2)
     inventory, before = healed(tmp_path), tasks(NAME)

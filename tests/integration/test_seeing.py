@@ -72,6 +72,7 @@ def test_an_event_wakes_the_controller(tmp_path: Path) -> None:
             on.docker("service", "rm", SERVICE)
 
 
+@pytest.mark.slow
 def test_sighup_sets_on_every_node_the_labels_that_the_inventory_has(tmp_path: Path) -> None:
     label = "swarmherd-test-seeing"
     nodes = ("manager1", "worker1", "worker2")
