@@ -34,7 +34,7 @@ PRESENCE = "scenario-presence"
 may wait ten seconds for the dead one's answer before its first task starts (libnetwork's gossip, by TCP)."""
 PER_SECOND = 15
 WATCH_SECONDS, CYCLE_SECONDS = 0.2, 2.0
-WHOLE_SECONDS, SAY_SECONDS = 120, 60
+WHOLE_SECONDS, SAY_SECONDS, START_SECONDS = 120, 60, 150
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PROGRAM = """
 import os, threading, time
@@ -126,7 +126,7 @@ class Controller:
             self._process = subprocess.Popen(
                 command, cwd=on.ROOT, env=settings, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self.cycles(1, mark)
+        self.cycles(1, mark, START_SECONDS)
 
     def stop(self) -> None:
         if self._process is not None:

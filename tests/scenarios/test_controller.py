@@ -87,7 +87,7 @@ def test_clock_moved(stage: Stage, row: Play) -> None:
 @pytest.mark.scenario(
     "inventory-edited-in-mid-run",
     "When the inventory is edited in mid-run, a mistake is told and stops decisions, and what is right holds at once",
-    bound_seconds=30,
+    bound_seconds=45,
 )
 def test_inventory_edited(stage: Stage, row: Play) -> None:
     mark = stage.controller.mark()
