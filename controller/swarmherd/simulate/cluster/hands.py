@@ -49,7 +49,7 @@ class Playing:
 
     def kill(self, ending: Ending = Ending.FAILED, why: str = "the playbook was killed") -> None:
         if self.run is None:
-            self.run = Run(ending, {}, why)
+            self.run = Run(ending, {}, why, answered=False, broken_off=True)
 
     def hang(self) -> None:
         """It goes no further, and does not end."""
