@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from swarmherd.simulate.cluster.crash import Victim
-from swarmherd.simulate.cluster.crashes import ROWS, Cell, matrix
+from swarmherd.simulate.cluster.crashes import Cell, matrix
+from swarmherd.simulate.cluster.rows import ROWS
 
 
 def table(cells: Iterable[Cell]) -> Iterator[str]:

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from swarmherd.decide.place import Constraint, Neighbour, Placer, TaskShape, seen
 from swarmherd.decide.scene import Scene, settings_of
-from swarmherd.decide.sizes import memory_of_tasks, memory_on
+from swarmherd.decide.sizes import memory_of_task, memory_of_tasks, memory_on
 from swarmherd.decide.words import count, number
-from swarmherd.model import Evidence, Node, Reading, Task
+from swarmherd.model import Evidence, Node, NodeState, Reading, Task
 from swarmherd.policy import NeighbourKeys
 from swarmherd.policy.anchors import NODE_LABEL
 
@@ -23,11 +23,14 @@ def fits_beside(
 ) -> tuple[str | None, tuple[Evidence, ...]]:
     """Why `movers` cannot run on `node` once it carries their anchors' labels, or None; and what was looked at.
 
-    `also_bytes` go there besides: an anchor whose followers these are.
+    `also_bytes` go there besides: an anchor whose followers these are. Memory that is not known keeps those away that
+    have a place (S1); what has none loses nothing by going there.
     """
     if not movers:
         return None, ()
-    used, needed = memory_on(scene, node), memory_of_tasks(scene, movers)
+    unweighed = {task.id for task in homeless(scene, movers)}
+    weighed = [task for task in movers if task.id not in unweighed]
+    used, needed = memory_on(scene, node), memory_of_tasks(scene, weighed)
     if isinstance(needed, str):
         return f"{needed}; give it a memory reservation", ()
     if isinstance(used, str):
@@ -37,6 +40,12 @@ def fits_beside(
     if used + also_bytes + needed > limit * node.memory_bytes:
         return _too_full(node, len(movers), used + also_bytes, needed, limit), evidence
     return _refused(scene, node, movers), evidence
+
+
+def homeless(scene: Scene, movers: Sequence[Task]) -> list[Task]:
+    """Those that are on no node which is up, and of which nobody knows how much memory they need."""
+    up = {node.id for node in scene.nodes.values() if node.state is NodeState.READY}
+    return [task for task in movers if task.node_id not in up and memory_of_task(scene, task) is None]
 
 
 def _evidence(scene: Scene, node: Node, used: float, limit: float) -> Evidence:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from swarmherd.decide.backoff import backing_off
-from swarmherd.decide.fits import fits_beside
+from swarmherd.decide.fits import fits_beside, homeless
 from swarmherd.decide.release import constrained, labelled_with, release
 from swarmherd.decide.scene import FOLLOWING, MOVING, Scene
 from swarmherd.decide.words import one_line
@@ -115,7 +115,7 @@ def _about(scene: Scene, anchor: str, dependents: list[str]) -> Following:
     why, evidence = _refusal(scene, here)
     if why:
         return replace(here, reasons=(f"{held}, because {why}",), evidence=evidence)
-    return replace(here, relabel=True, reasons=(_order(scene, here),), evidence=evidence)
+    return replace(here, relabel=True, reasons=(*_unweighed(scene, here), _order(scene, here)), evidence=evidence)
 
 
 def _misnamed(scene: Scene, anchor: str) -> str | None:
@@ -159,6 +159,11 @@ def _order(scene: Scene, here: Following) -> str:
         return f"bind {', '.join(_unbound(scene, here))} to {host}, because {here.anchor} runs there"
     last = f", then take it off {scene.hostnames(old)}" if old else ""
     return f"put the label of {here.anchor} on {host}{last}, because {here.anchor} runs on {host}"
+
+
+def _unweighed(scene: Scene, here: Following) -> Iterator[str]:
+    for name in sorted({task.service for task in homeless(scene, movers_to(scene, here.anchor, here.node))}):
+        yield f"how much memory {name} needs is not known, but it has no place now that it could lose"
 
 
 def _refusal(scene: Scene, here: Following) -> tuple[str | None, tuple[Evidence, ...]]:

@@ -131,7 +131,7 @@ class PlaybookEnactor:
         if goal.leaves_traces and not watch.fresh:
             return replace(judged, outcome=Outcome.STARTED, detail=f"{judged.detail}; {UNSEEN}")
         variables = goal.undo(watch.view, judged.outcome) if watch.view is not None else None
-        if variables is None and (run.ending is Ending.DEADLINE or run.result_with("not_ready")):
+        if variables is None and (run.broken_off or run.result_with("not_ready")):
             variables = left_unseen(action)
         return judged if variables is None else self._compensated(action, goal, judged, variables)
 

@@ -44,6 +44,8 @@ class Run:
     """Why it did not end well, in one sentence."""
     answered: bool = True
     """Whether it came to a result of its own; past its deadline, or with a host not reached, it did not."""
+    broken_off: bool = False
+    """Whether it was ended in the midst of its tasks, so that what it undoes in the end was not undone."""
 
     def result_with(self, key: str) -> Mapping[str, Any] | None:
         """The first host's result that has `key` set."""
@@ -94,17 +96,20 @@ def run_playbook(
         )
     except Exception as error:  # noqa: BLE001  (the runner raises pexpect's, OS's and its own; each is a failed run)
         ending = Ending.DEADLINE if late.is_set() else Ending.FAILED
-        return Run(ending, watch.hosts, f"ansible-runner: {error}", answered=False)
+        broken_off = late.is_set() or not watch.nothing_ran
+        return Run(ending, watch.hosts, f"ansible-runner: {error}", answered=False, broken_off=broken_off)
     finally:
         timer.cancel()
         _forget_environment(setting.directory, action_id)
     if late.is_set():
         words = f"the playbook was ended at its deadline of {deadline_seconds:g} s"
-        return Run(Ending.DEADLINE, watch.hosts, words, answered=False)
+        return Run(Ending.DEADLINE, watch.hosts, words, answered=False, broken_off=True)
     if done.rc == 0 and not watch.nothing_ran:
         return Run(Ending.OK, watch.hosts)
     problem = watch.problem or _last_words(setting.directory, action_id)
-    return Run(Ending.FAILED, watch.hosts, problem, answered=not (watch.nothing_ran or watch.unreachable))
+    broken_off = not watch.nothing_ran and not watch.problem  # no task failed, and yet it did not come to its end
+    answered = not (watch.nothing_ran or watch.unreachable or broken_off)
+    return Run(Ending.FAILED, watch.hosts, problem, answered, broken_off)
 
 
 def untemplated(value: Any) -> Any:

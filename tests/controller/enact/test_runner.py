@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from swarmherd.enact.processes import marked
+from swarmherd.enact.processes import end_marked, marked
 from swarmherd.enact.runner import KEEP_RUNS, Ending, Run, Setting, run_playbook, untemplated
 
 HEAD = "- hosts: all\n  connection: local\n  gather_facts: false\n  tasks:\n"
@@ -96,6 +99,32 @@ def test_past_the_deadline_every_process_of_the_run_is_ended(setting: Setting, t
         if seen.exists():
             return
     pytest.fail("the task did not even begin within 32 s")
+
+
+def test_a_run_that_is_killed_has_not_come_to_its_end(setting: Setting, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    tasks = f"    - ansible.builtin.ping:\n    - ansible.builtin.shell: touch {seen}; sleep 300\n"
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, setting, tasks, 120)
+        bound = time.monotonic() + 100
+        while not seen.exists():
+            assert time.monotonic() < bound, "the second task did not begin within 100 s"
+            time.sleep(0.1)
+        os.kill(first_of(marked("a1")), signal.SIGKILL)
+        done = running.result()
+    end_marked("a1")
+    assert (done.ending, done.broken_off, done.answered) == (Ending.FAILED, True, False)
+
+
+def first_of(pids: list[int]) -> int:
+    """The one that none of the others has started: ansible-playbook itself."""
+    parents = {pid: int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in pids}
+    return next(pid for pid, parent in parents.items() if parent not in pids)
+
+
+def test_a_run_that_fails_by_its_own_word_is_not_broken_off(setting: Setting) -> None:
+    done = run(setting, "    - ansible.builtin.ping:\n    - ansible.builtin.fail: {msg: no}\n")
+    assert (done.ending, done.broken_off, done.answered) == (Ending.FAILED, False, True)
 
 
 def test_old_runs_are_rotated_away(setting: Setting) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from swarmherd.model import Outcome
 from swarmherd.simulate.cluster.crash import Crash, Victim
-from swarmherd.simulate.cluster.crashes import BOUND_CYCLES, ROWS, Cell, Row, boundaries, killed, matrix, unharmed
+from swarmherd.simulate.cluster.crashes import BOUND_CYCLES, Cell, Row, boundaries, killed, matrix, unharmed
 from swarmherd.simulate.cluster.hands import PLAYS
+from swarmherd.simulate.cluster.rows import ROWS
 from swarmherd.store import Store
 
 from tests.bench.crashes import table
@@ -22,13 +23,17 @@ DOCUMENTED = ROOT / "docs" / "simulate.md"
 NAMES = [row.name for row in ROWS]
 
 
-NOT_SIMULATED = {"rebalance": "several moves one after the other, which people run; the controller runs move.yml"}
+NOT_SIMULATED = {
+    "bootstrap": "it joins hosts to the Swarm, and the simulated one begins with all of its nodes; nothing is set back",
+    "heal": "a restart and a move one after the other, which people run; the controller runs restart.yml and move.yml",
+    "rebalance": "several moves one after the other, which people run; the controller runs move.yml",
+}
 
 
 def test_every_playbook_of_the_controller_has_its_steps_and_its_row() -> None:
     playbooks = {file.stem for file in (ROOT / "playbooks" / "enact").glob("*.yml")}
     assert playbooks - set(NOT_SIMULATED) == set(PLAYS), "add its steps to hands.PLAYS, or say why it has none"
-    assert {row.kind for row in ROWS} == set(PLAYS), "add a row to crashes.ROWS"
+    assert {row.kind for row in ROWS} == set(PLAYS), "add a row to rows.ROWS"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
@@ -38,7 +43,7 @@ def test_unharmed_each_row_does_its_action_once_and_reaches_what_it_is_for(row: 
     assert (entry.action.kind, entry.outcome) == (row.kind, Outcome.DONE)
     assert row.wanted(simulation)
     assert simulation.crash.passed[:2] == ["decided", "written down"]
-    assert len(simulation.crash.passed) >= 7
+    assert len(simulation.crash.passed) >= 6
 
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from swarmherd.decide.foretell import landing, victims
 from swarmherd.model import Availability, NodeState, Task, TaskState, UpdateState
-from swarmherd.simulate.cluster.crashes import node, policy, service
+from swarmherd.simulate.cluster.building import node, policy, service
 from swarmherd.simulate.cluster.errors import OutOfSequenceError
 from swarmherd.simulate.cluster.faults import Fault, Kind
 from swarmherd.simulate.cluster.habits import Habits

@@ -159,4 +159,6 @@ class Cleared:
         return None if service is None else service.version
 
     def host_needed(self, view: ClusterView) -> Node | None:
-        return find_node(view, str(self.action.parameters["swarmherd_node"]))
+        """Where marks are cleared that nobody is behind any more, no node is named."""
+        node = self.action.parameters.get("swarmherd_node")
+        return find_node(view, str(node)) if node else None

@@ -16,6 +16,7 @@ from swarmherd.observe.errors import UnreachableError
 from swarmherd.simulate.cluster.errors import ModuleFailedError, OutOfSequenceError
 from swarmherd.simulate.cluster.hosts import Host
 from swarmherd.simulate.cluster.orchestrator import Orchestrator
+from swarmherd.simulate.cluster.rollout import Rollout
 
 PROBE_SECONDS = 1.0
 MISSES = 2
@@ -30,6 +31,8 @@ class Api:
         self.swarm = orchestrator.swarm
         self.cut_off = False
         """Whether no manager can be reached from where the controller and its playbooks run."""
+        self.drained: dict[str, set[str]] = {}
+        """By the load balancer's backend: the tasks whose servers are drained there."""
 
     # ------------------------------------------------------------ for the controller
 
@@ -103,9 +106,34 @@ class Api:
             found = {"replicas": service.replicas, "version": service.version}
             raise ModuleFailedError(f"conflict: {service.name} was changed", conflict=True, found=found)
 
-    def update_node(self, name: str, change: Callable[[Node], tuple[Mapping[str, str], Availability] | None]) -> None:
-        """Writes what `change` makes of the node's labels and availability; None leaves it as it is."""
+    def roll_back(self, name: str, expected: int | None) -> None:
+        """Fails as a conflict like `update_service`."""
+        service = self.service(name)
+        self.refuse_unexpected(service, expected)
+        if not service.has_previous:
+            raise ModuleFailedError(f"{name} has no previous specification to go back to")
+        Rollout(self._orchestrator, name).back(service.version)
+
+    def renew(self, name: str, expected: int | None) -> None:
+        """A forced update. Fails as a conflict like `update_service`."""
+        service = self.service(name)
+        self.refuse_unexpected(service, expected)
+        Rollout(self._orchestrator, name).anew(service.version)
+
+    def update_node(
+        self,
+        name: str,
+        change: Callable[[Node], tuple[Mapping[str, str], Availability] | None],
+        expected: int | None = None,
+    ) -> None:
+        """Writes what `change` makes of the node's labels and availability; None leaves it as it is.
+
+        Fails as a conflict where the node is at another version than expected.
+        """
         node = self.node(name)
+        if expected is not None and node.version != expected:
+            found = {"availability": node.availability.value, "version": node.version}
+            raise ModuleFailedError(f"conflict: {node.hostname} was changed", conflict=True, found=found)
         if (wanted := change(node)) is None:
             return
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from swarmherd.model import Node, Role, Service
 from swarmherd.policy import anchor_constraint, anchor_label
-from swarmherd.simulate.cluster.crashes import MEBIBYTE, node, policy, service
+from swarmherd.simulate.cluster.building import MEBIBYTE, node, policy, service
 from swarmherd.simulate.cluster.faults import LASTING, ON_NODES, ON_SERVICES, Fault, Kind
 from swarmherd.simulate.cluster.habits import Habits
 from swarmherd.simulate.cluster.simulation import Layout, Simulation

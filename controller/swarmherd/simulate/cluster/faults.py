@@ -188,7 +188,7 @@ class _Doing:
 
     def _deploy(self, word: str) -> None:
         image = f"{self._fault.about}:{word}-{self._fault.at:.0f}"
-        Rollout(self._orchestrator, self._fault.about, image).begin()
+        Rollout(self._orchestrator, self._fault.about).begin(image)
 
     def _deploy_missing(self) -> None:
         self._swarm.missing_images.add(f"{self._fault.about}:missing-{self._fault.at:.0f}")

@@ -16,12 +16,23 @@ from swarmherd.enact.runner import Ending, Run, Setting
 from swarmherd.simulate.cluster.api import Api
 from swarmherd.simulate.cluster.crash import Crash
 from swarmherd.simulate.cluster.errors import ModuleFailedError
+from swarmherd.simulate.cluster.mending import failover, restart, rollback
 from swarmherd.simulate.cluster.moving import move
-from swarmherd.simulate.cluster.playbooks import Play, Steps, drain, relabel, scale
+from swarmherd.simulate.cluster.playbooks import drain, relabel, release, scale
+from swarmherd.simulate.cluster.steps import Play, Steps
 
 LOOK_SECONDS = 0.5
 MANAGER = "m1"
-PLAYS: dict[str, Play] = {"scale": scale, "drain": drain, "relabel": relabel, "move": move}
+PLAYS: dict[str, Play] = {
+    "scale": scale,
+    "drain": drain,
+    "relabel": relabel,
+    "release": release,
+    "move": move,
+    "restart": restart,
+    "rollback": rollback,
+    "failover": failover,
+}
 """By kind of action. Another kind is one more function of steps here."""
 
 
@@ -38,7 +49,7 @@ class Playing:
 
     def kill(self, ending: Ending = Ending.FAILED, why: str = "the playbook was killed") -> None:
         if self.run is None:
-            self.run = Run(ending, {}, why)
+            self.run = Run(ending, {}, why, answered=False, broken_off=True)
 
     def hang(self) -> None:
         """It goes no further, and does not end."""
@@ -101,7 +112,8 @@ class SimulatedHands:
 
     def _start(self, kind: str, variables: Mapping[str, Any], action_id: str) -> Playing:
         self.running = {name: one for name, one in self.running.items() if one.run is None}
-        about = str(variables.get("swarmherd_service") or variables.get("swarmherd_anchor") or variables)
+        named = ("swarmherd_service", "swarmherd_anchor", "swarmherd_node")
+        about = next((str(variables[name]) for name in named if variables.get(name)), "")
         at_once = sum(one.started_for == about for one in self.running.values()) + 1
         self.most_at_once = max(self.most_at_once, at_once)
         playing = Playing(kind, PLAYS[kind](self._api, variables), self._api, self._crash, about)

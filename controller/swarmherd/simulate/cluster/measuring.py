@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from swarmherd.model import MetricQuery, MetricScope, Reading, Sample, Task, TaskState
+from swarmherd.policy import HEALTH
 from swarmherd.simulate.cluster.swarm import Swarm
 
 SCRAPE_SECONDS = 15.0
@@ -82,7 +83,9 @@ class Measuring:
         for task in self._running():
             if query.service in ("", task.service):
                 habits, service = self._swarm.habits[task.service], self._swarm.services[task.service]
-                if query.metric.endswith("memory"):
+                if query.metric == HEALTH:
+                    yield task.id, 0.0 if task.id in self._swarm.ill else 1.0
+                elif query.metric.endswith("memory"):
                     most = service.memory_limit_bytes or service.memory_reservation_bytes
                     yield task.id, habits.memory_bytes * (100.0 / most if query.service and most else 1.0)
                 else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`move.yml` in the simulated cluster: by deny label, by pause and stop, and clearing what an interrupted one left.
+"""`move.yml` in the simulated cluster: by deny label, by pause and stop, or by a stop alone, and clearing what is left.
 
 The marks on nodes are those of the collection (`plugins/module_utils/_marks.py`): each stands in the very write that it
 explains, and says until when the move that set it may be alive.
@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
-from swarmherd.decide.foretell import moved as landing
+from swarmherd.decide.foretell import landing, moved
 from swarmherd.decide.marks import DENY, DENY_UNTIL, PAUSED, denied, paused_for
-from swarmherd.model import Availability, Lever, Node, NodeState, Service, Task, TaskState, UpdateState
+from swarmherd.model import Availability, Lever, Node, NodeState, Service, Task, TaskState
 from swarmherd.simulate.cluster.api import Api, running_on
+from swarmherd.simulate.cluster.balancing import backend_of, drained, used_again
 from swarmherd.simulate.cluster.errors import ModuleFailedError
-from swarmherd.simulate.cluster.playbooks import ANSIBLE_SECONDS, WAIT, Result, Step, Steps, Variables
+from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS, AT_REST, WAIT, Result, Step, Steps, Variables
 
 SPARE_SECONDS = 60
 GRACE_SECONDS = 10
-AT_REST = (UpdateState.NONE, UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)
+STOP = "stop"
+"""The task is stopped, and may start again where it was."""
 BROKEN = (TaskState.FAILED, TaskState.REJECTED)
 Writing = Generator[Step, None, None]
 
@@ -35,6 +37,12 @@ class Order:
     avoid: tuple[str, ...]
     until: int
     seconds: float
+    backend: str
+    """The load balancer's that serves it; empty for none."""
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        return tuple(task.id for task in self.moving)
 
 
 def move(api: Api, variables: Variables) -> Steps:
@@ -42,32 +50,34 @@ def move(api: Api, variables: Variables) -> Steps:
     name = variables["swarmherd_service"]
     yield Step("playbook started", ANSIBLE_SECONDS)
     if variables.get("swarmherd_state") == "cleared":
-        yield from _cleared(api, name)
+        yield from cleared(api, name)
+        yield from used_again(api, backend_of(variables))
         return {}
     task = variables.get("swarmherd_task") or ""
-    method = Lever(variables.get("swarmherd_method") or (Lever.PAUSE_AND_STOP if task else Lever.DENY_LABEL))
+    method = variables.get("swarmherd_method") or (Lever.PAUSE_AND_STOP if task else Lever.DENY_LABEL)
     try:
         order = _ordered(api, variables, task, method)
     except ModuleFailedError:
-        yield from _cleared(api, name)
+        yield from cleared(api, name)
         raise
     if not order.moving:
         return {"version": order.service.version}
     try:
-        way = _by_label if method is Lever.DENY_LABEL else _by_stopping
-        service = yield from way(api, order)
+        service = yield from _gone(api, order, method)
         heirs = yield from _landed(api, order, service)
     except ModuleFailedError:
-        yield from _cleared(api, name)
+        yield from cleared(api, name)
+        yield from used_again(api, order.backend, order.leaving)
         raise
-    yield from _cleared(api, name)
+    yield from cleared(api, name)
+    yield from used_again(api, order.backend, order.leaving)
     if wrong := [one for one in heirs if order.allowed and one.node_id not in order.allowed]:
         raise ModuleFailedError(f"landed on the wrong node: {wrong[0].id}")
     result: Result = {"version": service.version}
     return result
 
 
-def _ordered(api: Api, variables: Variables, task: str, method: Lever) -> Order:
+def _ordered(api: Api, variables: Variables, task: str, method: str) -> Order:
     """Fails, with nothing written, where the service was changed or is not to be moved."""
     service, source = api.service(variables["swarmherd_service"]), api.node(variables["swarmherd_node"])
     api.refuse_unexpected(service, variables.get("swarmherd_expected_version"))
@@ -77,23 +87,23 @@ def _ordered(api: Api, variables: Variables, task: str, method: Lever) -> Order:
     seconds = float(variables.get("swarmherd_wait_timeout") or 60)
     until = int(api.swarm.timeline.now.timestamp() + seconds) + GRACE_SECONDS + SPARE_SECONDS
     allowed = frozenset(variables.get("swarmherd_allowed_nodes") or ())
-    order = Order(service, source, moving, allowed, avoid, until, seconds)
+    order = Order(service, source, moving, allowed, avoid, until, seconds, backend_of(variables))
     if moving:
         _refuse(api, order, kept, method)
     return order
 
 
-def _refuse(api: Api, order: Order, kept: Sequence[Task], method: Lever) -> None:
+def _refuse(api: Api, order: Order, kept: Sequence[Task], method: str) -> None:
     name = order.service.name
     if order.service.update_state not in AT_REST:
         raise ModuleFailedError(f"refused: {name} is being updated")
     if len(api.view().running(name)) != order.service.replicas or len(kept) != order.service.replicas:
         raise ModuleFailedError(f"refused: {name} does not stand as it should")
-    if method is Lever.DENY_LABEL and order.source.availability is Availability.PAUSE:
+    if method == Lever.DENY_LABEL and order.source.availability is Availability.PAUSE:
         raise ModuleFailedError(f"refused: {order.source.hostname} is paused")
-    if method is Lever.PAUSE_AND_STOP and len(order.moving) > 1:
+    if method != Lever.DENY_LABEL and len(order.moving) > 1:
         raise ModuleFailedError("task: there are several; name one")
-    if not landing(api.view(), order.service, order.source.id, avoid=order.avoid).nodes:
+    if not _places(api, order, method):
         raise ModuleFailedError(f"refused: no node would take a task of {name}")
     for node in api.view().nodes:
         other = paused_for(node)
@@ -101,9 +111,26 @@ def _refuse(api: Api, order: Order, kept: Sequence[Task], method: Lever) -> None
             raise ModuleFailedError(f"{node.hostname} is paused by a move of {other}")
 
 
-def _by_label(api: Api, order: Order) -> Generator[Step, None, Service]:
+def _places(api: Api, order: Order, method: str) -> frozenset[str]:
+    if method == STOP:
+        return landing(api.view(), order.service, gone=order.leaving, closed=order.avoid).nodes
+    return moved(api.view(), order.service, order.source.id, avoid=order.avoid).nodes
+
+
+def _gone(api: Api, order: Order, method: str) -> Generator[Step, None, Service]:
+    """What keeps Swarm from choosing the node again, then the balancer, then what sends the tasks away (S18)."""
+    stopping = (order.source.id,) if method == Lever.PAUSE_AND_STOP else ()
+    yield from _pause(api, order, (*order.avoid, *stopping))
+    yield from drained(api, order.backend, order.leaving)
+    if method == Lever.DENY_LABEL:
+        return (yield from _denied(api, order))
+    api.stop_container(order.moving[0].id, order.source.id)
+    yield Step("container stopped")
+    return order.service
+
+
+def _denied(api: Api, order: Order) -> Generator[Step, None, Service]:
     """The constraint has to be there before the label (measured: no task restarts for it)."""
-    yield from _pause(api, order, order.avoid)
     name = order.service.name
     constraint = f"node.labels.{DENY}{name} != yes"
     held = order.service.constraints
@@ -114,14 +141,6 @@ def _by_label(api: Api, order: Order) -> Generator[Step, None, Service]:
     api.update_node(order.source.id, lambda now: ({**now.labels, **marks}, now.availability))
     yield Step("node denied")
     return service
-
-
-def _by_stopping(api: Api, order: Order) -> Generator[Step, None, Service]:
-    """Its node and those to be avoided are paused, then its container is stopped there."""
-    yield from _pause(api, order, (*order.avoid, order.source.id))
-    api.stop_container(order.moving[0].id, order.source.id)
-    yield Step("container stopped")
-    return order.service
 
 
 def _pause(api: Api, order: Order, node_ids: Sequence[str]) -> Writing:
@@ -151,7 +170,7 @@ def _landed(api: Api, order: Order, service: Service) -> Generator[Step, None, l
         heirs = [task for task in api.kept(service.name) if task.slot in slots and task.id not in gone]
         up = {node.id for node in api.view().nodes if node.state is NodeState.READY}
         if len(heirs) == len(slots) and all(t.state is TaskState.RUNNING and t.node_id in up for t in heirs):
-            yield Step("tasks run elsewhere")
+            yield Step("tasks run anew")
             return heirs
         if any(task.state in BROKEN for task in heirs):
             raise ModuleFailedError("the new task does not start", version=service.version)
@@ -160,7 +179,7 @@ def _landed(api: Api, order: Order, service: Service) -> Generator[Step, None, l
         yield WAIT
 
 
-def _cleared(api: Api, service: str) -> Writing:
+def cleared(api: Api, service: str) -> Writing:
     """The marks of this service's moves, and those that no move can be behind any more."""
     for node in api.view().nodes:
         if paused_for(node) is not None or denied(node):

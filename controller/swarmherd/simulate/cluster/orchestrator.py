@@ -60,8 +60,12 @@ class Orchestrator:
         self._place_pending()
 
     def _fill(self, service: Service) -> None:
-        """As many slots as are wanted: new ones get the lowest free numbers, and the superfluous go by Swarm's rule."""
-        slots = {task.slot for task in self.swarm.kept(service.name)}
+        """As many slots as are wanted: new ones get the lowest free numbers, and the superfluous go by Swarm's rule.
+
+        A task that is not to be replaced keeps its slot when it has ended (swarmkit, orchestrator/replicated).
+        """
+        there = self.swarm.kept(service.name) if service.restarts else self.swarm.tasks_of(service.name)
+        slots = {task.slot for task in there}
         wanted_slots = service.replicas or 0
         for _more in range(wanted_slots - len(slots)):
             slot = next(n for n in range(1, len(slots) + 2) if n not in slots)
@@ -149,14 +153,16 @@ class Orchestrator:
 
     def _begin(self, heir: Task, old: Task) -> None:
         """After the delay, and after the end of the old task where its node will tell of it."""
-        before = self.swarm.tasks.get(old.id)
-        host = self.swarm.hosts.get(old.node_id)
-        over = before is None or before.state in ENDED or host is None or host.node.state is NodeState.DOWN
-        if over or (self.swarm.timeline.now - heir.created_at).total_seconds() >= OLD_TASK_SECONDS:
+        if self.over(old) or (self.swarm.timeline.now - heir.created_at).total_seconds() >= OLD_TASK_SECONDS:
             self.let_run(heir)
             return
         self.after_end[old.id] = lambda: self.let_run(heir)
         self.swarm.timeline.after(OLD_TASK_SECONDS, lambda: self.let_run(heir))
+
+    def over(self, old: Task) -> bool:
+        """Whether there is nothing to wait for: it has ended, or its node will not tell."""
+        before, host = self.swarm.tasks.get(old.id), self.swarm.hosts.get(old.node_id)
+        return before is None or before.state in ENDED or host is None or host.node.state is NodeState.DOWN
 
     def let_run(self, heir: Task) -> None:
         now = self.swarm.tasks.get(heir.id)

@@ -1,58 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`playbooks/enact/` in the simulated cluster: each kind of action in the steps that its playbook really takes.
-
-A playbook is a generator. What it does between two `yield`s happens at one instant; the step that it yields names what
-has just been done, and says how long the next one takes. A playbook that is killed goes no further, and tidies nothing
-up. One that fails does what its `always` and `rescue` do, and raises ModuleFailedError.
-"""
+"""`playbooks/enact/` in the simulated cluster: each kind of action in the steps that its playbook really takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Generator, Iterable, Mapping
 
 from swarmherd.enact.goals.drain import present
-from swarmherd.model import Availability, Node, TaskState
+from swarmherd.model import Availability, Node
 from swarmherd.policy import anchor_constraint, anchor_label
 from swarmherd.simulate.cluster.api import Api
+from swarmherd.simulate.cluster.balancing import backend_of, drained, leaving, used_again
 from swarmherd.simulate.cluster.errors import ModuleFailedError
-
-ANSIBLE_SECONDS = 1.5
-"""From its start to its first module's first reading."""
-MODULE_SECONDS = 0.5
-LOOK_SECONDS = 0.5
-
-Result = Mapping[str, Any]
-Variables = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What was just done, and how long the next step takes. Without a name it is a wait: nothing was done."""
-
-    name: str
-    seconds: float = MODULE_SECONDS
-
-
-Steps = Generator[Step, None, Result]
-Play = Callable[[Api, Variables], Steps]
-WAIT = Step("", LOOK_SECONDS)
-
-
-def waited(api: Api, there: Callable[[], bool], seconds: float, what: str) -> Generator[Step, None, None]:
-    """Fails when it is not there after so long."""
-    deadline = api.swarm.timeline.seconds + seconds
-    while not there():
-        if api.swarm.timeline.seconds >= deadline:
-            raise ModuleFailedError(f"waited {seconds:g} s for {what}")
-        yield WAIT
+from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS, Step, Steps, Variables, converged, patience, waited
 
 
 def scale(api: Api, variables: Variables) -> Steps:
-    """`scale.yml`: one write, which carries what it was decided on, and a wait."""
-    name, replicas = variables["swarmherd_service"], int(variables["swarmherd_replicas"])
+    """`scale.yml`: one write, which carries what it was decided on, and a wait; behind a load balancer, what goes is
+    drained there first and its servers are used again afterwards, whatever came of it."""
+    backend = backend_of(variables)
     yield Step("playbook started", ANSIBLE_SECONDS)
+    if backend and variables.get("swarmherd_state") == "cleared":
+        yield from used_again(api, backend)
+        return {}
+    if not backend:
+        return (yield from _scaled(api, variables))
+    first = leaving(api, api.service(variables["swarmherd_service"]), int(variables["swarmherd_replicas"]), variables)
+    yield from drained(api, backend, first)
+    try:
+        result = yield from _scaled(api, variables)
+    except ModuleFailedError:
+        yield from used_again(api, backend, first)
+        raise
+    yield from used_again(api, backend, first)
+    return result
+
+
+def _scaled(api: Api, variables: Variables) -> Steps:
+    name, replicas = variables["swarmherd_service"], int(variables["swarmherd_replicas"])
     service = api.service(name)
     expected = variables.get("swarmherd_expected_replicas")
     if expected is not None and service.replicas != expected:
@@ -60,7 +44,7 @@ def scale(api: Api, variables: Variables) -> Steps:
         raise ModuleFailedError(f"conflict: {name} has {service.replicas} replicas", conflict=True, found=found)
     service = api.update_service(name, variables.get("swarmherd_expected_version"), replicas=replicas)
     yield Step("replicas set")
-    yield from waited(api, lambda: _converged(api, name), _patience(variables), f"{replicas} replicas of {name}")
+    yield from waited(api, lambda: converged(api, name), patience(variables), f"{replicas} replicas of {name}")
     yield Step("replicas run")
     if api.service(name).replicas != replicas:
         raise ModuleFailedError(f"somebody else scaled {name}", conflict=True, found={"version": service.version})
@@ -75,7 +59,7 @@ def drain(api: Api, variables: Variables) -> Steps:
     yield Step("availability set")
     if wanted is Availability.DRAIN:
         empty = f"{node} to be empty"
-        yield from waited(api, lambda: not present(api.view(), api.node(node)), _patience(variables), empty)
+        yield from waited(api, lambda: not present(api.view(), api.node(node)), patience(variables), empty)
         yield Step("node empty")
     return {}
 
@@ -92,15 +76,34 @@ def relabel(api: Api, variables: Variables) -> Steps:
         constraints = _following(service.constraints, anchor)
         api.update_service(one["name"], one.get("expected_version"), constraints=constraints)
         yield Step(f"{one['name']} constrained")
-    for old in variables.get("swarmherd_old_nodes") or ():
-        if any(old in (known.id, known.hostname) for known in api.view().nodes):
-            api.update_node(old, lambda now: _unlabelled(now, anchor_label(anchor)))
-        yield Step("old label taken off")
+    yield from _taken_off(api, variables)
     for one in dependents:
         name = one["name"]
-        yield from waited(api, lambda name=name: _converged(api, name), _patience(variables), name)  # type: ignore[misc]
+        yield from waited(api, lambda name=name: converged(api, name), patience(variables), name)  # type: ignore[misc]
         yield Step(f"{name} runs beside its anchor")
     return {}
+
+
+def release(api: Api, variables: Variables) -> Steps:
+    """`release.yml`: each constraint first, and the label last; no task restarts."""
+    anchor = variables["swarmherd_anchor"]
+    yield Step("playbook started", ANSIBLE_SECONDS)
+    for one in variables.get("swarmherd_dependents") or ():
+        held = api.service(one["name"]).constraints
+        kept = tuple(text for text in held if text != anchor_constraint(anchor))
+        api.update_service(one["name"], one.get("expected_version"), constraints=kept)
+        yield Step(f"{one['name']} let go")
+    yield from _taken_off(api, variables)
+    return {}
+
+
+def _taken_off(api: Api, variables: Variables) -> Generator[Step, None, None]:
+    """Of a node that has gone nothing needs to be taken."""
+    label = anchor_label(variables["swarmherd_anchor"])
+    for old in variables.get("swarmherd_old_nodes") or ():
+        if any(old in (known.id, known.hostname) for known in api.view().nodes):
+            api.update_node(old, lambda now: _unlabelled(now, label))
+        yield Step("old label taken off")
 
 
 def _labelled(node: Node, label: str) -> tuple[Mapping[str, str], Availability] | None:
@@ -116,16 +119,3 @@ def _following(constraints: Iterable[str], anchor: str) -> tuple[str, ...]:
     """A service has one anchor at most."""
     others = [text for text in constraints if "swarmherd.anchor." not in text]
     return (*others, anchor_constraint(anchor))
-
-
-def _converged(api: Api, name: str) -> bool:
-    """As many run as are wanted, on nodes that are up and where they may be."""
-    service, view = api.service(name), api.view()
-    kept = api.swarm.kept(name)
-    return len(view.running(name)) == service.replicas == len(kept) and all(
-        task.state is TaskState.RUNNING for task in kept
-    )
-
-
-def _patience(variables: Variables) -> float:
-    return float(variables.get("swarmherd_wait_timeout") or 60)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from swarmherd.decide.marks import denied, paused_for
+from swarmherd.decide.marks import CORDONED, denied, is_cordoned, paused_for
 from swarmherd.model import Availability, TaskState, UpdateState
 from swarmherd.policy import anchor_label
 from swarmherd.policy.labels import scale_policies
@@ -49,15 +49,19 @@ def out_of_bounds(simulation: Simulation) -> Iterator[str]:
 
 
 def leftovers(simulation: Simulation) -> Iterator[str]:
-    """Marks and pauses of moves, drains, and entries of the journal that nobody closed."""
+    """Marks and pauses of moves, drains of nodes and servers, and entries of the journal that nobody closed."""
     for host in simulation.swarm.hosts.values():
         node = host.node
         if denied(node):
             yield f"{node.hostname} denies {', '.join(denied(node))}"
         if (service := paused_for(node)) is not None:
             yield f"{node.hostname} bears the mark of a pause for {service}"
+        if CORDONED in node.labels and not is_cordoned(node):
+            yield f"{node.hostname} bears the label of a cordon that is over"
         if node.availability is not Availability.ACTIVE:
             yield f"{node.hostname} is on {node.availability.value}"
+    for backend, servers in simulation.api.drained.items():
+        yield from (f"{task} is drained at {backend}" for task in sorted(servers))
     for entry in simulation.store.unfinished():
         yield f"the entry {entry.action.id} ({entry.action.kind} of {entry.action.service}) is open"
     if running := [name for name, one in simulation.hands.running.items() if one.run is None]:

@@ -55,6 +55,10 @@ class Swarm:
         self.images: dict[str, str] = {}
         """By task id: what it was started from."""
         self.missing_images: set[str] = set()
+        self.previous: dict[str, Service] = {}
+        """By service: what the last write replaced, which a rollback goes back to."""
+        self.ill: set[str] = set()
+        """Ids of tasks that run and do not do what they are for. What replaces them is well."""
         self.index = 100
         """The version index of the last write, of all of the Swarm."""
         self.created = 0
@@ -72,7 +76,7 @@ class Swarm:
 
     def view(self) -> ClusterView:
         if self._view is None or self._view.at != self.timeline.now:
-            nodes = tuple(host.node for host in self.hosts.values())
+            nodes = tuple(replace(host.node, version=host.version) for host in self.hosts.values())
             services, tasks = tuple(self.services.values()), tuple(self.tasks.values())
             self._view = ClusterView(self.name, self.timeline.now, nodes, services, tasks)
         return self._view
@@ -87,7 +91,10 @@ class Swarm:
     def serving(self, service: str) -> int:
         """Its replicas that answer requests, as users see it and not as the managers do."""
         return sum(
-            task.state is TaskState.RUNNING and wanted(task) and self.hosts[task.node_id].heard
+            task.state is TaskState.RUNNING
+            and wanted(task)
+            and self.hosts[task.node_id].heard
+            and task.id not in self.ill
             for task in self.tasks_of(service)
         )
 
@@ -100,12 +107,21 @@ class Swarm:
 
     def update_service(self, name: str, version: int, **changes: Any) -> Service:
         """The service with those fields changed. Raises OutOfSequenceError."""
+        return self._write(name, version, self.services[name], changes)
+
+    def roll_back(self, name: str, version: int) -> Service:
+        """What was in force before the last write is again; the tasks are `rollout`'s. Raises OutOfSequenceError."""
+        return self._write(name, version, self.previous[name], {"update_state": UpdateState.ROLLBACK_STARTED})
+
+    def _write(self, name: str, version: int, wanted: Service, changes: Mapping[str, Any]) -> Service:
         service = self.services[name]
         if service.version != version:
             raise OutOfSequenceError(f"update out of sequence: {name} is at {service.version}, not at {version}")
-        self.services[name] = replace(service, version=self._next(), updated_at=self.timeline.now, **changes)
+        self.previous[name] = service
+        written = replace(wanted, version=self._next(), updated_at=self.timeline.now, has_previous=True, **changes)
+        self.services[name] = written
         self._written()
-        return self.services[name]
+        return written
 
     def update_node(
         self,
