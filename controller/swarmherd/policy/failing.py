@@ -100,8 +100,6 @@ class FailoverKeys(_Short):
     """`fast` shortens the heartbeat of the nodes, when `provision.yml` is run."""
     heartbeat: PositiveSeconds | None = None
     """How often nodes report to the managers, by `provision.yml`; by default 5 s, with `fast` by how many they are."""
-    misses: PositiveCount = 2
-    """Looks at a host in a row that nothing answered, until it counts as silent."""
     pending_after: Seconds = 30.0
     """How long tasks may be left without a place by Swarm, until that is looked into."""
     fence_hook: TaskFile | None = None

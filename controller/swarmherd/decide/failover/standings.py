@@ -50,7 +50,7 @@ def looked(scene: Scene, probe: Probe | None) -> tuple[Ours, str]:
     if probe.misses == 0:
         return Ours.ANSWERED, "its host answers us"
     why = f" ({one_line(probe.problem)})" if probe.problem else ""
-    most = keys_of(scene).misses
+    most = scene.policy.probe.pace.misses
     if probe.misses < most:
         return Ours.NOT_SURE, f"its host missed {probe.misses} of {count(most, 'look')}{why}"
     since = probe.silent_since or probe.at
