@@ -23,7 +23,9 @@ def table(cells: Iterable[Cell]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     lines: dict[tuple[str, str], dict[Victim, Cell]] = {}
     for cell in cells:
-        lines.setdefault((cell.row, cell.boundary.partition(": ")[2] or cell.boundary), {})[cell.victim] = cell
+        found = lines.setdefault((cell.row, cell.boundary.partition(": ")[2] or cell.boundary), {})
+        if cell.victim not in found or found[cell.victim].well:  # of a step that comes again the one that went wrong
+            found[cell.victim] = cell
     for (row, boundary), found in lines.items():
         yield f"| {row} | {boundary} | " + " | ".join(_said(found.get(victim)) for victim in Victim) + " |"
 

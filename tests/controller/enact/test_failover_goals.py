@@ -116,6 +116,15 @@ def test_marks_are_cleared_when_none_is_left() -> None:
     assert not goal.landed(view(nodes=(node("n1", labels={"swarmherd.deny.web": "yes"}),)))
 
 
+def test_clearing_needs_no_host_and_is_finished_where_it_was_broken_off() -> None:
+    said = {"swarmherd_measure": "clear", "swarmherd_service": "web", "swarmherd_reason": "they wait"}
+    clearing = replace(measure("clear", service="web"), parameters=said)
+    marked = view(nodes=(node("n1", labels={"swarmherd.deny.web": "yes"}),))
+    assert goal_of(clearing).host_needed(marked) is None
+    assert goal_of(clearing).undo(marked, Outcome.STARTED) == said
+    assert goal_of(clearing).undo(view(), Outcome.STARTED) is None
+
+
 def test_a_measure_of_a_newer_version_is_not_guessed_at() -> None:
     with pytest.raises(UnknownKindError, match="no such measure"):
         goal_of(measure("evacuate"))

@@ -16,8 +16,9 @@ from swarmherd.store import Store
 
 from tests.bench.crashes import table
 
-MORE_TASKS = {"scale up": 2, "relabel": 4}
-"""What an action that was taken back and decided again may start once more: its own tasks, there and back."""
+MORE_TASKS = {"scale up": 2, "relabel": 4, "bound elsewhere": 1, "rollback": 40}
+"""What an action that was taken back and decided again may start once more: its own tasks, there and back. Until it is
+rolled back, Swarm itself tries the image that is not there every five seconds."""
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTED = ROOT / "docs" / "simulate.md"
 NAMES = [row.name for row in ROWS]

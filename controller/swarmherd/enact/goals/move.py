@@ -149,7 +149,8 @@ class Cleared:
         return f"left behind: {', '.join(leftovers(view, self.action.service))}"
 
     def undo(self, view: ClusterView, outcome: Outcome) -> Mapping[str, Any] | None:  # noqa: ARG002  (the protocol's)
-        return None
+        """The rest of them, if it was broken off: with some of them gone nothing may ask for it again."""
+        return same(self.action.parameters, {}) if leftovers(view, self.action.service) else None
 
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         return Outcome.GIVEN_UP, self.shortfall(view)
