@@ -340,8 +340,9 @@ def test_a_node_that_comes_back_is_filled_one_task_at_a_time_and_then_left() -> 
 
 
 def test_moves_that_fail_are_tried_ever_more_rarely_and_given_up() -> None:
+    budgets = dict.fromkeys(("moves_per_hour", "service_moves_per_hour", "node_moves_per_hour"), 99)
     policy = parse_policy(
-        {"services": {"shop": {}}, "rebalance": {"cooldown": 0, "service_cooldown": 0, "moves_per_hour": 99}}, "x"
+        {"services": {"shop": {}}, "rebalance": {"cooldown": 0, "service_cooldown": 0, **budgets}}, "x"
     )
     view = view_of(
         {"nodes": {"n1": {"memory": 70}, "n2": {"memory": 20}}, "services": {"shop": {"at": ["n1", "n1"], "gib": 1}}}

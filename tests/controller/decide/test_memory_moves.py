@@ -87,7 +87,7 @@ def test_a_move_counts_for_the_node_that_it_left_too_for_an_hour_whoever_moved_i
     assert after.nodes["n1"].moves == (ago(3550), ago(60), NOW)
     assert after.nodes["n2"] == memory.nodes["n2"]
     assert remember_nodes(after, nodes(n1={"state": "down"}), LATER).nodes["n1"] == NodeMemory(
-        None, moves=(ago(60), NOW)
+        None, moves=(ago(60), NOW), up=False
     )
     gone = remember_result(Memory(), moving, result)
     assert gone.nodes == {}
