@@ -59,7 +59,7 @@ class Cluster:
         self.settings = settings
         self.policy = policy
         self.store = Store(self.state_url, settings.name)
-        self.docker = Docker(inventory.managers, settings.docker_timeout_seconds, lambda: self.silent_hosts())
+        self.docker = Docker(inventory.managers, settings.docker_timeout_seconds, self._silent)
         self.prometheus = _prometheus(settings)
         self.breakers = Breakers(policy.breakers, clock)
         self.histories = self._history_keeper()
@@ -151,6 +151,9 @@ class Cluster:
 
     def _probed(self, nodes: Sequence[Node]) -> Mapping[str, Probe]:
         return self.probes(nodes)
+
+    def _silent(self) -> frozenset[str]:
+        return self.silent_hosts()
 
     def _may_start(self) -> None:
         self.permit()

@@ -31,7 +31,7 @@ def markers() -> Iterator[tuple[str, str, float]]:
         for node in ast.walk(ast.parse(file.read_text())):
             named = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "scenario"
             if named and isinstance(node.args[0], ast.Constant):
-                bound = next(key.value for key in node.keywords if key.arg == "bound_seconds")
+                [bound] = [key.value for key in node.keywords if key.arg == "bound_seconds"]
                 yield *(ast.literal_eval(word) for word in node.args), ast.literal_eval(bound)
 
 

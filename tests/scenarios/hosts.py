@@ -175,7 +175,7 @@ class Eye:
         try:
             process.stdin.write("\n")
             process.stdin.flush()
-            ready, _, _ = select.select([process.stdout], [], [], seconds)
+            ready, _writable, _failed = select.select([process.stdout], [], [], seconds)
             line = process.stdout.readline() if ready else ""
         except OSError:
             line = ""

@@ -28,7 +28,8 @@ def pair(stage: Stage, *anchor: str, dependent: tuple[str, ...] = ()) -> Iterato
         follows = ("--label", f"swarmherd.follows={DB}")
         with stage.service(DB, 1, *anchor), stage.service(API, 2, *follows, *dependent):
             seen = stage.until(together, f"{API} runs beside {DB}", 60)
-            yield next(iter(seen.where(DB).values()))
+            [node] = seen.where(DB).values()
+            yield node
     finally:
         for node in labelled(stage.now()):
             hosts.docker("node", "update", "--label-rm", LABEL, node)

@@ -26,7 +26,7 @@ def demand_of(name: str, points: Points, bin_seconds: float) -> Demand:
     if known < SHORTEST_SECONDS:
         said = "nothing" if not points else f"only {known / 60:.0f} min"
         raise TraceError(f"{name}: {said} is known of its demand in that time; an hour is the least, see its query")
-    times, rates = np.array([at for at, _ in points]), np.maximum(0.0, [rate for _, rate in points])
+    times, rates = np.array([at for at, _rate in points]), np.maximum(0.0, [rate for _at, rate in points])
     if not rates.sum() > 0:
         raise TraceError(f"{name}: nothing was ever asked for in that time; there is nothing to try a policy on")
     steps = np.arange(times[0], times[-1] + 1e-9, STEP_SECONDS)
@@ -52,7 +52,7 @@ def replicas_of(points: Points, demand: Demand, longest: float) -> Course | None
     steps = demand.first_second + STEP_SECONDS * np.arange(len(demand.values))
     if not points:
         return None
-    times, counts = np.array([at for at, _ in points]), np.array([count for _, count in points])
+    times, counts = np.array([at for at, _count in points]), np.array([count for _at, count in points])
     last = np.searchsorted(times, steps, side="right") - 1
     known = (last >= 0) & (steps - times[np.maximum(last, 0)] <= longest)
     if known.mean() < LEAST_KNOWN:

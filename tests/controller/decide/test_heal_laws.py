@@ -54,7 +54,7 @@ def lived(
         plan, memory = conclude(view, wanted, memory, now, lambda: "id")
         for action in plan.actions:
             yield view, action
-            outcome = next(outcomes)
+            outcome = next(outcomes, Outcome.DONE)
             if outcome is Outcome.DONE:
                 view = applied(view, action, now)
             memory = remember_result(memory, action, Result("id", outcome, "", now, now))

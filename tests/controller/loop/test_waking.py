@@ -145,7 +145,7 @@ def test_a_prometheus_that_does_not_answer_is_not_asked_for_a_while_and_its_metr
 
 def test_a_prometheus_that_answers_with_nothing_usable_is_asked_as_ever(cluster: Cluster, metrics: Metrics) -> None:
     metrics.up_age_seconds = 3600
-    for _ in range(3):
+    for _cycle in range(3):
         run(cluster)
     assert cluster.store.memory().breakers == {}
 

@@ -45,7 +45,7 @@ def breakers(clock: Clock) -> Breakers:
 
 
 def fail(breakers: Breakers, times: int = 3) -> None:
-    for _ in range(times):
+    for _time in range(times):
         breakers.failed("prometheus", "no answer within 3 s")
 
 
@@ -88,7 +88,7 @@ def test_after_the_pause_one_attempt_decides_and_a_good_one_closes_it(breakers: 
 def test_each_attempt_that_fails_doubles_the_pause_up_to_the_longest(breakers: Breakers, clock: Clock) -> None:
     fail(breakers)
     pauses = []
-    for _ in range(5):
+    for _attempt in range(5):
         found = breakers.kept(Memory()).breakers["prometheus"]
         pauses.append(breaker.pause_seconds(found, KEYS))
         clock.later(pauses[-1])

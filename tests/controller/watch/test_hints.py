@@ -74,7 +74,7 @@ def test_hints_without_end_wake_ever_more_rarely_until_a_cycle_came_at_its_own_t
     bell: Bell, clock: Instants
 ) -> None:
     gaps = []
-    for _ in range(4):
+    for _hint in range(4):
         began = clock.now
         bell.begin()
         bell.hint("web update")

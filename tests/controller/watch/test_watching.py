@@ -137,7 +137,9 @@ def test_one_look_at_a_host_at_a_time_and_a_silent_one_does_not_hold_up_the_othe
     hosts.silent.add("10.0.0.2")
     until("the silence", lambda: said)
     since = len(hosts.begun)
-    until("five looks at the other", lambda: [a for a, _ in hosts.begun[since:]].count("10.0.0.1") >= 5, 5)
+    until(
+        "five looks at the other", lambda: [address for address, _at in hosts.begun[since:]].count("10.0.0.1") >= 5, 5
+    )
     assert hosts.most_at_once == 1
     begun = [at for address, at in hosts.begun if address == "10.0.0.1"]
     assert max(later - earlier for earlier, later in pairwise(begun)) < 1.5
