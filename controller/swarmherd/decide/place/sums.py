@@ -78,7 +78,9 @@ class Sum:
     def later(self, shape: TaskShape, need: Need, rows: Rows, load: Load, steps: Column) -> Column:
         """The points of these rows (`load` is theirs) with so many more tasks of the group: a line for each step."""
         after = load.later(steps, need)
-        found: Column = self.standing(shape)[rows] + self._load_points(after)
+        found: Column = np.zeros(after.tasks.shape)  # a line for each step, also where no score looks at the load
+        found += self.standing(shape)[rows]
+        found += self._load_points(after)
         found += self._changing(shape, need, after, rows)
         found[_full(after, need) | (np.asarray(after.own) >= most_per_node(shape))] = NEVER
         return found
@@ -140,10 +142,10 @@ class Sum:
         """The points for what the task needs and for which services are there."""
         found: Column | float = 0.0
         for weight, fit in self._of_fit:
-            found += points(weight, fit.values(load, need))
+            found = found + points(weight, fit.values(load, need))
         for weight, part in self._of_service:
             if part.concerns(shape):
-                found += points(weight, part.values(self._columns, shape, load, rows))
+                found = found + points(weight, part.values(self._columns, shape, load, rows))  # lines, or one for all
         return found
 
     def _named(self, score: Score, weight: float, shape: TaskShape, need: Need) -> Column:
