@@ -157,6 +157,7 @@ tasks:
     after: [{id: k3xq, name: shop_api.1, slot: 1, node: worker1, node_id: wcym, state: running}]
 """
 
+from operator import not_
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
@@ -169,7 +170,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts impor
 )
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
 from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
-from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import wait_until_converged
+from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import wait_for, wait_until_converged
 
 
 class Decided(NamedTuple):
@@ -189,10 +190,22 @@ def place(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any
         return result
     try:
         if params["wait"]:
+            wait_for("what is evicted to go", lambda: staying(swarm, decided), not_, params["wait_timeout"])
             wait_until_converged(swarm, result["service"], params["wait_timeout"], wrote=False)
     except SwarmError as error:
         raise SwarmError(str(error), **{**error.facts, **result}) from error
     return {**result, "tasks": {**result["tasks"], "after": kept(swarm, decided.service)}}
+
+
+def staying(swarm: Swarm, decided: Decided) -> list[str]:
+    """The evicted tasks that Swarm has not let go yet: until it begins, everything looks as if it were over.
+
+    Off a node that is paused or drained nothing is taken by force.
+    """
+    going = set(decided.result["evicted"])
+    active = {node["ID"] for node in swarm.nodes() if node["Spec"]["Availability"] == "active"} if going else set()
+    wanted = [task for task in swarm.tasks_of(decided.service) if task["DesiredState"] == "running"] if going else []
+    return [task["ID"] for task in wanted if task["ID"] in going and task.get("NodeID") in active]
 
 
 def write(swarm: Swarm, params: Mapping[str, Any], check: bool) -> tuple[Decided, int]:

@@ -513,6 +513,14 @@ def test_a_placement_that_leaves_no_node_is_refused_unless_forced(run_module, en
     assert sorted(forced["evicted"]) == ["t1", "t2"]
 
 
+def test_a_placement_is_not_over_before_swarm_has_let_go_what_it_evicts(run_module, engine):
+    assert all(node["Spec"]["Availability"] == "active" for node in engine.nodes)
+    words = {"name": "shop", "constraints": ["node.labels.disk==nvme"], "node_labels": {"n2": {"disk": "nvme"}}}
+    result = run_module(placement.main, **words, wait_timeout=1)
+    assert result["msg"].startswith("waited 1 s for what is evicted to go: ['t1']")
+    assert result["evicted"] == ["t1"]
+
+
 def test_a_placement_decided_on_an_older_version_is_a_conflict(run_module, engine):
     result = run_module(placement.main, name="shop", max_replicas_per_node=1, expected_version=4)
     assert result["conflict"] is True
