@@ -15,7 +15,7 @@ import pytest
 
 from . import lab as on
 
-pytestmark = pytest.mark.usefixtures("lab")
+pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 SWARMHERD = str(on.BIN / "swarmherd")
 SERVICE = "swarmherd-test-seeing"
@@ -77,7 +77,6 @@ def test_an_event_wakes_the_controller(tmp_path: Path) -> None:
         on.docker("service", "rm", SERVICE)
 
 
-@pytest.mark.slow
 def test_sighup_sets_on_every_node_the_labels_that_the_inventory_has(tmp_path: Path) -> None:
     label = "swarmherd-test-seeing"
     nodes = ("manager1", "worker1", "worker2")

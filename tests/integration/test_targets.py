@@ -16,6 +16,9 @@ from . import lab as on
 pytestmark = pytest.mark.usefixtures("lab", "engines_on_spares")
 
 TARGETS = Path(__file__).parent / "targets"
+NAMES = sorted(path.name for path in TARGETS.iterdir() if (path / "tasks").is_dir())
+LONG = {"service_move", "service_rollback", "stack"}
+"""Left to --all: most of a minute each, and what they do is seen in other tests of the quick run as well."""
 PLAY = """
 - name: Run the target {name}
   hosts: managers[0]
@@ -27,7 +30,9 @@ PLAY = """
 """
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in TARGETS.iterdir() if (path / "tasks").is_dir()))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES]
+)
 def test_target(name: str, tmp_path: Path) -> None:
     play = tmp_path / f"{name}.yml"
     play.write_text(PLAY.format(name=name))
