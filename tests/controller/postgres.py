@@ -64,7 +64,16 @@ def server() -> Iterator[Server]:
         made = [programs / "initdb", "-D", data, "-A", "trust", "-U", user, "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(made, cwd=home, stdout=output, stderr=output, check=True, timeout=START_SECONDS, **identity)
         quick = ["fsync=off", "full_page_writes=off", "listen_addresses=", f"unix_socket_directories={home}"]
-        command = [programs / "postgres", "-D", data, *(word for setting in quick for word in ("-c", setting))]
+        # Where the tests themselves are killed, nobody is left to end it: it ends with them.
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "INT",
+            programs / "postgres",
+            "-D",
+            data,
+            *(word for setting in quick for word in ("-c", setting)),
+        ]
         process = subprocess.Popen(command, cwd=home, stdout=output, stderr=output, **identity)
     try:
         one = Server(home, user)
