@@ -17,7 +17,7 @@ from . import lab as on
 pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 SHOP = "shop_web"
-CLIENTS = 40
+CLIENTS = 80
 SERVER = f"""
 import http.server, os, random, signal, time
 signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
@@ -30,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"{SHOP}")
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        time.sleep(random.uniform(1, 3.5))
+        time.sleep(random.uniform(3.8, 4.4))
         self.do_GET()
     def log_message(self, *_):
         pass
@@ -39,7 +39,7 @@ class Server(http.server.ThreadingHTTPServer):
 Server(("", 8000), Handler).serve_forever()
 """
 """Swarm takes a task out of its DNS two seconds before it sends SIGTERM, and a load balancer that asks every second has
-mostly turned away by then: so it takes orders that last longer than the rest of that time to lose any."""
+turned away by then: it takes orders that last longer than that to lose any, and shorter than it waits for (5 s)."""
 
 
 @pytest.fixture
