@@ -28,7 +28,6 @@ def pair(stage: Stage, *anchor: str, dependent: tuple[str, ...] = ()) -> Iterato
         follows = ("--label", f"swarmherd.follows={DB}")
         with stage.service(DB, 1, *anchor), stage.service(API, 2, *follows, *dependent):
             seen = stage.until(together, f"{API} runs beside {DB}", 60)
-            stage.controller.cycles(1, stage.controller.mark())  # which has brought them there, and has now ended
             [node] = seen.where(DB).values()
             yield node
     finally:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Protocol
 
-from swarmherd.enact.runner import Run, Setting, run_playbook
+from swarmherd.enact.processes import end_marked
+from swarmherd.enact.runner import Ending, Run, Setting, run_playbook
 
 LOOK_SECONDS = 0.5
 
@@ -27,9 +29,10 @@ class Hands(Protocol):
         action_id: str,
         deadline_seconds: float,
         setting: Setting,
-        meanwhile: Callable[[], None],
+        in_vain: Callable[[], str],
     ) -> Run:
-        """How the run of `playbook` ended. `meanwhile` is called again and again until it has."""
+        """How the run of `playbook` ended. `in_vain` is asked again and again until it has, and once it says why there
+        is no use in going on, the run is called off."""
 
     def until(self, there: Callable[[], bool], seconds: float) -> None:
         """Asks `there` until it says so, or for so long; once at least."""
@@ -45,14 +48,20 @@ class Processes:
         action_id: str,
         deadline_seconds: float,
         setting: Setting,
-        meanwhile: Callable[[], None],
+        in_vain: Callable[[], str],
     ) -> Run:
+        why = ""
         with ThreadPoolExecutor(1, thread_name_prefix="playbook") as pool:
             running = pool.submit(run_playbook, playbook, variables, action_id, deadline_seconds, setting)
             while not running.done():
-                meanwhile()
+                why = why or in_vain()
+                if why:  # again and again, for it may have been about to start
+                    end_marked(action_id)
                 _wait_for(running, LOOK_SECONDS)
-            return running.result()
+            run = running.result()
+        if not why or run.answered:
+            return run
+        return replace(run, ending=Ending.CALLED_OFF, problem=f"called off, since {why}")
 
     def until(self, there: Callable[[], bool], seconds: float) -> None:
         deadline = monotonic() + seconds

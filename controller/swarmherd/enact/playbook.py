@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from swarmherd import breaker
 from swarmherd.breaker import Breakers
 from swarmherd.enact.collection import CollectionError
-from swarmherd.enact.goals import BACKEND, Goal, goal_of, left_unseen
+from swarmherd.enact.goals import BACKEND, Goal, goal_of, in_vain, left_unseen
 from swarmherd.enact.hands import Hands, Processes
 from swarmherd.enact.processes import owner, undo_of
 from swarmherd.enact.runner import Ending, Run, Setting
@@ -160,13 +160,18 @@ class PlaybookEnactor:
             "swarmherd_wait_timeout": max(1, int(seconds * WAIT_RATIO)),
         }
         self._around.permit()
-        run = self._around.hands.play(playbook, told, action.id, seconds, self._around.setting, watch.look)
+
+        def no_use() -> str:
+            watch.look()
+            return in_vain(action, watch.view) if watch.fresh and watch.view is not None else ""
+
+        run = self._around.hands.play(playbook, told, action.id, seconds, self._around.setting, no_use)
         self._note(action, run)
         return run
 
     def _note(self, action: Action, run: Run) -> None:
         """A playbook that says no has come to a result; one that hangs, or does not reach its hosts, has not."""
-        if (breakers := self._around.breakers) is None:
+        if (breakers := self._around.breakers) is None or run.ending is Ending.CALLED_OFF:
             return
         unreached = BALANCER_UNREACHED.search(run.problem) is not None
         if unreached:
@@ -199,7 +204,9 @@ class PlaybookEnactor:
             detail = said if run.ending is Ending.OK else f"{said}, although {run.problem}"
             return self._result(action, started_at, Outcome.DONE, detail, watch.running_at, watch.version(run))
         detail = ": ".join(part for part in (run.problem, watch.shortfall()) if part)
-        return self._result(action, started_at, Outcome.GIVEN_UP, detail, version=watch.version(run))
+        # What was called off has not failed: what is asked for now is decided again, at once.
+        outcome = Outcome.UNDONE if run.ending is Ending.CALLED_OFF else Outcome.GIVEN_UP
+        return self._result(action, started_at, outcome, detail, version=watch.version(run))
 
     def _result(
         self,

@@ -31,6 +31,8 @@ class Ending(StrEnum):
     OK = "ok"
     FAILED = "failed"
     DEADLINE = "deadline"
+    CALLED_OFF = "called off"
+    """Ended before its time, since what it waited for could not come any more."""
 
 
 @dataclass(frozen=True, slots=True)

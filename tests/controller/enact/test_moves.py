@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swarmherd.model import Action, Outcome, Result
+from swarmherd.model import Action, Memory, Outcome, Result
 from swarmherd.service import Cluster, open_cluster
 
 from tests.controller.conftest import Engine
@@ -20,6 +20,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DENY = "swarmherd.deny.web"
 ANCHOR = "swarmherd.anchor.db"
 FAILS = "- hosts: m1\n  connection: local\n  gather_facts: false\n  tasks: [{ansible.builtin.fail: }]\n"
+WAITS = "- hosts: m1\n  connection: local\n  gather_facts: false\n  tasks: [{ansible.builtin.command: sleep 300}]\n"
 
 
 @pytest.fixture
@@ -178,6 +179,22 @@ def test_dependents_that_do_not_come_bring_the_label_back(cluster: Cluster, engi
     assert result.detail == "0 of 2 replicas of web run on n2; set back: db's label is on n1, and web beside it"
     assert ANCHOR in engine.nodes["node1"].labels
     assert ANCHOR not in engine.nodes["node2"].labels
+
+
+def test_a_relabel_is_called_off_when_the_node_it_leads_to_goes_down(
+    cluster: Cluster, engine: Engine, collection: Path
+) -> None:
+    """Its playbook would wait for long: what that node's end asks for is not to wait as well."""
+    engine.constraints["web"] = [f"node.labels.{ANCHOR}==yes"]
+    engine.nodes["node2"].state = "down"
+    (collection / "playbooks" / "enact" / "relabel.yml").write_text(WAITS)
+    dependents = [{"name": "web", "expected_version": 100}]
+    one = action("relabel", {}, "db", anchor="db", node="node2", old_nodes=[], dependents=dependents)
+    cluster.breakers.load({})
+    result = done(cluster, one)
+    assert result.outcome is Outcome.UNDONE
+    assert result.detail.startswith("called off, since n2 went down: n2 has no label swarmherd.anchor.db; ")
+    assert cluster.breakers.kept(Memory()).breakers == {}, "a playbook that was called off has not failed"
 
 
 def release(engine: Engine) -> Action:

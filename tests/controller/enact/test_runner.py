@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from swarmherd.enact.hands import Processes
 from swarmherd.enact.processes import end_marked, marked
 from swarmherd.enact.runner import KEEP_RUNS, Ending, Run, Setting, run_playbook, untemplated
 
@@ -114,6 +115,24 @@ def test_a_run_that_is_killed_has_not_come_to_its_end(setting: Setting, tmp_path
         done = running.result()
     end_marked("a1")
     assert (done.ending, done.broken_off, done.answered) == (Ending.FAILED, True, False)
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["before any task", "in the midst of a task"])
+def test_a_run_is_called_off_once_there_is_no_use_in_it(setting: Setting, tmp_path: Path, at_once: bool) -> None:
+    seen, playbook = tmp_path / "seen", tmp_path / "play.yml"
+    playbook.write_text(HEAD + f"    - ansible.builtin.shell: touch {seen}; sleep 300\n")
+    in_vain = lambda: "n2 went down" if at_once or seen.exists() else ""  # noqa: E731  (one line, told from its name)
+    done = Processes().play(playbook, {}, "a1", 120, setting, in_vain)
+    assert (done.ending, done.problem) == (Ending.CALLED_OFF, "called off, since n2 went down")
+    assert marked("a1") == []
+
+
+def test_a_run_that_has_come_to_its_end_is_not_called_off_any_more(setting: Setting, tmp_path: Path) -> None:
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(HEAD + "    - ansible.builtin.ping:\n")
+    ended = setting.directory / "artifacts" / "a1" / "rc"
+    done = Processes().play(playbook, {}, "a1", 120, setting, lambda: "n2 went down" if ended.exists() else "")
+    assert done.ending is Ending.OK
 
 
 def first_of(pids: list[int]) -> int:

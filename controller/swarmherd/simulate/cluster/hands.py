@@ -89,13 +89,15 @@ class SimulatedHands:
         action_id: str,
         deadline_seconds: float,
         setting: Setting,  # noqa: ARG002  (the protocol's)
-        meanwhile: Callable[[], None],
+        in_vain: Callable[[], str],
     ) -> Run:
         deadline = self._timeline.seconds + deadline_seconds
         playing = self._start(playbook.stem, variables, action_id)
         while playing.run is None:
-            meanwhile()
-            self._timeline.advance(LOOK_SECONDS)
+            if why := in_vain():
+                playing.kill(Ending.CALLED_OFF, f"called off, since {why}")
+            else:
+                self._timeline.advance(LOOK_SECONDS)
             if self._timeline.seconds >= deadline:
                 playing.kill(Ending.DEADLINE, f"the playbook was ended at its deadline of {deadline_seconds:g} s")
         return playing.run
