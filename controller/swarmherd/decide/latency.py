@@ -84,7 +84,7 @@ def _sentence(metric: QueueMetric, arrivals: float, answer: Answer) -> str:
     """`42 requests/s at 10/s each: 5 replicas would answer 95 % within 1.2 s, 6 within 480 ms (target 500 ms)`."""
     said = f"{number(arrivals)} requests/s at {number(metric.queue.capacity)}/s each"
     if answer.replicas >= MOST:
-        return f"{said} take {MOST} replicas or more"
+        return f"{said} are too many for any number of replicas"
     share, fewer = f"{float(metric.name[1:]):g} %", answer.replicas - 1
     these = f"within {latency(answer.seconds)} (target {latency(metric.seconds)})"
     if fewer == 0:

@@ -48,7 +48,7 @@ Latency = Annotated[Seconds, AfterValidator(_above_zero), durations_above_zero()
 
 def _at_once(count: int) -> int:
     if count > MOST_AT_ONCE:
-        raise wrong(f"{count} is too many", f"write at most {MOST_AT_ONCE}")
+        raise wrong(f"{count} at once is above {MOST_AT_ONCE}", f"write at most {MOST_AT_ONCE}")
     return count
 
 
@@ -110,7 +110,7 @@ class Queue(Part):
     def _one_speed(self) -> Queue:
         if self.service_time is None and self.replica_capacity is None:
             raise wrong(
-                "neither service_time nor replica_capacity is there",
+                "neither service_time nor replica_capacity is there, so nobody knows how fast a replica is",
                 "write how long a replica works on a request: service_time: 80ms",
             )
         if self.service_time is not None and self.replica_capacity is not None:
