@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fewest replicas that answer so many of the requests within a time (`decide/queueing.py` has the formulas).
 
-What is asked for follows from the arrivals alone, not from how many replicas there are: more requests never ask for
-fewer replicas, and the same requests always for the same. Unknown arrivals are unknown (S1).
+What is asked for follows from the arrivals alone, not from how the replicas that there are do: more requests never ask
+for fewer replicas. Unknown arrivals are unknown (S1).
 """
 
 from __future__ import annotations
@@ -42,9 +42,19 @@ def wish_of_queue(s: Situation, name: str, metric: QueueMetric) -> Wish:
     if reading.value <= _IDLE:
         replicas, why = 0, f"{name}: no requests come"
     else:
-        answer = fewest(metric, reading.value)
-        replicas, why = answer.replicas, _sentence(metric, reading.value, answer)
+        replicas, why = _judged(s, metric, reading.value)
     return Wish(replicas, why, (Evidence(name, reading, target, replicas),))
+
+
+def _judged(s: Situation, metric: QueueMetric, arrivals: float) -> tuple[int, str]:
+    """Up as soon as it is needed; down only so far that the tolerance more requests could come (S5)."""
+    answer = fewest(metric, arrivals)
+    why = _sentence(metric, arrivals, answer)
+    if answer.replicas >= s.replicas:
+        return answer.replicas, why
+    more = arrivals * (1 + s.scale.tolerance)
+    roomy = min(s.replicas, fewest(metric, more).replicas)
+    return roomy, why if roomy == answer.replicas else f"{why}, and {number(more)} would take {roomy} or more"
 
 
 def fewest(metric: QueueMetric, arrivals: float) -> Answer:
@@ -59,14 +69,10 @@ def _by_formula(metric: QueueMetric, arrivals: float) -> Answer:
     unit, each = metric.queue.service_seconds, metric.queue.concurrency
     load, allowed = arrivals * unit, metric.seconds / unit
     counts = ((servers, waiting) for servers, waiting in chances_to_wait(load) if servers % each == 0)
-    before = math.inf
-    servers, waiting = next(counts)
-    if share_later(allowed, load, servers, waiting) > 1.0 - metric.share:
-        for more in counts:
-            fewer, (servers, waiting) = (servers, waiting), more
-            if share_later(allowed, load, servers, waiting) <= 1.0 - metric.share:
-                before = response(metric.share, load, *fewer)
-                break
+    fewer, (servers, waiting) = None, next(counts)
+    while share_later(allowed, load, servers, waiting) > 1.0 - metric.share:
+        fewer, (servers, waiting) = (servers, waiting), next(counts)
+    before = response(metric.share, load, *fewer) if fewer else math.inf
     return Answer(servers // each, response(metric.share, load, servers, waiting) * unit, before * unit)
 
 

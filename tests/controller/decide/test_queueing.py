@@ -12,10 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from swarmherd.decide import decide
 from swarmherd.decide.judge import MOST
 from swarmherd.decide.latency import fewest
 from swarmherd.decide.queueing import busiest, chances_to_wait, latency_at, response, share_later
+from swarmherd.model import Memory
+from swarmherd.policy import parse_policy
 from swarmherd.policy.queueing import QueueMetric
+
+from tests.controller.described import NOW, view_of
 
 
 def metric(p: str = "p95", seconds: float = 0.5, **queue: Any) -> QueueMetric:
@@ -114,6 +119,23 @@ def test_the_replicas_keep_the_target_and_one_fewer_would_not(one: QueueMetric, 
     assert answer.replicas >= 1
     assert answer.seconds <= one.seconds * (1 + 1e-5)
     assert answer.replicas == 1 or answer.seconds_of_one_fewer > one.seconds * (1 - 1e-5)
+
+
+@given(metrics(), st.integers(1, 99), st.floats(0.1, 900), st.floats(1.0, 3.0), st.sampled_from([0.0, 0.1, 0.5]))
+def test_a_decision_never_asks_for_too_few_and_goes_down_only_to_what_has_room(
+    one: QueueMetric, replicas: int, arrivals: float, times: float, tolerance: float
+) -> None:
+    scale = {"max": 100, "tolerance": tolerance, "metrics": [one.model_dump(exclude_unset=True)]}
+    policy = parse_policy({"services": {"shop_api": {"scale": scale}}}, "made up")
+    wishes = []
+    for load in (arrivals, arrivals * times):
+        [decision] = decide(
+            view_of({"services": {"shop_api": {"replicas": replicas, "queue": load}}}), policy, Memory(), NOW
+        )
+        least, roomy = (fewest(one, load * more).replicas for more in (1, 1 + tolerance))
+        assert decision.wish == (least if least >= replicas else min(replicas, roomy))
+        wishes.append(decision.wish)
+    assert wishes[0] <= wishes[1]
 
 
 @given(metrics(), st.floats(1e-6, 3000))
