@@ -8,28 +8,16 @@ for fewer replicas. Unknown arrivals are unknown (S1).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from swarmherd.decide.judge import MOST, Wish, needed, unknown
 from swarmherd.decide.measure import whole
-from swarmherd.decide.queueing import busiest, chances_to_wait, latency_at, response, share_later
+from swarmherd.decide.queueing import busiest, chance_to_wait, chances_to_wait, latency_at, response, share_later
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.words import count, latency, number
 from swarmherd.model import Evidence, Reading
-from swarmherd.policy.queueing import QueueMetric
+from swarmherd.policy.queueing import Queue, QueueMetric
 
 _IDLE = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The fewest replicas, and how fast they and one fewer would be."""
-
-    replicas: int
-    seconds: float
-    """Within which the target's share of the requests is answered."""
-    seconds_of_one_fewer: float
-    """Infinite where it would not keep up, or where no curve reaches so far."""
 
 
 def wish_of_queue(s: Situation, name: str, metric: QueueMetric) -> Wish:
@@ -48,55 +36,59 @@ def wish_of_queue(s: Situation, name: str, metric: QueueMetric) -> Wish:
 
 def _judged(s: Situation, metric: QueueMetric, arrivals: float) -> tuple[int, str]:
     """Up as soon as it is needed; down only so far that the tolerance more requests could come (S5)."""
-    answer = fewest(metric, arrivals)
-    why = _sentence(metric, arrivals, answer)
-    if answer.replicas >= s.replicas:
-        return answer.replicas, why
+    least = fewest(metric, arrivals)
+    why = _sentence(metric, arrivals, least)
+    if least >= s.replicas:
+        return least, why
     more = arrivals * (1 + s.scale.tolerance)
-    roomy = min(s.replicas, fewest(metric, more).replicas)
-    return roomy, why if roomy == answer.replicas else f"{why}, and {number(more)} would take {roomy} or more"
+    roomy = min(s.replicas, fewest(metric, more))
+    return roomy, why if roomy == least else f"{why}, and {number(more)} would take {roomy} or more"
 
 
-def fewest(metric: QueueMetric, arrivals: float) -> Answer:
+def fewest(metric: QueueMetric, arrivals: float) -> int:
     """The fewest replicas that keep the target with so many requests per second, above 0; at most MOST."""
-    if arrivals / metric.queue.capacity >= MOST:
-        return Answer(MOST, math.inf, math.inf)
-    return _by_curve(metric, arrivals) if metric.queue.curve else _by_formula(metric, arrivals)
+    queue = metric.queue
+    if arrivals / queue.capacity >= MOST:
+        return MOST
+    if queue.curve:
+        return max(1, needed(arrivals, queue.capacity * busiest(_points(queue), metric.seconds)))
+    load, allowed, late = arrivals * queue.service_seconds, metric.seconds / queue.service_seconds, 1.0 - metric.share
+    return next(
+        servers // queue.concurrency
+        for servers, waiting in chances_to_wait(load)
+        if servers % queue.concurrency == 0 and share_later(allowed, load, servers, waiting) <= late
+    )
 
 
-def _by_formula(metric: QueueMetric, arrivals: float) -> Answer:
-    """Replicas of `concurrency` servers each, one more at a time, until no more are late than may be."""
-    unit, each = metric.queue.service_seconds, metric.queue.concurrency
-    load, allowed = arrivals * unit, metric.seconds / unit
-    counts = ((servers, waiting) for servers, waiting in chances_to_wait(load) if servers % each == 0)
-    fewer, (servers, waiting) = None, next(counts)
-    while share_later(allowed, load, servers, waiting) > 1.0 - metric.share:
-        fewer, (servers, waiting) = (servers, waiting), next(counts)
-    before = response(metric.share, load, *fewer) if fewer else math.inf
-    return Answer(servers // each, response(metric.share, load, servers, waiting) * unit, before * unit)
+def seconds_with(metric: QueueMetric, arrivals: float, replicas: int) -> float:
+    """Within how long so many replicas answer the target's share of the requests.
+
+    Infinite where they would not keep up, and where no curve reaches so far.
+    """
+    queue = metric.queue
+    if queue.curve:
+        return latency_at(_points(queue), arrivals / (queue.capacity * replicas)) if replicas else math.inf
+    load, servers = arrivals * queue.service_seconds, replicas * queue.concurrency
+    if servers <= load:
+        return math.inf
+    return response(metric.share, load, servers, chance_to_wait(load, servers)) * queue.service_seconds
 
 
-def _by_curve(metric: QueueMetric, arrivals: float) -> Answer:
-    """So many replicas that none is busier than the curve allows."""
-    curve = [(point.utilisation, point.latency) for point in metric.queue.curve]
-    capacity = metric.queue.capacity
-    replicas = max(1, needed(arrivals, capacity * busiest(curve, metric.seconds)))
-    fewer = replicas - 1
-    before = latency_at(curve, arrivals / (capacity * fewer)) if fewer else math.inf
-    return Answer(replicas, latency_at(curve, arrivals / (capacity * replicas)), before)
+def _points(queue: Queue) -> list[tuple[float, float]]:
+    return [(point.utilisation, point.latency) for point in queue.curve]
 
 
-def _sentence(metric: QueueMetric, arrivals: float, answer: Answer) -> str:
+def _sentence(metric: QueueMetric, arrivals: float, replicas: int) -> str:
     """`42 requests/s at 10/s each: 5 replicas would answer 95 % within 1.2 s, 6 within 480 ms (target 500 ms)`."""
     said = f"{number(arrivals)} requests/s at {number(metric.queue.capacity)}/s each"
-    if answer.replicas >= MOST:
+    if replicas >= MOST:
         return f"{said} are too many for any number of replicas"
-    share, fewer = f"{float(metric.name[1:]):g} %", answer.replicas - 1
-    these = f"within {latency(answer.seconds)} (target {latency(metric.seconds)})"
+    share, fewer = f"{float(metric.name[1:]):g} %", replicas - 1
+    these = f"within {latency(seconds_with(metric, arrivals, replicas))} (target {latency(metric.seconds)})"
     if fewer == 0:
         return f"{said}: 1 replica would answer {share} {these}"
-    if math.isfinite(answer.seconds_of_one_fewer):
-        before = f"{count(fewer, 'replica')} would answer {share} within {latency(answer.seconds_of_one_fewer)}"
-        return f"{said}: {before}, {answer.replicas} {these}"
+    before = seconds_with(metric, arrivals, fewer)
+    if before < math.inf:
+        return f"{said}: {count(fewer, 'replica')} would answer {share} within {latency(before)}, {replicas} {these}"
     too_few = "would be busier than the curve goes" if metric.queue.curve else "would not keep up"
-    return f"{said}: {count(fewer, 'replica')} {too_few}, {answer.replicas} would answer {share} {these}"
+    return f"{said}: {count(fewer, 'replica')} {too_few}, {replicas} would answer {share} {these}"

@@ -19,7 +19,7 @@ from itertools import pairwise
 
 _MEMORY = 12.0
 """Square roots of the load, below which the recursion need not begin: what it begins with is forgotten by then."""
-_PRECISION, _ROUNDING = 1e-6, 1e-9
+_PRECISION, _ROUNDING, _NOTHING = 1e-7, 1e-9, 1e-300
 
 
 def chances_to_wait(load: float) -> Iterator[tuple[int, float]]:
@@ -39,6 +39,11 @@ def chances_to_wait(load: float) -> Iterator[tuple[int, float]]:
             yield servers, 1.0 / (busy + (1.0 - busy) * inverse)
 
 
+def chance_to_wait(load: float, servers: int) -> float:
+    """Erlang C of one count, which must be above the load."""
+    return next(chance for count, chance in chances_to_wait(load) if count == servers)
+
+
 def share_later(than: float, load: float, servers: int, waiting: float) -> float:
     """The share of requests whose response (waiting and service) takes longer `than` so many mean service times.
 
@@ -53,19 +58,29 @@ def share_later(than: float, load: float, servers: int, waiting: float) -> float
 
 
 def response(share: float, load: float, servers: int, waiting: float) -> float:
-    """Mean service times within which `share` of the requests are answered: the quantile, found by halving."""
+    """Mean service times within which `share` of the requests are answered: the quantile of the response time.
+
+    Found between two bounds by the false position of the tail's logarithm, which is nearly a line (Illinois' rule: a
+    bound that stays twice counts half, so that neither stays for long).
+    """
     late = 1.0 - share
-    most = -math.log1p(-share)
-    while share_later(most, load, servers, waiting) > late:
-        most *= 2
-    least = 0.0
-    while most - least > _PRECISION * most:
-        middle = (least + most) / 2
-        if share_later(middle, load, servers, waiting) > late:
-            least = middle
+
+    def excess(time: float) -> float:
+        return math.log(max(share_later(time, load, servers, waiting), _NOTHING) / late)
+
+    least, over, most = 0.0, -math.log(late), -math.log1p(-share)
+    while (under := excess(most)) > 0:
+        least, over, most = most, under, 2 * most
+    time, found, risen = most, under, None
+    while abs(found) > _PRECISION:
+        time = least + (most - least) * over / (over - under)
+        found = excess(time)
+        if found > 0:
+            least, over, under = time, found, under / 2 if risen else under
         else:
-            most = middle
-    return most
+            most, under, over = time, found, over / 2 if risen is False else over
+        risen = found > 0
+    return time
 
 
 def latency_at(curve: Sequence[tuple[float, float]], utilisation: float) -> float:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.decide import decide
 from swarmherd.decide.judge import MOST
-from swarmherd.decide.latency import fewest
-from swarmherd.decide.queueing import busiest, chances_to_wait, latency_at, response, share_later
+from swarmherd.decide.latency import fewest, seconds_with
+from swarmherd.decide.queueing import busiest, chance_to_wait, chances_to_wait, latency_at, response, share_later
 from swarmherd.model import Memory
 from swarmherd.policy import parse_policy
 from swarmherd.policy.queueing import QueueMetric
@@ -25,10 +25,6 @@ from tests.controller.described import NOW, view_of
 
 def metric(p: str = "p95", seconds: float = 0.5, **queue: Any) -> QueueMetric:
     return QueueMetric.model_validate({"queue": queue or {"service_time": 0.1}, "target": {p: seconds}})
-
-
-def chance_to_wait(load: float, servers: int) -> float:
-    return next(waiting for count, waiting in chances_to_wait(load) if count == servers)
 
 
 def quantile(share: float, load: float, servers: int) -> float:
@@ -65,6 +61,13 @@ def test_where_the_recursion_begins_makes_no_difference() -> None:
 
 def test_a_single_server_answers_within_an_exponential_time_as_is_well_known() -> None:
     assert quantile(0.95, 0.7, 1) == pytest.approx(math.log(20) / 0.3, rel=1e-5)
+
+
+@pytest.mark.parametrize("load", [1e-9, 5 - 1e-12, 5.0, 1e6 - 1e-6, 1e6])
+def test_hardly_any_load_and_hardly_any_room_have_quantiles_too(load: float) -> None:
+    servers, waiting = next(chances_to_wait(load))
+    time = response(0.95, load, servers, waiting)
+    assert share_later(time, load, servers, waiting) == pytest.approx(0.05, rel=1e-6)
 
 
 def test_where_waiting_and_service_have_the_same_rate_nothing_cancels_out() -> None:
@@ -110,15 +113,15 @@ def metrics(draw: st.DrawFn) -> QueueMetric:
 
 @given(metrics(), st.floats(1e-6, 3000), st.floats(1.0, 3.0))
 def test_more_requests_never_ask_for_fewer_replicas(one: QueueMetric, arrivals: float, times: float) -> None:
-    assert fewest(one, arrivals).replicas <= fewest(one, arrivals * times).replicas
+    assert fewest(one, arrivals) <= fewest(one, arrivals * times)
 
 
 @given(metrics(), st.floats(1e-6, 3000))
 def test_the_replicas_keep_the_target_and_one_fewer_would_not(one: QueueMetric, arrivals: float) -> None:
-    answer = fewest(one, arrivals)
-    assert answer.replicas >= 1
-    assert answer.seconds <= one.seconds * (1 + 1e-5)
-    assert answer.replicas == 1 or answer.seconds_of_one_fewer > one.seconds * (1 - 1e-5)
+    replicas = fewest(one, arrivals)
+    assert replicas >= 1
+    assert seconds_with(one, arrivals, replicas) <= one.seconds * (1 + 1e-5)
+    assert replicas == 1 or seconds_with(one, arrivals, replicas - 1) > one.seconds * (1 - 1e-5)
 
 
 @given(metrics(), st.integers(1, 99), st.floats(0.1, 900), st.floats(1.0, 3.0), st.sampled_from([0.0, 0.1, 0.5]))
@@ -132,7 +135,7 @@ def test_a_decision_never_asks_for_too_few_and_goes_down_only_to_what_has_room(
         [decision] = decide(
             view_of({"services": {"shop_api": {"replicas": replicas, "queue": load}}}), policy, Memory(), NOW
         )
-        least, roomy = (fewest(one, load * more).replicas for more in (1, 1 + tolerance))
+        least, roomy = (fewest(one, load * more) for more in (1, 1 + tolerance))
         assert decision.wish == (least if least >= replicas else min(replicas, roomy))
         wishes.append(decision.wish)
     assert wishes[0] <= wishes[1]
@@ -141,7 +144,7 @@ def test_a_decision_never_asks_for_too_few_and_goes_down_only_to_what_has_room(
 @given(metrics(), st.floats(1e-6, 3000))
 def test_a_looser_target_never_asks_for_more(one: QueueMetric, arrivals: float) -> None:
     looser = one.model_copy(update={"target": {one.name: 2 * one.seconds}})
-    assert fewest(looser, arrivals).replicas <= fewest(one, arrivals).replicas
+    assert fewest(looser, arrivals) <= fewest(one, arrivals)
 
 
 @given(st.floats(0.01, 500), st.sampled_from([0.5, 0.95, 0.999]))
@@ -155,14 +158,14 @@ def test_the_quantile_is_where_so_many_are_late_and_another_server_makes_it_shor
 
 @pytest.mark.parametrize("arrivals", [1e12, 1e300])
 def test_a_reading_beyond_all_reason_has_a_bound(arrivals: float) -> None:
-    assert fewest(metric(), arrivals).replicas == MOST
-    assert fewest(metric("p99", 20, service_time=1, concurrency=1000), arrivals).replicas == MOST
+    assert fewest(metric(), arrivals) == MOST
+    assert fewest(metric("p99", 20, service_time=1, concurrency=1000), arrivals) == MOST
 
 
 def test_at_exactly_the_capacity_of_the_replicas_they_do_not_keep_up() -> None:
-    answer = fewest(metric("p95", 100, replica_capacity=10), 50.0)
-    assert answer.replicas > 5
-    assert answer.seconds_of_one_fewer == math.inf
+    slow = metric("p95", 100, replica_capacity=10)
+    assert fewest(slow, 50.0) == 6
+    assert seconds_with(slow, 50.0, 5) == math.inf
 
 
 CURVE = [(0.5, 0.1), (0.7, 0.2), (0.9, 0.2), (1.0, 0.8)]
@@ -186,4 +189,4 @@ def test_the_busiest_that_a_curve_allows_is_the_last_place_with_the_latency(late
 
 def test_nobody_knows_what_is_beyond_the_end_of_a_curve() -> None:
     assert latency_at(CURVE[:2], 0.71) == math.inf
-    assert fewest(metric("p95", 60, replica_capacity=10, curve=CURVE[:2]), 70.0).replicas == 10
+    assert fewest(metric("p95", 60, replica_capacity=10, curve=CURVE[:2]), 70.0) == 10
