@@ -192,13 +192,14 @@ KINDS: Mapping[str, type[Part]] = {
     "rates": RatesMetric,
     "queue": QueueMetric,
 }
+_NAMES: Mapping[type[Part], str] = {form: name for name, form in KINDS.items()}
 _FORMS = "cpu, memory, requests_per_replica, query, rates or queue"
 
 
 def _kind(data: Any) -> str:
     """The tag of the metric's form. Tags stand in brackets, so that they can be told from keys in an error's place."""
     if isinstance(data, Part):
-        return next(f"<{name}>" for name, form in KINDS.items() if isinstance(data, form))
+        return f"<{_NAMES[type(data)]}>"
     return next(f"<{name}>" for name in KINDS if name in data)
 
 
@@ -241,5 +242,4 @@ def named(metrics: Iterable[Metric]) -> Iterator[tuple[str, Metric]]:
             yield f"query:{queries}", metric
             queries += 1
         else:
-            [name] = [name for name, form in KINDS.items() if isinstance(metric, form)]
-            yield name, metric
+            yield _NAMES[type(metric)], metric

@@ -61,6 +61,7 @@ class Trial:
         self._service = Service("id", NAME, 1, 1, self._begin)
         self._memory = ServiceMemory(last_version=1)
         self._tasks: dict[tuple[int, int], tuple[tuple[Task, ...], tuple[Task, ...]]] = {}
+        self._made: dict[tuple[int, TaskState], Task] = {}
         self._rated = any(isinstance(metric, RatesMetric) for metric in policy.metrics)
         self._asked = [name for name, _metric in named(policy.metrics)]
         self._learner = self._learning()
@@ -131,7 +132,10 @@ class Trial:
         return self._tasks[count, ready]
 
     def _task(self, slot: int, state: TaskState) -> Task:
-        return Task(f"t{slot}", NAME, slot, "node", state, TaskState.RUNNING, self._begin, self._begin)
+        if (slot, state) not in self._made:
+            made = Task(f"t{slot}", NAME, slot, "node", state, TaskState.RUNNING, self._begin, self._begin)
+            self._made[slot, state] = made
+        return self._made[slot, state]
 
     def _enacted(self, decision: Decision, before: int, after: int, now: datetime) -> None:
         """The count is written as our own playbook writes it, and remembered so."""
