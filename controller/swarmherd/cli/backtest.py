@@ -18,6 +18,7 @@ from swarmherd.policy import PolicyError, Problem, ScaleKeys, ScalePolicy
 from swarmherd.policy.merge import Contradiction, complete, contradictions, incomplete
 from swarmherd.policy.metrics import RatesMetric, RequestsMetric
 from swarmherd.policy.parse import parse
+from swarmherd.policy.queueing import QueueMetric
 from swarmherd.policy.units import as_number, as_seconds, resembling
 from swarmherd.service import open_cluster
 from swarmherd.simulate import (
@@ -87,9 +88,9 @@ def _policy(file: Path) -> tuple[ScaleKeys, ScalePolicy]:
     keys = parse(ScaleKeys, document, str(file), SCALE)
     wrong = [*incomplete(keys), *contradictions(keys)]
     wrong += [
-        Contradiction(f"metrics[{place}]", "a trace has requests alone", "write requests_per_replica, or rates")
+        Contradiction(f"metrics[{place}]", "a trace has requests alone", "write requests_per_replica, rates or queue")
         for place, metric in enumerate(keys.metrics)
-        if not isinstance(metric, RequestsMetric | RatesMetric)
+        if not isinstance(metric, RequestsMetric | RatesMetric | QueueMetric)
     ]
     if wrong:
         raise PolicyError(Problem(str(file), f"{SCALE}.{key}", message, remedy) for key, message, remedy in wrong)

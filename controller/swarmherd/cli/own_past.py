@@ -18,6 +18,7 @@ from swarmherd.policy import ScaleKeys, ScalePolicy, queries, scale_policies
 from swarmherd.policy.merge import seen_from_zero, target_of_total
 from swarmherd.policy.metrics import Metric, RatesMetric, RequestsMetric, RequestsRule, named
 from swarmherd.policy.queries import REQUESTS, cpu_capacity, fill
+from swarmherd.policy.queueing import QueueMetric
 from swarmherd.service import Cluster, clock
 from swarmherd.simulate import Account, Course, Demand, TraceError, demand_of, replicas_of
 from swarmherd.store import Wanted
@@ -99,7 +100,7 @@ def _chosen(cluster: Cluster, service: Service) -> tuple[str, Metric, ScalePolic
     if not found or not (cluster.policy.enabled and scale.enabled):
         raise InputError(
             f"{service.name} is scaled on nothing that could be tried on its past; "
-            "add requests_per_replica, rates or a query per service"
+            "add requests_per_replica, rates, queue or a query per service"
         )
     name, metric = found[0]
     return (REQUESTS if isinstance(metric, RatesMetric) else name), metric, scale
@@ -107,7 +108,7 @@ def _chosen(cluster: Cluster, service: Service) -> tuple[str, Metric, ScalePolic
 
 def _as_requests(metric: Metric) -> Metric:
     """A query per service is to a trial what requests are: a total that replicas share."""
-    if isinstance(metric, RatesMetric | RequestsMetric):
+    if isinstance(metric, RatesMetric | RequestsMetric | QueueMetric):
         return metric
     written = metric.rule.model_dump(include={"target", "up", "down", "step"}, exclude_none=True)
     return RequestsMetric(requests_per_replica=RequestsRule.model_validate(written))
@@ -158,6 +159,8 @@ def _capacity(scale: ScalePolicy, metric: Metric) -> float:
         if metric.rates.replica_capacity is None:
             raise InputError("rates without replica_capacity do not say what a replica serves; give --replica-capacity")
         return metric.rates.replica_capacity
+    if isinstance(metric, QueueMetric):
+        return metric.queue.capacity
     rule = metric.rule
     return rule.target * scale.ahead.full / 100 if rule.target is not None else rule.up or 1.0
 

@@ -79,10 +79,11 @@ def _from_zero(name: str, rule: Rule, load: Load) -> tuple[int, str]:
 
 
 def _tracked(s: Situation, name: str, target: float, load: Load) -> tuple[int, str]:
-    up = load.value > target
-    said = f"{name} {number(load.value)} is {'over' if up else 'under'} target {number(target)}"
-    if _within(load.value, target, s.scale.tolerance):
-        return s.replicas, f"{name} {number(load.value)} is near target {number(target)}"
+    value = load.value
+    if _within(value, target, s.scale.tolerance):
+        return s.replicas, f"{name} {number(value)} is near target {number(target)}"
+    up = value > target
+    said = f"{name} {number(value)} is {'over' if up else 'under'} target {number(target)}"
     sure = load.refilled(0.0 if up else target)
     if _within(sure, target, s.scale.tolerance) or (sure > target) != up:
         return s.replicas, f"{said}, which is not sure with {_missing(load)}"

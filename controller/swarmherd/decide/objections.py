@@ -108,4 +108,7 @@ OBJECTIONS: tuple[Callable[[Situation], str | None], ...] = (
 
 
 def first_objection(s: Situation) -> str | None:
-    return next((why for objection in OBJECTIONS if (why := objection(s))), None)
+    for objection in OBJECTIONS:
+        if why := objection(s):
+            return why
+    return None

@@ -22,7 +22,9 @@ class Bounds:
 
 def bounds_at(scale: ScalePolicy, now: datetime) -> Bounds:
     """Where several schedules are on, the largest of each bound holds."""
-    on = [one for one in scale.schedules if opening(one, now).open] if scale.schedules else []
+    on = [one for one in scale.schedules if opening(one, now).open]
+    if not on:
+        return Bounds(min(scale.min, scale.max), scale.max)
     lowest = max((one for one in on if one.min is not None), key=lambda one: one.min or 0, default=None)
     highest = max((one for one in on if one.max is not None), key=lambda one: one.max or 0, default=None)
     least = scale.min if lowest is None or lowest.min is None else lowest.min

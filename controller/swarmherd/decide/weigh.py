@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from swarmherd.decide.judge import Wish, wish_of
+from swarmherd.decide.latency import wish_of_queue
 from swarmherd.decide.rates import wish_of_rates
 from swarmherd.decide.situation import Situation
 from swarmherd.decide.words import count
 from swarmherd.model import Evidence
 from swarmherd.policy.metrics import Metric, RatesMetric, named
+from swarmherd.policy.queueing import QueueMetric
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,9 @@ def weigh(s: Situation) -> Opinion:
 
 
 def _wish(s: Situation, name: str, metric: Metric) -> Wish:
-    return wish_of_rates(s, metric.rates) if isinstance(metric, RatesMetric) else wish_of(s, name, metric)
+    if isinstance(metric, RatesMetric):
+        return wish_of_rates(s, metric.rates)
+    return wish_of_queue(s, name, metric) if isinstance(metric, QueueMetric) else wish_of(s, name, metric)
 
 
 def _joined(s: Situation, wishes: Sequence[Wish]) -> Opinion:

@@ -23,6 +23,13 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def latency(seconds: float) -> str:
+    """`0.5 ms`, `240 ms`, `1.1 s`, and from two minutes on as `duration` has it."""
+    if seconds < 0.9995:
+        return f"{number(1000 * seconds)} ms"
+    return f"{number(seconds)} s" if seconds < 120 else duration(seconds)
+
+
 def count(many: int, noun: str) -> str:
     return f"{many} {noun}" if many == 1 else f"{many} {noun}s"
 

@@ -16,7 +16,7 @@ from pydantic_core import CoreSchema
 
 from swarmherd.policy.arranging import NotNull, not_nothing
 from swarmherd.policy.document import Part
-from swarmherd.policy.metrics import PromQL
+from swarmherd.policy.promql import PromQL
 from swarmherd.policy.units import PositiveSeconds, Seconds, Switch, shown, text_like, wrong
 
 MOST_STEPS = 3

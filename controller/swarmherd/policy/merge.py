@@ -56,7 +56,7 @@ def contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
         yield Contradiction(
             "min",
             "min is 0, but none of the metrics can be read while nothing runs",
-            "add requests_per_replica, rates or a query per service, or write a min of 1",
+            "add requests_per_replica, rates, queue or a query per service, or write a min of 1",
         )
     yield from _of_schedules(keys)
     if keys.strategy is not Strategy.PREDICTIVE and keys.predictive is not None:

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Discriminator, GetJsonSchemaHandler, Tag, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Discriminator, GetJsonSchemaHandler, Tag, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from swarmherd.policy.document import AlsoShort, Part, Steps
+from swarmherd.policy.promql import PromQL
+from swarmherd.policy.queueing import EXAMPLE, QueueMetric
 from swarmherd.policy.units import Number, Percent, Positive, PositivePercent, resembling, shown, wrong
-
-LONGEST_QUERY = 4000
 
 
 class Per(StrEnum):
@@ -41,6 +41,13 @@ class Rule(Part):
     """How many replicas a crossed threshold adds or takes: 1 unless told."""
 
     default: ClassVar[Mapping[str, float] | None] = None
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _no_latency(cls, target: Any) -> Any:
+        if isinstance(target, Mapping):
+            raise wrong(f"{shown(target)} is not a number", f"write a number; {EXAMPLE} is a target of queue alone")
+        return target
 
     @model_validator(mode="before")
     @classmethod
@@ -102,23 +109,6 @@ class RequestsRule(_Short):
     """In requests per second and replica."""
 
     default: ClassVar[Mapping[str, float] | None] = {"up": 3, "down": 1}
-
-
-def _promql(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise wrong(f"{shown(value)} is not a query", "write a PromQL expression that answers one number")
-    if len(value) > LONGEST_QUERY:
-        raise wrong("the query is too long", f"write at most {LONGEST_QUERY} characters, or a recording rule")
-    if any(not char.isprintable() and char not in "\n\t" for char in value):
-        raise wrong("the query has control characters", "write it as plain text")
-    return value.strip()
-
-
-PromQL = Annotated[
-    str,
-    BeforeValidator(_promql),
-    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": LONGEST_QUERY}),
-]
 
 
 class CpuMetric(Part):
@@ -200,14 +190,16 @@ KINDS: Mapping[str, type[Part]] = {
     "requests_per_replica": RequestsMetric,
     "query": QueryMetric,
     "rates": RatesMetric,
+    "queue": QueueMetric,
 }
-_FORMS = "cpu, memory, requests_per_replica, query or rates"
+_NAMES: Mapping[type[Part], str] = {form: name for name, form in KINDS.items()}
+_FORMS = "cpu, memory, requests_per_replica, query, rates or queue"
 
 
 def _kind(data: Any) -> str:
     """The tag of the metric's form. Tags stand in brackets, so that they can be told from keys in an error's place."""
     if isinstance(data, Part):
-        return next(f"<{name}>" for name, form in KINDS.items() if isinstance(data, form))
+        return f"<{_NAMES[type(data)]}>"
     return next(f"<{name}>" for name in KINDS if name in data)
 
 
@@ -228,13 +220,14 @@ def _one_form(data: Any) -> Any:
     raise wrong(f"{unknown!r} is no metric", resembling(unknown, KINDS) or f"write {_FORMS}")
 
 
-Metric = CpuMetric | MemoryMetric | RequestsMetric | QueryMetric | RatesMetric
+Metric = CpuMetric | MemoryMetric | RequestsMetric | QueryMetric | RatesMetric | QueueMetric
 AnyMetric = Annotated[
     Annotated[CpuMetric, Tag("<cpu>")]
     | Annotated[MemoryMetric, Tag("<memory>")]
     | Annotated[RequestsMetric, Tag("<requests_per_replica>")]
     | Annotated[QueryMetric, Tag("<query>")]
-    | Annotated[RatesMetric, Tag("<rates>")],
+    | Annotated[RatesMetric, Tag("<rates>")]
+    | Annotated[QueueMetric, Tag("<queue>")],
     Discriminator(_kind),
     BeforeValidator(_one_form),
     AlsoShort({"enum": ["cpu", "memory", "requests_per_replica", "rates"]}),
@@ -249,5 +242,4 @@ def named(metrics: Iterable[Metric]) -> Iterator[tuple[str, Metric]]:
             yield f"query:{queries}", metric
             queries += 1
         else:
-            [name] = [name for name, form in KINDS.items() if isinstance(metric, form)]
-            yield name, metric
+            yield _NAMES[type(metric)], metric

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from swarmherd.model import MetricQuery, MetricScope, Service
 from swarmherd.policy.labels import scale_policies
 from swarmherd.policy.metrics import CpuMetric, MemoryMetric, Metric, QueryMetric, RatesMetric, named
+from swarmherd.policy.queueing import QueueMetric
 from swarmherd.policy.wanted import Policy, Queries
 
 REQUESTS = "rates:requests"
@@ -42,6 +43,8 @@ def _asked(name: str, metric: Metric, service: Service, texts: Queries) -> Itera
     elif isinstance(metric, RatesMetric):
         yield _whole(REQUESTS, metric.rates.requests or texts.requests, service, texts)
         yield _whole(RESPONSES, metric.rates.responses or texts.responses, service, texts)
+    elif isinstance(metric, QueueMetric):
+        yield _whole(name, metric.queue.requests or texts.requests, service, texts)
     else:
         yield _whole(name, metric.query if isinstance(metric, QueryMetric) else texts.requests, service, texts)
 

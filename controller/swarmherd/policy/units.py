@@ -201,6 +201,11 @@ def seconds_between(least: float, most: float) -> WithJsonSchema:
     return _schema({"type": "number", "minimum": least, "maximum": most}, _DURATION_TEXT)
 
 
+def durations_above_zero() -> WithJsonSchema:
+    """The schema of a duration that may be shorter than a millisecond."""
+    return _schema(_ABOVE_ZERO, _DURATION_TEXT)
+
+
 def text_like(pattern: re.Pattern[str]) -> WithJsonSchema:
     """The schema of text that `pattern` matches as a whole."""
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern.pattern})$"})

@@ -15,7 +15,8 @@ from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Prio
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
 from swarmherd.policy.failing import Failover, OneFailover
 from swarmherd.policy.healing import Heal, HealthCheck
-from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, PromQL, named
+from swarmherd.policy.metrics import AnyMetric, CpuMetric, MemoryMetric, Metric, PercentRule, named
+from swarmherd.policy.promql import PromQL
 from swarmherd.policy.settings import Name
 from swarmherd.policy.units import (
     Count,

@@ -28,7 +28,7 @@ from swarmherd.model import (
     TaskState,
 )
 from swarmherd.policy import Policy, ScaleKeys, ScalePolicy, Strategy
-from swarmherd.policy.metrics import RatesMetric, RequestsMetric
+from swarmherd.policy.metrics import RatesMetric, RequestsMetric, named
 from swarmherd.policy.queries import REQUESTS, RESPONSES
 from swarmherd.simulate.account import Account
 from swarmherd.simulate.opponents import AIM
@@ -61,7 +61,9 @@ class Trial:
         self._service = Service("id", NAME, 1, 1, self._begin)
         self._memory = ServiceMemory(last_version=1)
         self._tasks: dict[tuple[int, int], tuple[tuple[Task, ...], tuple[Task, ...]]] = {}
+        self._made: dict[tuple[int, TaskState], Task] = {}
         self._rated = any(isinstance(metric, RatesMetric) for metric in policy.metrics)
+        self._asked = [name for name, _metric in named(policy.metrics)]
         self._learner = self._learning()
         self.decisions: list[Decision] = []
         """Those that changed the count."""
@@ -115,10 +117,11 @@ class Trial:
 
     def _samples(self, metric: float, ready: int, now: datetime) -> Mapping[tuple[str, str], Sample]:
         asked = Sample(Reading(metric, now, SOURCE))
-        if not self._rated:
-            return {(NAME, REQUESTS_PER_REPLICA): asked}
-        served = Sample(Reading(min(metric, ready * self._account.capacity), now, SOURCE))
-        return {(NAME, REQUESTS_PER_REPLICA): asked, (NAME, REQUESTS): asked, (NAME, RESPONSES): served}
+        samples = {(NAME, name): asked for name in self._asked}
+        if self._rated:
+            served = Sample(Reading(min(metric, ready * self._account.capacity), now, SOURCE))
+            samples |= {(NAME, REQUESTS): asked, (NAME, RESPONSES): served}
+        return samples
 
     def _tasks_of(self, count: int, ready: int) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
         """What Swarm wants running, and those of it that run: the others are starting."""
@@ -129,7 +132,10 @@ class Trial:
         return self._tasks[count, ready]
 
     def _task(self, slot: int, state: TaskState) -> Task:
-        return Task(f"t{slot}", NAME, slot, "node", state, TaskState.RUNNING, self._begin, self._begin)
+        if (slot, state) not in self._made:
+            made = Task(f"t{slot}", NAME, slot, "node", state, TaskState.RUNNING, self._begin, self._begin)
+            self._made[slot, state] = made
+        return self._made[slot, state]
 
     def _enacted(self, decision: Decision, before: int, after: int, now: datetime) -> None:
         """The count is written as our own playbook writes it, and remembered so."""

@@ -85,6 +85,20 @@ def test_a_longer_start_up_loses_more_and_a_queue_loses_less(files: Files) -> No
     assert lost("--queue", "10m") < lost()
 
 
+def test_a_latency_target_is_tried_and_says_how_fast_its_replicas_would_be(files: Files) -> None:
+    queue = "{{max: 40, stabilization: 0, metrics: [{{queue: {{replica_capacity: 10}}, target: {{p95: {}}}}}]}}"
+    found = {}
+    for target in ("320ms", "2s"):
+        files.policy.write_text(queue.format(target))
+        found[target] = json.loads(files.call("--json", "--startup", "0").stdout)["policy"]
+    assert found["320ms"]["lost_fraction"] < found["2s"]["lost_fraction"]
+    assert found["320ms"]["replica_seconds"] > found["2s"]["replica_seconds"]
+    said = " ".join(files.call().stdout.split())
+    assert "requests/s at 10/s each: " in said
+    assert "would answer 95 % within" in said
+    assert "(target 2 s)" in said
+
+
 def test_a_scale_key_around_the_policy_is_fine(files: Files) -> None:
     files.policy.write_text("scale: {max: 40, metrics: [{requests_per_replica: 8}]}")
     files.call("--json")
@@ -116,7 +130,14 @@ def test_a_scale_key_around_the_policy_is_fine(files: Files) -> None:
             "{max: 4, strategy: predictive, predictive: {spend: 0}, metrics: [{requests_per_replica: 8}]}",
             "scale.predictive.spend: 0 cannot be aimed at",
         ),
-        ("{max: 4, metrics: [{cpu: 70}]}", "scale.metrics[0]: a trace has requests alone; write requests_per_replica"),
+        (
+            "{max: 4, metrics: [{queue: {replica_capacity: 10}, target: {p95: 250ms}}]}",
+            "scale.metrics[0].target: no number of replicas reaches p95 0.25 s: it is 0.2996 s by a replica that has",
+        ),
+        (
+            "{max: 4, metrics: [{cpu: 70}]}",
+            "scale.metrics[0]: a trace has requests alone; write requests_per_replica, rates or queue",
+        ),
     ],
 )
 def test_a_mistake_in_the_policy_is_one_sentence(files: Files, policy: str, says: str) -> None:

@@ -69,6 +69,13 @@ def test_the_policy_stands_beside_what_really_happened(shop: Shop) -> None:
     assert "a replica is taken to serve 12.5, by the policy; --replica-capacity says otherwise" in found["notes"]
 
 
+def test_a_latency_target_is_tried_on_the_own_past_with_the_capacity_that_it_names(shop: Shop) -> None:
+    shop.write("scale: {max: 99, metrics: [{queue: {requests: 'sum(load)', service_time: 0.1}, target: {p95: 400ms}}]}")
+    found = json.loads(shop.call("--json").stdout)
+    assert found["policy"]["changes"] > 0
+    assert "a replica is taken to serve 10, by the policy; --replica-capacity says otherwise" in found["notes"]
+
+
 def test_what_is_typed_is_not_looked_for(shop: Shop) -> None:
     more = json.loads(shop.call("--json", "--replica-capacity", "100", "--startup", "5m").stdout)
     assert not any("--replica-capacity" in note or "--startup" in note for note in more["notes"])

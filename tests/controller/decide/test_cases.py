@@ -55,6 +55,7 @@ def test_every_file_has_cases() -> None:
     assert {file.stem for file in CASES.glob("*.yml")} >= {
         "limits",
         "objections",
+        "queue",
         "rates",
         "targets",
         "thresholds",

@@ -38,7 +38,9 @@ FORMS: list[dict[str, Any]] = [
     {"query": "x", "target": 0.5, "per": "replica"},
     {"query": "x", "target": 40},
     {"rates": {"replica_capacity": 20}},
+    {"queue": {"service_time": 0.08}, "target": {"p95": 0.4}},
 ]
+OF_SERVICES = ("requests_per_replica", "query:0", "rates:requests", "rates:responses", "queue")
 CALM = {"update_state": "none", "updated": 3600, "failed": {}}
 TROUBLED = st.fixed_dictionaries(
     {
@@ -76,7 +78,7 @@ def services(draw: st.DrawFn) -> dict[str, Any]:
         found[metric] = draw(
             st.one_of(LOADS.filter(lambda load: load is not None), st.lists(LOADS, min_size=3, max_size=8))
         )
-    for metric in ("requests_per_replica", "query:0", "rates:requests", "rates:responses"):
+    for metric in OF_SERVICES:
         load = draw(LOADS)
         found[metric] = {"unknown": "no series"} if load is None else load
     return found
@@ -130,7 +132,7 @@ def test_losing_one_metric_of_an_idle_service_keeps_it_from_shrinking(
 ) -> None:
     scale = {"min": 1, "max": 9, "stabilization": 0, "metrics": forms}
     policy = parse_policy({"services": {"shop_api": {"scale": scale}}}, "made up")
-    idle = dict.fromkeys(("cpu", "memory", "requests_per_replica", "query:0", "rates:requests", "rates:responses"), 0.0)
+    idle = dict.fromkeys(("cpu", "memory", *OF_SERVICES), 0.0)
     view = view_of({"services": {"shop_api": {"replicas": data.draw(st.integers(2, 9)), **idle}}})
     [shrunk] = decide(view, policy, Memory(), NOW)
     assert shrunk.direction is Direction.DOWN

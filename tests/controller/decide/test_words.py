@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmherd.decide import decide
-from swarmherd.decide.words import LONGEST_MESSAGE, duration, number, one_line
+from swarmherd.decide.words import LONGEST_MESSAGE, duration, latency, number, one_line
 from swarmherd.model import Memory
 from swarmherd.policy import parse_policy
 
@@ -29,6 +29,14 @@ def test_numbers(value: float, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0005, "0.5 ms"), (0.2402, "240 ms"), (0.9996, "1 s"), (1.14, "1.1 s"), (59.6, "59.6 s"), (600, "10 min")],
+)
+def test_latencies(seconds: float, text: str) -> None:
+    assert latency(seconds) == text
 
 
 @given(st.text())

@@ -59,6 +59,15 @@ def test_what_has_no_end_has_a_bound(value: Any) -> None:
     assert len(str(caught.value)) < 400
 
 
+def test_a_curve_has_a_bound() -> None:
+    curve = [[n / 200, n] for n in range(1, 102)]
+    metric: dict[str, Any] = {"queue": {"service_time": 1, "curve": curve}, "target": {"p95": 9}}
+    with pytest.raises(PolicyError, match="the curve is too long; write at most 100 points"):
+        scale_of({"max": 3, "metrics": [metric]})
+    metric["queue"]["curve"] = curve[:100]
+    scale_of({"max": 3, "metrics": [metric]})
+
+
 def test_an_empty_policy_observes_and_touches_nothing() -> None:
     policy = parse_policy({}, "f.yml")
     assert policy.mode is Mode.OBSERVE

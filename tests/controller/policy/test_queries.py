@@ -67,6 +67,18 @@ def test_requests_and_rates_are_haproxys_unless_told() -> None:
     assert default == 'sum(rate(haproxy_backend_http_responses_total{proxy="shop_api",code!="5xx"}[60s]))'
 
 
+def test_a_queue_asks_for_the_requests_alone() -> None:
+    fast = {"service_time": "80ms"}
+    for queue, promql in (
+        (fast, 'sum(rate(haproxy_backend_http_requests_total{proxy="shop_api"}[60s]))'),
+        ({**fast, "requests": 'sum(rate(x{s="$service"}[$window]))'}, 'sum(rate(x{s="shop_api"}[60s]))'),
+    ):
+        found = asked({"metrics": [{"queue": queue, "target": {"p95": "400ms"}}]})
+        assert {name: (query.promql, query.scope) for name, query in found.items()} == {
+            "queue": (promql, MetricScope.SERVICE)
+        }
+
+
 def test_queries_of_the_operators_own() -> None:
     texts = {"window": "90s", "cpu": "cpu($service, $window, $capacity, $other)", "task_label": "task"}
     found = asked({"metrics": ["cpu", {"query": "q($service[$window])", "target": 1}]}, {"queries": texts})

@@ -32,6 +32,7 @@ from swarmherd.policy import (
 from swarmherd.policy.document import CrashLoop, FallbackKeys
 from swarmherd.policy.labels import LABELS, PREFIX
 from swarmherd.policy.metrics import KINDS, QueryMetric, Rates
+from swarmherd.policy.queueing import Queue
 from swarmherd.policy.wanted import Predictive
 from swarmherd.policy.windows import ScheduleKeys
 from swarmherd.policy.wishes import ARRANGING_LABELS
@@ -60,12 +61,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "crash_loop": CrashLoop,
     "query": QueryMetric,
     "rates": Rates,
+    "queue": Queue,
     "queries": Queries,
 }
 
 NEEDED: dict[str, dict[str, Any]] = {
     "swarmherd_cluster": {"name": "shop"},
     "query": {"query": "x", "target": 1},
+    "queue": {"service_time": 1},
     "windows": {"allow": "moves", "days": "mon-fri"},
     "schedules": {"min": 1, "days": "mon-fri"},
 }

@@ -18,9 +18,11 @@ WRONG = yaml.safe_load((HERE / "documents" / "wrong.yml").read_text())
 SOUND = yaml.safe_load((HERE / "documents" / "sound.yml").read_text())
 SCHEMA = Draft202012Validator(json_schema())
 # Mistakes that lie between keys, or that no pattern tells: the parser alone finds them.
-BETWEEN_KEYS = ("above max", "min is 0", "stands twice", "contradict", "nor both", "is not below")
+BETWEEN_KEYS = ("above max", "min is 0", "stands twice", "contradict", "nor both", "is not below", "foretold")
+OF_QUEUES = ("neither service_time", "no number of replicas", "not sorted", "latency falls", "one point", "at once is")
 BETWEEN_SERVICES = ("itself", "is to be near", "it follows")
-BEYOND = (*BETWEEN_KEYS, *BETWEEN_SERVICES, "kind of step", "is too long", "3600 s is", "nan is", "control", "'99999")
+BETWEEN = (*BETWEEN_KEYS, *OF_QUEUES, *BETWEEN_SERVICES)
+BEYOND = (*BETWEEN, "kind of step", "is too long", "3600 s is", "nan is", "control", "'99999")
 
 
 def test_it_is_a_schema_of_the_dialect_that_it_names() -> None:

@@ -43,6 +43,20 @@ def test_every_shape_of_traffic_is_followed(tmp_path: Path, traffic: object, rep
     assert one.problems == ()
 
 
+def test_a_latency_target_is_followed_and_without_readings_the_count_is_held(tmp_path: Path) -> None:
+    queue = {"queue": {"replica_capacity": 50}, "target": {"p95": "90ms"}}
+    policy = {"services": {"web": {"scale": {"min": 2, "max": 12, "stabilization": 0, "metrics": [queue]}}}}
+    traffic = {"steps": {"0s": 60, "3m": 200, "5m": 60}}
+    blind = [{"at": "4m30s", "fault": "prometheus_empty"}]
+    one = document(told(tmp_path, services={"web": {"replicas": 2, "traffic": traffic}}, swarmherd_policy=policy))
+    held = document(
+        told(tmp_path, services={"web": {"replicas": 2, "traffic": traffic}}, swarmherd_policy=policy, faults=blind)
+    )
+    assert "200 requests/s at 50/s each: 4 replicas would not keep up" in " ".join(a["reason"] for a in one["actions"])
+    assert one["services"]["web"]["replicas"] < held["services"]["web"]["replicas"]
+    assert one["problems"] == held["problems"] == []
+
+
 def test_what_we_did_is_held_against_the_same_without_us(tmp_path: Path) -> None:
     one = document(told(tmp_path, services={"web": {"replicas": 2, "traffic": {"steps": {"0s": 60, "2m": 300}}}}))
     ours = one["services"]["web"]
