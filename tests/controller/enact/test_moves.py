@@ -251,6 +251,40 @@ def test_a_relabel_cut_short_gives_the_old_node_its_label_before_the_new_one_los
     assert engine.moves_asked == [{"anchor": "db", "node": "node1", "old": "node2"}]
 
 
+def anchor_runs_on(engine: Engine, node: str) -> None:
+    engine.replicas["db"] = 1
+    engine.tasks_moved["db", 1] = ["node1", node]
+
+
+def test_a_relabel_cut_short_is_rolled_forward_where_the_anchor_still_runs(cluster: Cluster, engine: Engine) -> None:
+    left_by_a_dead_controller(cluster, relabel(engine))
+    anchor_runs_on(engine, "node2")
+    engine.nodes["node2"].labels[ANCHOR] = "yes"
+    assert closed(cluster) == (
+        Outcome.DONE,
+        "it was left in mid-action; rolled forward: db's label is on n2, and web beside it",
+    )
+    assert engine.moves_asked == [{"anchor": "db", "node": "node2", "old": "node1"}]
+    assert ANCHOR not in engine.nodes["node1"].labels
+
+
+def test_a_relabel_that_cannot_be_rolled_forward_is_set_back_and_counts_as_failed(
+    cluster: Cluster, engine: Engine, collection: Path
+) -> None:
+    """So that it is not tried again at once (S13)."""
+    left_by_a_dead_controller(cluster, relabel(engine))
+    anchor_runs_on(engine, "node2")
+    engine.nodes["node2"].labels[ANCHOR] = "yes"
+    playbook = collection / "playbooks" / "enact" / "relabel.yml"
+    fails = "    - ansible.builtin.fail: {msg: no room}\n      when: swarmherd_node == 'node2'\n"
+    playbook.write_text(playbook.read_text().replace("  tasks:\n", f"  tasks:\n{fails}"))
+    outcome, detail = closed(cluster)
+    assert outcome is Outcome.GIVEN_UP
+    assert "rolling it forward failed: m1: no room" in detail
+    assert detail.endswith("set back: db's label is on n1, and web beside it")
+    assert ANCHOR not in engine.nodes["node2"].labels
+
+
 def test_a_release_cut_short_is_closed_without_a_playbook_and_decided_again(cluster: Cluster, engine: Engine) -> None:
     left_by_a_dead_controller(cluster, release(engine))
     engine.constraints["web"] = []

@@ -56,6 +56,13 @@ def test_killed_at_any_boundary_nothing_is_left_half_done(row: Row) -> None:
     assert [cell for cell in cells if cell.more_tasks > MORE_TASKS.get(row.name, 0)] == []
 
 
+def test_dependents_on_their_way_to_their_anchor_are_not_sent_back_by_a_controller_that_starts_again() -> None:
+    """Once the new label lies, who begins again goes on: no task is started beyond those of the unharmed run."""
+    cells = [cell for cell in matrix([ROWS[NAMES.index("relabel")]]) if cell.victim is not Victim.PLAYBOOK]
+    labelled = [cell.boundary for cell in cells].index("relabel: new node labelled")
+    assert {(cell.outcomes, cell.more_tasks) for cell in cells[labelled:]} == {(("done",), 0)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
 def test_the_same_holds_with_the_database_that_a_live_controller_keeps(row: Row, tmp_path: Path) -> None:
