@@ -182,6 +182,7 @@ def _service(name: str, text: Mapping[str, Any]) -> Service:
         update_parallelism=text.get("parallelism", 1),
         has_previous=text.get("has_previous", True),
         more_filters=text.get("more_filters", False),
+        template=text.get("template", ""),
     )
 
 
@@ -194,7 +195,9 @@ def _tasks(name: str, text: Mapping[str, Any]) -> Iterable[Task]:
         ports = tuple(map(tuple, text.get("ports", ())))
         yield Task(f"{name}.{slot}", name, slot, node, now, desired, at, at, host_ports=ports)
     for number in range(text.get("failed", 0)):
-        yield Task(f"{name}.f{number}", name, 1, "", TaskState.FAILED, TaskState.SHUTDOWN, ago(60), ago(60), "exit 1")
+        made = text.get("failed_of", "")
+        ended = (TaskState.FAILED, TaskState.SHUTDOWN)
+        yield Task(f"{name}.f{number}", name, 1, "", *ended, ago(60), ago(60), "exit 1", template=made)
 
 
 # ---------------------------------------------------------------- a cluster that obeys
