@@ -2,7 +2,7 @@
 """Where tasks run, in a few lines of YAML, and a cluster in memory that does what actions ask.
 
 nodes:
-  n1: {memory: 70, cpu: 30, anchors: [shop_db], state: ready, availability: active, labels: {zone: a}}
+  n1: {memory: 70, cpu: 30, anchors: [shop_db], state: ready, availability: active, role: worker, labels: {zone: a}}
       used shares in percent, unknown where they are missing; 8 GiB and 4 cores each; `probe` is what our own look at
       the host says: answers, silent, missed (one look), stale, or how many looks it missed; without it nobody looked
 services:
@@ -151,7 +151,7 @@ def _node(name: str, text: Mapping[str, Any]) -> Node:
     return Node(
         name,
         name,
-        Role.WORKER,
+        Role(text.get("role", "worker")),
         NodeState(text.get("state", "ready")),
         Availability(text.get("availability", "active")),
         labels={**labels, **text.get("labels", {})},
