@@ -59,6 +59,21 @@ def test_a_dead_manager_can_always_be_removed_while_the_others_are_reachable(man
     assert _nodes.majority_problem([*others, dead], dead) == ""
 
 
+def test_a_manager_that_takes_no_tasks_votes_like_any_other_and_so_does_the_leader(make_node):
+    managers = [
+        make_node(f"m{i}", role="manager", availability=kept) for i, kept in enumerate(["drain", "drain", "active"])
+    ]
+    managers[0]["ManagerStatus"]["Leader"] = True
+    workers = [make_node("n1"), make_node("n2", state="down")]
+    assert {_nodes.majority_problem([*managers, *workers], one) for one in managers} == {""}
+    managers[1]["ManagerStatus"]["Reachability"] = "unreachable"
+    for one, other in ((managers[0], managers[2]), (managers[2], managers[0])):
+        problem = _nodes.majority_problem([*managers, *workers], one)
+        assert problem.startswith(f"without {one['Description']['Hostname']} only 1 of 2 managers would be reachable")
+        assert _nodes.majority_problem([other, managers[1], *workers], one), "in the order that leaves it out as well"
+    assert _nodes.majority_problem([*managers, *workers], managers[1]) == "", "it is missed by nobody"
+
+
 def test_the_last_manager_is_missed(make_node):
     last = make_node("m1", role="manager")
     assert "m1 is the last manager" in _nodes.majority_problem([last, make_node("n1")], last)
