@@ -47,6 +47,14 @@ def test_unharmed_each_row_does_its_action_once_and_reaches_what_it_is_for(row: 
     assert len(simulation.crash.passed) >= 6
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if "behind a balancer" in row.name], ids=lambda row: row.name)
+def test_behind_a_balancer_what_goes_is_drained_before_anything_is_stopped_and_used_again_at_the_end(row: Row) -> None:
+    """S18. That a kill in between leaves nothing drained is the next one's."""
+    _decided, _written, *steps = (name.partition(": ")[2] for name in boundaries(row))
+    started, first, *_rest, last, _ended, _closed = steps
+    assert (started, first, last) == ("playbook started", "servers drained", "servers used again")
+
+
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
 def test_killed_at_any_boundary_nothing_is_left_half_done(row: Row) -> None:
     cells = list(matrix([row]))
