@@ -48,6 +48,10 @@ class Unfinished(Protocol):
     def token(self) -> int | None:
         """Of the lease that it was begun under; None where a person's command began it."""
 
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it came to a result that could not be set back; None where its controller ended before any."""
+
 
 def at_work(entry: Unfinished, token: int | None, now: datetime, longest: timedelta) -> bool:
     """Whether whoever began an entry may still be at it, and has a right to.
@@ -77,29 +81,30 @@ def recover(
 ) -> tuple[tuple[Action, Result], ...]:
     """Ends what still runs of each entry whose controller is gone, and closes it, if Docker can tell about it.
 
-    What cannot be rolled forward is set back. An entry whose undo fails stays open, to be tried again, until it is
-    abandoned. `end_run` ends the playbook that
-    still runs for the action of that id.
+    What did not land, or cannot be rolled forward, is set back (S13). An entry whose undo fails stays open, to be tried
+    again, until it is abandoned. `end_run` ends the playbook that still runs for the action of that id.
     """
-    closed = []
+    closed: list[tuple[Action, Result]] = []
     for entry in unfinished:
         if still(entry):
             continue
         for mark in (entry.action.id, undo_of(entry.action.id)):
             end_run(mark)
         old = clock() - entry.started_at >= ABANDONED_AFTER
-        said = _closed(entry.action, look, mends, old)
+        said = _closed(entry, look, mends, old)
         if said is not None:
             outcome, detail, version = said
             detail = f"{BECAUSE}; {detail}"
             result = Result(entry.action.id, outcome, detail, entry.started_at, clock(), None, version)
             end(result)
-            closed.append((entry.action, result))
+            closed += [] if outcome is Outcome.STARTED else [(entry.action, result)]
     return tuple(closed)
 
 
-def _closed(action: Action, look: Look, mends: Mends, old: bool) -> Closing | None:
-    """How to close the entry; None while that cannot be told."""
+def _closed(entry: Unfinished, look: Look, mends: Mends, old: bool) -> Closing | None:
+    """How to close the entry; None while that cannot be told. `STARTED` leaves it open, and never again to be rolled
+    forward: else its tasks would go there and back until it is abandoned."""
+    action = entry.action
     try:
         goal = goal_of(action)
     except UnknownKindError as error:
@@ -107,7 +112,7 @@ def _closed(action: Action, look: Look, mends: Mends, old: bool) -> Closing | No
     view = look(goal.reads)
     if view is None:
         return None
-    if (rest := onward(goal, view)) is None:
+    if (rest := onward(goal, view) if entry.finished_at is None else None) is None:
         return _back(action, goal, view, mends, old)
     went = mends.roll_forward(action, rest, BECAUSE)
     if went.done:
@@ -115,7 +120,7 @@ def _closed(action: Action, look: Look, mends: Mends, old: bool) -> Closing | No
     after = look(goal.reads)
     closing = None if after is None else _back(action, goal, after, mends, old)
     if closing is None:
-        return None
+        return Outcome.STARTED, went.said, went.version
     outcome, detail, version = closing
     # That it did not land counts as a failure, so that trying again waits (S13).
     return Outcome.GIVEN_UP if outcome is Outcome.UNDONE else outcome, f"{went.said}; {detail}", version
