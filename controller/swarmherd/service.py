@@ -134,8 +134,8 @@ class Cluster:
         """
         if not (unfinished := self.store.unfinished()):
             return
-        undo = self.playbooks().set_back
-        for action, result in recover(unfinished, self.look, undo, self.store.end, clock, self._at_work):
+        enactor = self.playbooks()
+        for action, result in recover(unfinished, self.look, enactor, self.store.end, clock, self._at_work):
             log.warning(f"{change(action)} {result.outcome.value}: {result.detail}", cluster=self.settings.name)
 
     def bootstrap(self, enactor: Enactor, reason: str) -> None:

@@ -2,7 +2,7 @@
 """Where tasks run, in a few lines of YAML, and a cluster in memory that does what actions ask.
 
 nodes:
-  n1: {memory: 70, cpu: 30, anchors: [shop_db], state: ready, availability: active, labels: {zone: a}}
+  n1: {memory: 70, cpu: 30, anchors: [shop_db], state: ready, availability: active, role: worker, labels: {zone: a}}
       used shares in percent, unknown where they are missing; 8 GiB and 4 cores each; `probe` is what our own look at
       the host says: answers, silent, missed (one look), stale, or how many looks it missed; without it nobody looked
 services:
@@ -151,7 +151,7 @@ def _node(name: str, text: Mapping[str, Any]) -> Node:
     return Node(
         name,
         name,
-        Role.WORKER,
+        Role(text.get("role", "worker")),
         NodeState(text.get("state", "ready")),
         Availability(text.get("availability", "active")),
         labels={**labels, **text.get("labels", {})},
@@ -182,6 +182,7 @@ def _service(name: str, text: Mapping[str, Any]) -> Service:
         update_parallelism=text.get("parallelism", 1),
         has_previous=text.get("has_previous", True),
         more_filters=text.get("more_filters", False),
+        template=text.get("template", ""),
     )
 
 
@@ -194,7 +195,9 @@ def _tasks(name: str, text: Mapping[str, Any]) -> Iterable[Task]:
         ports = tuple(map(tuple, text.get("ports", ())))
         yield Task(f"{name}.{slot}", name, slot, node, now, desired, at, at, host_ports=ports)
     for number in range(text.get("failed", 0)):
-        yield Task(f"{name}.f{number}", name, 1, "", TaskState.FAILED, TaskState.SHUTDOWN, ago(60), ago(60), "exit 1")
+        made = text.get("failed_of", "")
+        ended = (TaskState.FAILED, TaskState.SHUTDOWN)
+        yield Task(f"{name}.f{number}", name, 1, "", *ended, ago(60), ago(60), "exit 1", template=made)
 
 
 # ---------------------------------------------------------------- a cluster that obeys

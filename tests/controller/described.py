@@ -6,7 +6,7 @@ services:
   shop_api:
     replicas: 3                                        null: not in replicated mode
     tasks: {running: 3}                                states and their counts; `running@n2` names the node
-    failed: {count: 4, ago: 60, message: exit 1}       older tasks that failed
+    failed: {count: 4, ago: 60, message: exit 1}       older tasks that failed; `template: old`: made from that
     cpu: 91 | [91, 80, null] | unknown: timeout        of every task, of each, or of the query
     memory: 40
     requests_per_replica: 120 | unknown: timeout       of the whole service, as are `query:0`, `rates:requests`, …
@@ -44,7 +44,7 @@ from swarmherd.model import (
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PER_TASK = ("cpu", "memory")
 _OWN = {"replicas", "tasks", "failed", "labels", "version", "update_state", "updated", "memory_limit", "cpu_limit"}
-_OWN |= {"memory_reservation", "cpu_reservation"}
+_OWN |= {"memory_reservation", "cpu_reservation", "template"}
 
 
 def ago(seconds: float) -> datetime:
@@ -93,6 +93,7 @@ def _service(name: str, text: Mapping[str, Any]) -> Service:
         cpu_reservation=text.get("cpu_reservation"),
         memory_limit_bytes=text.get("memory_limit", 1_000_000),
         memory_reservation_bytes=text.get("memory_reservation"),
+        template=text.get("template", ""),
     )
 
 
@@ -114,6 +115,7 @@ def _tasks(name: str, text: Mapping[str, Any]) -> tuple[Task, ...]:
                 at,
                 at,
                 failed.get("message", ""),
+                template=failed.get("template", ""),
             )
         )
     return tuple(found)

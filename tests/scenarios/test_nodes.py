@@ -150,14 +150,16 @@ def test_node_back(stage: Stage, row: Play) -> None:
         "queries": {"node_cpu": '0 * up{job="node"}'},
         "services": {SHOP: shop_policy(), HEAVY: {}},
     }
-    # Each is as much as the mean of all six nodes, of which the managers get none: the first that comes back fits in.
-    with stage.service(HEAVY, 6, "--reserve-memory", str(memory // 20)), stage.controller.policy(**policy):
+    # Two workers hold two each meanwhile. One task comes back and no second: that would only swap two nodes. So it is
+    # with the mean of the workers, which refilling goes by, and with that of all six nodes as well.
+    tasks = 4
+    with stage.service(HEAVY, tasks, "--reserve-memory", str(memory // 10)), stage.controller.policy(**policy):
         victim = stage.worker_with_most(HEAVY)
         with faults.host_killed(victim) as fault:
-            stage.until(lambda now: now.running(HEAVY, away_from=[victim]) == 6, f"all run without {victim}", 60)
+            stage.until(lambda now: now.running(HEAVY, away_from=[victim]) == tasks, f"all run without {victim}", 60)
         back = time.monotonic()
         row.until(back, lambda now: victim in now.where(HEAVY).values(), f"{victim} has work again")
-        stage.until(lambda now: now.running(HEAVY) == 6 and not now.marks(), "the move has ended", 60)
+        stage.until(lambda now: now.running(HEAVY) == tasks and not now.marks(), "the move has ended", 60)
         stage.never_fewer_wanted(SHOP, REPLICAS, fault)
     stage.whole()
     row.loses_nothing()

@@ -3,7 +3,9 @@
 
 The shares are loads by capacity; their mean, the sum of the loads by the sum of the capacities, stays the same
 whatever is moved. A move counts only if it brings both of its nodes nearer to that mean by `improvement` (S12): so the
-sum of all distances falls with each move, and moving comes to an end.
+sum of all distances falls with each move, and moving comes to an end. Where things have means of their own, it is the
+sum of capacity times share squared that falls: a size that brings two shares nearer to anything between them is less
+than what they are apart.
 
 The spread leaves open where the window of that width lies. For each of a number of windows around the mean, moves are
 chosen greedily, each the one that takes most away from what lies outside the window; the window that needs fewest
@@ -34,6 +36,9 @@ class Load:
     """In the unit of the nodes' loads."""
     targets: tuple[int, ...]
     """The indices of the nodes that may get it."""
+    mean: float | None = None
+    """The share that both nodes of its move are to come nearer to; None for the mean of all nodes. `fewest_moves` knows
+    that one alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,21 @@ def best_move(
     if len(loads) < 2:
         return None
     capacity = np.asarray(capacities, np.float64)
-    mean = float(np.sum(loads) / np.sum(capacity))
-    return _Window(loads, capacity, things, mean, mean, 0.0, improvement, limit).step()
+    means = [_mean(loads, capacity, thing) for thing in things]
+    found: list[tuple[float, float, Step]] = []
+    for mean in sorted(set(means)):
+        own = [index for index, other in enumerate(means) if other == mean]
+        window = _Window(loads, capacity, [things[index] for index in own], mean, mean, 0.0, improvement, limit)
+        if (best := window.best()) is not None:
+            gain, step = best
+            found.append((gain, things[own[step.load]].size, Step(own[step.load], step.node)))
+    most = max((gain for gain, _size, _step in found), default=0.0)
+    equal = [(size, step) for gain, size, step in found if gain >= most - TINY]
+    return min(equal, key=lambda one: one[0])[1] if equal else None
+
+
+def _mean(loads: Sequence[float], capacity: Column, thing: Load) -> float:
+    return float(np.sum(loads) / np.sum(capacity)) if thing.mean is None else thing.mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +154,12 @@ class _Window:
         return _Plan(tuple(steps), float(self._outside(self.share).sum()), float(np.abs(self.share - self.mean).sum()))
 
     def step(self) -> Step | None:
-        """The move that takes most away from what lies outside; of equal ones the one of the smallest thing."""
+        best = self.best()
+        return None if best is None else best[1]
+
+    def best(self) -> tuple[float, Step] | None:
+        """The move that takes most away from what lies outside, and how much; of equal ones that of the smallest
+        thing."""
         if not len(self.size):
             return None
         rows = np.flatnonzero((self.share[self.source] > self.mean) & self.movable.any(axis=1))
@@ -153,7 +176,7 @@ class _Window:
         smallest = np.flatnonzero(size == size.min())
         least = smallest[share[smallest] == share[smallest].min()]
         first = least[0]  # np.nonzero lists things in their order, and each one's targets in theirs
-        return Step(int(things[first]), int(targets[first]))
+        return float(best), Step(int(things[first]), int(targets[first]))
 
     def gains(self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Column:
         """By thing and target: how much less lies outside afterwards; 0 where the move is not allowed."""
@@ -192,7 +215,7 @@ def improving(
 ) -> tuple[int, ...]:
     """The nodes that may get `thing` such that both its node and they come nearer to the mean by `improvement`."""
     capacity = np.asarray(capacities, np.float64)
-    mean = float(np.sum(loads) / np.sum(capacity))
+    mean = _mean(loads, capacity, thing)
     window = _Window(loads, capacity, [thing], mean, mean, 0.0, improvement, limit)
     gains = window.gains(np.zeros(1, np.intp), np.arange(len(capacity)))
     return tuple(np.flatnonzero(gains[0] > TINY).tolist())

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from swarmherd.decide.ailments import ailments, remember_remedy
+from swarmherd.decide.heal import ailments, remember_remedy
 from swarmherd.decide.scene import Scene
 from swarmherd.model import (
     Action,

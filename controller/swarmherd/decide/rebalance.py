@@ -8,7 +8,7 @@ next one looks anew: so what is decided here is the beginning of the shortest wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swarmherd.decide.loads import Load, Step, best_move, fewest_moves, improving
 from swarmherd.decide.measured import CPU, MEMORY, Loads, Measure, measured, percent
@@ -16,7 +16,7 @@ from swarmherd.decide.protect import budgets, lever, resting
 from swarmherd.decide.scene import Scene
 from swarmherd.decide.units import Targets, Unit, foretold, node_ids, units
 from swarmherd.decide.words import count, duration
-from swarmherd.model import Balance, Cause, Lever, Move
+from swarmherd.model import Balance, Cause, Evidence, Lever, Move
 from swarmherd.policy import LoadBy
 
 TRIES = 20
@@ -149,7 +149,7 @@ def _moving(scene: Scene, stays: Mapping[str, str], aim: _Aim) -> Balance:
             refused.append(
                 f"{movable[index].name} stays on {scene.hostname(movable[index].task.node_id)}, because {made}"
             )
-            things[index] = Load(things[index].node, things[index].size, ())
+            things[index] = replace(things[index], targets=())
         else:
             moves.append(made)
             things = [_apart(aim.loads, made, thing, unit) for thing, unit in zip(things, movable, strict=True)]
@@ -173,11 +173,14 @@ def _all_stay(stays: Mapping[str, str]) -> str:
 
 def _thing(scene: Scene, aim: _Aim, targets: Targets, unit: Unit) -> Load:
     """The unit with the nodes that may get it: those alone are looked at closely that a move would better."""
-    everywhere = Load(unit.row, unit.size, tuple(range(len(aim.loads.nodes))))
+    # A node that came back is to have what is fair among those that may bear it: a manager that none of it may run on
+    # would only make that look like less.
+    mean = targets.mean(unit.service.name) if aim.cause is Cause.REFILL else None
+    everywhere = Load(unit.row, unit.size, tuple(range(len(aim.loads.nodes))), mean)
     rows = _improving(scene, aim.loads, everywhere)
     if aim.only is not None:
         rows = tuple(row for row in rows if aim.loads.nodes[row].id in aim.only)
-    return Load(unit.row, unit.size, targets.of(unit, rows) if rows else ())
+    return replace(everywhere, targets=targets.of(unit, rows) if rows else ())
 
 
 def _improving(scene: Scene, loads: Loads, thing: Load) -> tuple[int, ...]:
@@ -190,7 +193,7 @@ def _apart(loads: Loads, made: Move, thing: Load, unit: Unit) -> Load:
     touched = {made.source, *made.allowed, *made.avoid}
     rows = tuple(row for row in thing.targets if loads.nodes[row].id not in touched)
     taken = unit.service.name == made.service or unit.task.node_id in touched
-    return Load(thing.node, thing.size, () if taken else rows)
+    return replace(thing, targets=() if taken else rows)
 
 
 def _move(scene: Scene, aim: _Aim, targets: Targets, unit: Unit, thing: Load, steps: int) -> Move | str:
@@ -213,9 +216,15 @@ def _move(scene: Scene, aim: _Aim, targets: Targets, unit: Unit, thing: Load, st
         avoid=seen.avoid,
         followers=scene.followers(unit.service.name),
         ranking=targets.ranking(unit.service.name),
-        evidence=tuple(e for e, node in zip(loads.evidence, loads.nodes, strict=True) if node.id in touched),
+        evidence=tuple(_evidence(loads, touched, thing.mean)),
         version=unit.service.version,
     )
+
+
+def _evidence(loads: Loads, touched: set[str], mean: float | None) -> Iterator[Evidence]:
+    for evidence, node in zip(loads.evidence, loads.nodes, strict=True):
+        if node.id in touched:
+            yield evidence if mean is None else replace(evidence, target=f"mean {percent(mean)}")
 
 
 def _because(scene: Scene, aim: _Aim, unit: Unit, nodes: Sequence[str], steps: int) -> str:

@@ -44,7 +44,8 @@ class Situation:
     running: tuple[Task, ...]
     """Those of `tasks` that run on a node which is up."""
     failures: tuple[Task, ...]
-    """Tasks that failed or were rejected within the policy's `crash_loop.within`, oldest first."""
+    """Tasks of the present specification that failed or were rejected within the policy's `crash_loop.within`, oldest
+    first."""
     samples: Mapping[tuple[str, str], Sample]
     now: datetime
     outlooks: Mapping[tuple[str, str], Outlook] = field(default_factory=lambda: EMPTY)
@@ -73,15 +74,18 @@ class Index:
     wanted: Mapping[str, tuple[Task, ...]]
     """By service: the tasks that Swarm wants running."""
     failed: Mapping[str, tuple[Task, ...]]
-    """By service: the tasks that failed or were rejected, oldest first."""
+    """By service: the tasks that failed or were rejected, oldest first. Not those of what the service was before it was
+    changed or rolled back: that may have been the cure, and it is looked at anew."""
 
     @classmethod
     def of(cls, view: ClusterView) -> Index:
+        services = {service.name: service for service in view.services}
+        failed = (t for t in view.tasks if t.state in FAILED and not _of_the_past(services.get(t.service), t))
         return cls(
-            services={service.name: service for service in view.services},
+            services=services,
             nodes_up=frozenset(node.id for node in view.nodes if node.state is NodeState.READY),
             wanted=_by_service(task for task in view.tasks if task.desired is TaskState.RUNNING),
-            failed=_by_service(sorted((t for t in view.tasks if t.state in FAILED), key=lambda t: (t.state_at, t.id))),
+            failed=_by_service(sorted(failed, key=lambda t: (t.state_at, t.id))),
         )
 
     def running(self, service: str) -> tuple[Task, ...]:
@@ -117,6 +121,11 @@ class Cycle:
             now=self.now,
             outlooks=self.view.outlooks,
         )
+
+
+def _of_the_past(service: Service | None, task: Task) -> bool:
+    """Whether the task was made from another specification than the present one. What was not read is present."""
+    return service is not None and "" not in (service.template, task.template) and service.template != task.template
 
 
 def _by_service(tasks: Iterable[Task]) -> Mapping[str, tuple[Task, ...]]:

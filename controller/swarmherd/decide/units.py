@@ -66,6 +66,7 @@ class Targets:
         self._placer = Placer(seen.nodes(scene.view), settings_of(scene.policy.placement))
         self._ids = {node.hostname: node.id for node in loads.nodes}
         self._rankings: dict[str, tuple[NodeScore, ...]] = {}
+        self._means: dict[str, float] = {}
         self._others = [found for other in (MEMORY, CPU) if (found := self._other(other)) is not None]
 
     def ranking(self, service: str) -> tuple[NodeScore, ...]:
@@ -78,6 +79,15 @@ class Targets:
                 if one.node in self._ids
             )
         return self._rankings[service]
+
+    def mean(self, service: str) -> float:
+        """The mean share of the nodes that tasks of `service` could run on. Others never take part of their load."""
+        if service not in self._means:
+            reached = self._placer.reach(shape_of(self._scene, service))
+            rows = [row for row, node in enumerate(self._loads.nodes) if node.id in reached]
+            load = sum(self._loads.loads[row] for row in rows)
+            self._means[service] = load / sum(self._loads.capacities[row] for row in rows) if rows else 0.0
+        return self._means[service]
 
     def of(self, unit: Unit, among: Collection[int]) -> tuple[int, ...]:
         """Indices into the loads' nodes, of those in `among`."""

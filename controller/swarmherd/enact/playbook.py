@@ -69,8 +69,9 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class SetBack:
-    """What came of undoing an action: whether Docker shows it undone, what to say of it, and our write's version."""
+class Mended:
+    """What came of setting an action back, or of rolling it forward: whether Docker shows it so, what to say of it, and
+    our write's version."""
 
     done: bool
     said: str
@@ -99,25 +100,32 @@ class PlaybookEnactor:
         self._journal.end(result)
         return result
 
-    def set_back(self, action: Action, variables: Mapping[str, Any], because: str) -> SetBack:
+    def set_back(self, action: Action, variables: Mapping[str, Any], because: str) -> Mended:
         """Runs the action's playbook with the variables of its undo, and looks whether that is there."""
-        undo = replace(
+        return self._mended(action, variables, because, "set back", "setting it back")
+
+    def roll_forward(self, action: Action, variables: Mapping[str, Any], because: str) -> Mended:
+        """The same with the variables of what is left to do."""
+        return self._mended(action, variables, because, "rolled forward", "rolling it forward")
+
+    def _mended(self, action: Action, variables: Mapping[str, Any], because: str, done: str, doing: str) -> Mended:
+        again = replace(
             action,
             id=undo_of(action.id),
-            parameters={**variables, "swarmherd_reason": f"set back, because {because}"},
+            parameters={**variables, "swarmherd_reason": f"{done}, because {because}"},
         )
-        goal = goal_of(undo)
+        goal = goal_of(again)
         watch = Watch(goal, self._around.look, self._around.clock)
-        run = self._run(undo, goal, watch)
+        run = self._run(again, goal, watch)
         if isinstance(run, str):
-            return SetBack(False, f"setting it back failed: {run}")
+            return Mended(False, f"{doing} failed: {run}")
         watch.look()
         # Docker does not show what a load balancer does: of that the run itself must have told.
-        believed = run.ending is Ending.OK or not undo.parameters.get(BACKEND)
+        believed = run.ending is Ending.OK or not again.parameters.get(BACKEND)
         if watch.running_at is not None and watch.view is not None and believed:
-            return SetBack(True, f"set back: {goal.achieved(watch.view)}", watch.version(run))
+            return Mended(True, f"{done}: {goal.achieved(watch.view)}", watch.version(run))
         why = ": ".join(part for part in (run.problem, watch.shortfall()) if part)
-        return SetBack(False, f"setting it back failed: {why}", watch.version(run))
+        return Mended(False, f"{doing} failed: {why}", watch.version(run))
 
     def _done(self, action: Action, started_at: datetime) -> Result:
         before = self._around.look(goal_of(action).reads)

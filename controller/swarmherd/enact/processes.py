@@ -65,7 +65,7 @@ def _began(pid: int) -> str:
 
 
 def undo_of(action_id: str) -> str:
-    """The mark of the run that sets an action back."""
+    """The mark of the run that sets an action back, or brings to its end what was left of it."""
     return f"{action_id}-back"
 
 

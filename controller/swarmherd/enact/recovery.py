@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a controller that ended in mid-action left in the journal is brought to an end (S15).
 
-Rolled forward where Docker already shows what was wanted; otherwise set back by the action's own playbook, where there
-is anything to set back. Nothing here writes to Docker itself.
+Closed as done where Docker already shows what was wanted; rolled forward by the action's own playbook where the rest of
+it is as right as it was; otherwise set back by it, where there is anything to set back. Nothing here writes to Docker
+itself.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from swarmherd.enact.goals import Goal, UnknownKindError, goal_of, left_unseen
-from swarmherd.enact.playbook import SetBack
+from swarmherd.enact.goals import Goal, UnknownKindError, goal_of, left_unseen, onward
+from swarmherd.enact.playbook import Mended
 from swarmherd.enact.processes import end_marked, of_this_host, owner_lives, undo_of
 from swarmherd.enact.watch import Look
 from swarmherd.model import Action, ClusterView, Outcome, Result
@@ -20,8 +21,15 @@ from swarmherd.model import Action, ClusterView, Outcome, Result
 ABANDONED_AFTER = timedelta(hours=1)
 """No action takes this long: an owner that seems to live is another process with the same number. What could not be
 set back for so long is left to people."""
-Undo = Callable[[Action, Mapping[str, Any], str], SetBack]
-"""Sets an action back with these variables, for this reason."""
+BECAUSE = "it was left in mid-action"
+
+
+class Mends(Protocol):
+    """Runs an action's playbook once more, with other variables."""
+
+    def set_back(self, action: Action, variables: Mapping[str, Any], because: str) -> Mended: ...
+
+    def roll_forward(self, action: Action, variables: Mapping[str, Any], because: str) -> Mended: ...
 
 
 class Unfinished(Protocol):
@@ -40,6 +48,10 @@ class Unfinished(Protocol):
     def token(self) -> int | None:
         """Of the lease that it was begun under; None where a person's command began it."""
 
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it came to a result that could not be set back; None where its controller ended before any."""
+
 
 def at_work(entry: Unfinished, token: int | None, now: datetime, longest: timedelta) -> bool:
     """Whether whoever began an entry may still be at it, and has a right to.
@@ -54,12 +66,14 @@ def at_work(entry: Unfinished, token: int | None, now: datetime, longest: timede
 
 
 Left = TypeVar("Left", bound=Unfinished)
+Closing = tuple[Outcome, str, int | None]
+"""An outcome, what to say of it, and our write's version."""
 
 
 def recover(
     unfinished: Iterable[Left],
     look: Look,
-    undo: Undo,
+    mends: Mends,
     end: Callable[[Result], None],
     clock: Callable[[], datetime],
     still: Callable[[Left], bool],
@@ -67,28 +81,30 @@ def recover(
 ) -> tuple[tuple[Action, Result], ...]:
     """Ends what still runs of each entry whose controller is gone, and closes it, if Docker can tell about it.
 
-    An entry whose undo fails stays open, to be tried again, until it is abandoned. `end_run` ends the playbook that
-    still runs for the action of that id.
+    What did not land, or cannot be rolled forward, is set back (S13). An entry whose undo fails stays open, to be tried
+    again, until it is abandoned. `end_run` ends the playbook that still runs for the action of that id.
     """
-    closed = []
+    closed: list[tuple[Action, Result]] = []
     for entry in unfinished:
         if still(entry):
             continue
         for mark in (entry.action.id, undo_of(entry.action.id)):
             end_run(mark)
         old = clock() - entry.started_at >= ABANDONED_AFTER
-        said = _closed(entry.action, look, undo, old)
+        said = _closed(entry, look, mends, old)
         if said is not None:
             outcome, detail, version = said
-            detail = f"it was left in mid-action; {detail}"
+            detail = f"{BECAUSE}; {detail}"
             result = Result(entry.action.id, outcome, detail, entry.started_at, clock(), None, version)
             end(result)
-            closed.append((entry.action, result))
+            closed += [] if outcome is Outcome.STARTED else [(entry.action, result)]
     return tuple(closed)
 
 
-def _closed(action: Action, look: Look, undo: Undo, old: bool) -> tuple[Outcome, str, int | None] | None:
-    """How to close the entry, with our write's version; None while that cannot be told."""
+def _closed(entry: Unfinished, look: Look, mends: Mends, old: bool) -> Closing | None:
+    """How to close the entry; None while that cannot be told. `STARTED` leaves it open, and never again to be rolled
+    forward: else its tasks would go there and back until it is abandoned."""
+    action = entry.action
     try:
         goal = goal_of(action)
     except UnknownKindError as error:
@@ -96,16 +112,27 @@ def _closed(action: Action, look: Look, undo: Undo, old: bool) -> tuple[Outcome,
     view = look(goal.reads)
     if view is None:
         return None
-    outcome, detail = _found(goal, view)
+    if (rest := onward(goal, view) if entry.finished_at is None else None) is None:
+        return _back(action, goal, view, mends, old)
+    went = mends.roll_forward(action, rest, BECAUSE)
+    if went.done:
+        return Outcome.DONE, went.said, went.version
+    after = look(goal.reads)
+    closing = None if after is None else _back(action, goal, after, mends, old)
+    if closing is None:
+        return Outcome.STARTED, went.said, went.version
+    outcome, detail, version = closing
+    # That it did not land counts as a failure, so that trying again waits (S13).
+    return Outcome.GIVEN_UP if outcome is Outcome.UNDONE else outcome, f"{went.said}; {detail}", version
+
+
+def _back(action: Action, goal: Goal, view: ClusterView, mends: Mends, old: bool) -> Closing | None:
+    outcome, detail = (Outcome.DONE, goal.achieved(view)) if goal.landed(view) else goal.cut_short(view)
     variables = goal.undo(view, Outcome.DONE if outcome is Outcome.DONE else Outcome.STARTED)
     variables = left_unseen(action) if variables is None else variables
     if variables is None:
         return outcome, detail, goal.version(view) if outcome is Outcome.DONE else None
-    back = undo(action, variables, "it was left in mid-action")
+    back = mends.set_back(action, variables, BECAUSE)
     if back.done:
         return outcome if outcome is Outcome.DONE else Outcome.UNDONE, f"{detail}; {back.said}", back.version
     return (Outcome.GIVEN_UP, f"{detail}; {back.said}", back.version) if old else None
-
-
-def _found(goal: Goal, view: ClusterView) -> tuple[Outcome, str]:
-    return (Outcome.DONE, goal.achieved(view)) if goal.landed(view) else goal.cut_short(view)

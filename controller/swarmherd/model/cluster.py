@@ -110,6 +110,8 @@ class Task:
     """None when its own specification was not read: it is then taken to be its service's."""
     host_ports: tuple[tuple[int, int], ...] = ()
     """Its TCP ports that are published in host mode: the port in the container, and that of the node, by the former."""
+    template: str = ""
+    """What it was made from, as `Service.template`. Read of tasks that ended badly alone; empty when it was not."""
 
 
 class UpdateState(StrEnum):
@@ -171,6 +173,8 @@ class Service:
     """How long an update rests and watches after each group of tasks: its delay and its monitor time."""
     has_previous: bool = False
     """Whether Docker keeps an earlier specification that it can be rolled back to."""
+    template: str = ""
+    """A digest of what its tasks run and may use, whatever their number and place; empty when it was not read."""
 
 
 @dataclass(frozen=True, slots=True)

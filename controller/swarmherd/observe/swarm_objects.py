@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -15,6 +17,7 @@ LOCAL = "local"
 """The volume driver whose volumes stay on their node."""
 MONITOR_SECONDS = 5.0
 """How long Swarm watches a task that it has replaced, unless it is told."""
+ENDED_BADLY = (TaskState.FAILED, TaskState.REJECTED)
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 Document = Mapping[str, Any]
 
@@ -74,19 +77,21 @@ def service(document: Document) -> Service:
         restarts=(template.get("RestartPolicy") or {}).get("Condition", "any") == "any",
         spread_over=_spread(placement.get("Preferences") or ()),
         more_filters=_more_filters(reservations, mounts),
+        template=_template(template),
         **_update(document),
     )
 
 
 def task(document: Document, service_name: str) -> Task:
     status = document["Status"]
+    state, spec = TaskState(status["State"]), document.get("Spec")
     said = (status.get("Err", ""), status.get("Message", ""))
     return Task(
         id=document["ID"],
         service=service_name,
         slot=document.get("Slot", 0),
         node_id=document.get("NodeID", ""),
-        state=TaskState(status["State"]),
+        state=state,
         desired=TaskState(document["DesiredState"]),
         created_at=moment(document.get("CreatedAt")),
         state_at=moment(status.get("Timestamp")),
@@ -94,6 +99,7 @@ def task(document: Document, service_name: str) -> Task:
         container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
         needs=_needs(document),
         host_ports=_task_ports(status),
+        template=_template(spec or {}) if state in ENDED_BADLY else "",
     )
 
 
@@ -180,6 +186,17 @@ def _drivers(template: Document, mounts: Sequence[Document]) -> frozenset[str]:
 def _plugin(name: str) -> str:
     """Swarm takes a plugin of the tag `latest` for one without a tag."""
     return name.removesuffix(":latest")
+
+
+def _template(spec: Document) -> str:
+    """Of a service's template or a task's own specification: Docker tells both in the same words, and a task keeps
+    those that it was made from (moby, daemon/cluster/convert). Constraints and forced updates make nothing else of it.
+    """
+    if not spec.get("ContainerSpec"):
+        return ""
+    what = {part: spec[part] for part in ("ContainerSpec", "Resources") if spec.get(part)}
+    said = json.dumps(what, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 
 
 def _needs(document: Document) -> TaskNeeds | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from swarmherd.decide.ailments import PLACE
+from swarmherd.decide.heal import PLACE
 from swarmherd.model import Action, Cause, Healing, Lever, Move, Remedy, Service
 from swarmherd.plan.actions import drained_first, moving
 from swarmherd.policy import Policy

@@ -7,10 +7,10 @@ import io
 
 from rich.console import Console
 from swarmherd.cli import documents, tables
-from swarmherd.loop import sentence
 from swarmherd.model import Memory, Plan
 from swarmherd.plan import conclude
 from swarmherd.policy import Mode, parse_policy
+from swarmherd.sentence import sentence
 
 from tests.controller.arranged import view_of
 from tests.controller.described import NOW

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -12,7 +13,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from swarmherd.decide import arrange, remember_result
-from swarmherd.decide.loads import Load, best_move, fewest_moves, improving, spread_of
+from swarmherd.decide.loads import Load, Step, best_move, fewest_moves, improving, spread_of
 from swarmherd.model import (
     Action,
     AnchorMemory,
@@ -339,6 +340,28 @@ def test_a_node_that_comes_back_is_filled_one_task_at_a_time_and_then_left() -> 
     assert distances(view)["n3"] < 0.2
 
 
+def test_workers_that_come_back_take_their_part_though_managers_that_may_not_are_empty() -> None:
+    policy = parse_policy(
+        {"services": {"shop": {}}, "refill": {}, "rebalance": {"memory": "90%", "service_cooldown": 0}}, "x"
+    )
+    managers = {name: {"memory": 0, "gib": 16, "role": "manager"} for name in ("m1", "m2", "m3")}
+    shop = {"at": ["n1", "n1", "n2", "n2"], "gib": 2, "constraints": ["node.role == worker"]}
+    workers = {"n1": {"memory": 60}, "n2": {"memory": 60}, "n3": {"memory": 0}}
+    view = view_of({"nodes": {**managers, **workers}, "services": {"shop": shop}})
+    down = replace(view, nodes=tuple(replace(n, state=NodeState.DOWN) if n.id == "n3" else n for n in view.nodes))
+    memory, now, moved = Memory(), NOW, []
+    _plan, memory = concluded(down, memory, policy, now)
+    for _cycle in range(60):
+        now += timedelta(minutes=1)
+        plan, memory = concluded(view, memory, policy, now)
+        for action in plan.actions:
+            view, memory = applied(view, action, now), done(memory, action, now)
+            (move,) = [move for one in plan.arrangement.balances for move in one.moves]
+            moved.append({evidence.target for evidence in move.evidence})
+    assert Counter(task.node_id for task in view.tasks) == {"n1": 1, "n2": 1, "n3": 2}
+    assert moved == [{"mean 40 %"}, {"mean 40 %"}]
+
+
 def test_moves_that_fail_are_tried_ever_more_rarely_and_given_up() -> None:
     budgets = dict.fromkeys(("moves_per_hour", "service_moves_per_hour", "node_moves_per_hour"), 99)
     policy = parse_policy(
@@ -387,6 +410,42 @@ def test_fewest_moves_keeps_its_word(shares: list[float], data: st.DataObject) -
         assert all(b - a >= 0.02 - 1e-9 for b, a in zip(before, after, strict=True))
         assert now[step.node] <= 0.9 * capacities[step.node] + 1e-9
     assert spread_of(now, capacities) <= spread_of(loads, capacities) + 1e-9
+
+
+@given(LOADS, st.data())
+def test_one_move_after_another_comes_to_an_end_whatever_mean_each_thing_has(
+    shares: list[float], data: st.DataObject
+) -> None:
+    """As where services may run on different nodes: the squares of the shares fall with each move."""
+    capacities = [data.draw(st.sampled_from([8.0, 16.0, 32.0])) for _share in shares]
+    now = [share * capacity for share, capacity in zip(shares, capacities, strict=True)]
+    everywhere, means = tuple(range(len(now))), st.sampled_from([None, 0.1, 0.3, 0.5, 0.8])
+    things = [
+        Load(node, load / 4, everywhere, data.draw(means))
+        for node, load in enumerate(now)
+        for _thing in range(data.draw(st.integers(0, 3)))
+    ]
+    for _move in range(200):
+        if (step := best_move(now, capacities, things, 0.01, 0.9)) is None:
+            return
+        thing, before = things[step.load], squares(now, capacities)
+        assert step.node in improving(now, capacities, thing, 0.01, 0.9)
+        now[thing.node] -= thing.size
+        now[step.node] += thing.size
+        things[step.load] = replace(thing, node=step.node)
+        assert squares(now, capacities) < before
+    raise AssertionError("it never comes to rest")
+
+
+def squares(loads: list[float], capacities: list[float]) -> float:
+    return sum(load * load / capacity for load, capacity in zip(loads, capacities, strict=True))
+
+
+def test_of_things_with_different_means_the_one_goes_whose_nodes_come_nearest_to_its_own() -> None:
+    loads, capacities = [6.0, 6.0, 0.0, 0.0], [10.0] * 4
+    workers, anywhere = Load(0, 2.0, (1, 2, 3), 0.4), Load(1, 2.0, (0, 2, 3))
+    assert best_move(loads, capacities, [anywhere, workers]) == Step(0, 2)
+    assert best_move(loads, capacities, [replace(anywhere, mean=0.5), workers]) == Step(1, 2)
 
 
 def test_one_move_does_where_one_will_do() -> None:

@@ -25,6 +25,7 @@ class Left:
     token: int | None
     started_at: datetime
     action: Action = ACTION
+    finished_at: datetime | None = None
 
 
 @pytest.mark.parametrize(

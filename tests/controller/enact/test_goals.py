@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from swarmherd.enact.goals import UnknownKindError, goal_of
+from swarmherd.enact.goals import UnknownKindError, goal_of, onward
 from swarmherd.model import (
     Action,
     Availability,
@@ -179,6 +179,63 @@ def test_no_label_goes_back_to_a_node_that_is_down() -> None:
 def test_where_no_node_had_the_label_before_it_stays() -> None:
     first = replace(RELABEL, parameters={**RELABEL.parameters, "swarmherd_old_nodes": []})
     assert goal_of(first).undo(anchored("n1", ("n2",)), Outcome.GIVEN_UP) is None
+
+
+def with_anchor(seen: ClusterView, *tasks: Task) -> ClusterView:
+    """`seen`, and in it the anchor with these tasks."""
+    db = Service("id-db", "db", 3, 1, NOW)
+    own = tuple(replace(one, id=f"db-{one.id}", service="db") for one in tasks)
+    return replace(seen, services=(*seen.services, db), tasks=(*seen.tasks, *own))
+
+
+def test_a_label_cut_short_is_gone_on_with_where_its_anchor_still_runs_there() -> None:
+    variables = onward(goal_of(RELABEL), with_anchor(anchored("n1", ("n1", "n2")), task(1, "n2")))
+    assert variables is not None
+    assert (variables["swarmherd_node"], variables["swarmherd_old_nodes"]) == ("id-n2", ["id-n1"])
+    assert variables["swarmherd_dependents"] == [{"name": "web", "expected_version": 7}]
+
+
+def test_it_is_also_gone_on_with_where_no_node_had_the_label_before() -> None:
+    first = replace(RELABEL, parameters={**RELABEL.parameters, "swarmherd_old_nodes": []})
+    assert onward(goal_of(first), with_anchor(anchored("n1", ("n2",)), task(1, "n2"))) is not None
+
+
+def test_a_label_that_landed_or_lies_nowhere_yet_is_not_gone_on_with() -> None:
+    assert onward(goal_of(RELABEL), with_anchor(anchored("n2", ("n2",)), task(1, "n2"))) is None
+    assert onward(goal_of(RELABEL), with_anchor(anchored("n1", ("n1",)), task(1, "n2"))) is None
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        pytest.param((), id="it has no task"),
+        pytest.param((task(1, "n1"),), id="it runs elsewhere"),
+        pytest.param((task(1, "n1"), task(2, "n2")), id="it runs on two nodes"),
+        pytest.param((task(1, "n2", state=TaskState.STARTING),), id="it is starting"),
+        pytest.param((task(1, "n1", desired=TaskState.SHUTDOWN), task(2, "n2")), id="it is still stopping elsewhere"),
+    ],
+)
+def test_without_its_anchor_for_certain_there_a_label_goes_back(tasks: tuple[Task, ...]) -> None:
+    """S4."""
+    assert onward(goal_of(RELABEL), with_anchor(anchored("n1", ("n1", "n2")), *tasks)) is None
+
+
+@pytest.mark.parametrize("n2", [{"state": NodeState.DOWN}, {"availability": Availability.DRAIN}])
+def test_a_label_is_not_gone_on_with_on_a_node_that_takes_no_work(n2: dict[str, Any]) -> None:
+    seen = with_anchor(anchored("n1", ("n1", "n2")), task(1, "n2"))
+    assert onward(goal_of(RELABEL), replace(seen, nodes=(seen.nodes[0], replace(seen.nodes[1], **n2)))) is None
+
+
+def test_a_dependent_that_somebody_else_changed_is_bound_only_by_a_new_decision() -> None:
+    """S17; a constraint that lies already is our own write."""
+    for constraints, gone_on in (((), False), ((BESIDE,), True)):
+        seen = with_anchor(anchored("n1", ("n1", "n2"), constraints), task(1, "n2"))
+        web = replace(seen.services[0], version=8)
+        assert (onward(goal_of(RELABEL), replace(seen, services=(web, seen.services[1]))) is not None) is gone_on
+
+
+def test_nothing_else_is_gone_on_with() -> None:
+    assert onward(goal_of(move()), BEFORE) is None
 
 
 RELEASE = action(

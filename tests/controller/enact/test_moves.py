@@ -268,6 +268,74 @@ def test_a_relabel_cut_short_gives_the_old_node_its_label_before_the_new_one_los
     assert engine.moves_asked == [{"anchor": "db", "node": "node1", "old": "node2"}]
 
 
+def anchor_runs_on(engine: Engine, node: str) -> None:
+    engine.replicas["db"] = 1
+    engine.tasks_moved["db", 1] = ["node1", node]
+
+
+def test_a_relabel_cut_short_is_rolled_forward_where_the_anchor_still_runs(cluster: Cluster, engine: Engine) -> None:
+    left_by_a_dead_controller(cluster, relabel(engine))
+    anchor_runs_on(engine, "node2")
+    engine.nodes["node2"].labels[ANCHOR] = "yes"
+    assert closed(cluster) == (
+        Outcome.DONE,
+        "it was left in mid-action; rolled forward: db's label is on n2, and web beside it",
+    )
+    assert engine.moves_asked == [{"anchor": "db", "node": "node2", "old": "node1"}]
+    assert ANCHOR not in engine.nodes["node1"].labels
+
+
+def test_a_relabel_that_cannot_be_rolled_forward_is_set_back_and_counts_as_failed(
+    cluster: Cluster, engine: Engine, collection: Path
+) -> None:
+    """So that it is not tried again at once (S13)."""
+    left_by_a_dead_controller(cluster, relabel(engine))
+    anchor_runs_on(engine, "node2")
+    engine.nodes["node2"].labels[ANCHOR] = "yes"
+    playbook = collection / "playbooks" / "enact" / "relabel.yml"
+    fails = "    - ansible.builtin.fail: {msg: no room}\n      when: swarmherd_node == 'node2'\n"
+    playbook.write_text(playbook.read_text().replace("  tasks:\n", f"  tasks:\n{fails}"))
+    outcome, detail = closed(cluster)
+    assert outcome is Outcome.GIVEN_UP
+    assert "rolling it forward failed: m1: no room" in detail
+    assert detail.endswith("set back: db's label is on n1, and web beside it")
+    assert ANCHOR not in engine.nodes["node2"].labels
+
+
+def test_what_failed_and_could_not_be_set_back_is_set_back_later_and_never_rolled_forward(
+    cluster: Cluster, engine: Engine, collection: Path
+) -> None:
+    """It has been tried: its dependents would go there and back with each cycle (S13)."""
+    one = relabel(engine)
+    anchor_runs_on(engine, "node2")
+    engine.move_ends = "stuck"
+    playbook = collection / "playbooks" / "enact" / "relabel.yml"
+    sound = playbook.read_text()
+    fails = "    - ansible.builtin.fail: {msg: no answer}\n      when: swarmherd_node == 'node1'\n"
+    playbook.write_text(sound.replace("  tasks:\n", f"  tasks:\n{fails}"))
+    assert done(cluster, one).outcome is Outcome.STARTED
+    playbook.write_text(sound)
+    assert closed(cluster)[0] is Outcome.UNDONE
+    assert [asked["node"] for asked in engine.moves_asked] == ["node2", "node1"]
+
+
+def test_what_could_neither_be_rolled_forward_nor_set_back_is_set_back_in_the_next_cycle(
+    cluster: Cluster, engine: Engine, collection: Path
+) -> None:
+    left_by_a_dead_controller(cluster, relabel(engine))
+    anchor_runs_on(engine, "node2")
+    engine.nodes["node2"].labels[ANCHOR] = "yes"
+    playbook = collection / "playbooks" / "enact" / "relabel.yml"
+    sound = playbook.read_text()
+    playbook.write_text(FAILS)
+    outcome, detail = closed(cluster)
+    assert outcome is Outcome.STARTED
+    assert "rolling it forward failed" in detail
+    playbook.write_text(sound)
+    assert closed(cluster)[0] is Outcome.UNDONE
+    assert [asked["node"] for asked in engine.moves_asked] == ["node1"]
+
+
 def test_a_release_cut_short_is_closed_without_a_playbook_and_decided_again(cluster: Cluster, engine: Engine) -> None:
     left_by_a_dead_controller(cluster, release(engine))
     engine.constraints["web"] = []

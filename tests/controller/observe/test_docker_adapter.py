@@ -148,6 +148,34 @@ def test_a_task_says_what_its_own_specification_reserves() -> None:
     assert task({**document, "Spec": {}}, "web").needs == TaskNeeds()
 
 
+RUNS = {"Image": "shop:1", "Env": ["A=1"], "Isolation": "default"}
+FAILED = {"ID": "t", "Status": {"State": "failed"}, "DesiredState": "shutdown"}
+
+
+def made_from(template: dict[str, object]) -> str:
+    document = {"ID": "s", "Version": {"Index": 1}, "Spec": {"Name": "web", "TaskTemplate": template}}
+    return service(document).template
+
+
+def test_what_a_failed_task_was_made_from_is_told_apart_from_what_its_service_is_now() -> None:
+    now, failed = made_from({"ContainerSpec": RUNS}), {**FAILED, "Spec": {"ContainerSpec": RUNS}}
+    assert task(failed, "web").template == now != ""
+    for other in ({**RUNS, "Image": "shop:2"}, {**RUNS, "Env": ["A=2"]}):
+        assert made_from({"ContainerSpec": other}) != now
+    assert made_from({"ContainerSpec": RUNS, "Resources": {"Limits": {"MemoryBytes": 9}}}) != now
+
+
+def test_a_constraint_or_a_forced_update_makes_nothing_else_of_a_service() -> None:
+    """Else every move by a label would forgive a crash loop (S24)."""
+    more = {"Placement": {"Constraints": ["node.role==worker"]}, "ForceUpdate": 2, "Resources": {}}
+    assert made_from({"ContainerSpec": RUNS, **more}) == made_from({"ContainerSpec": RUNS})
+
+
+def test_what_a_task_was_made_from_is_unknown_where_docker_does_not_say_and_not_asked_of_what_runs() -> None:
+    running = {**FAILED, "Status": {"State": "running"}, "Spec": {"ContainerSpec": RUNS}}
+    assert [task(one, "web").template for one in (FAILED, running)] == ["", ""]
+
+
 def test_docker_times_may_have_nine_digits_or_none() -> None:
     assert moment("2026-01-01T00:00:00.123456789Z") == datetime(2026, 1, 1, 0, 0, 0, 123456, UTC)
     assert moment("2026-01-01T02:00:00+02:00") == datetime(2026, 1, 1, tzinfo=UTC)

@@ -47,6 +47,14 @@ def test_unharmed_each_row_does_its_action_once_and_reaches_what_it_is_for(row: 
     assert len(simulation.crash.passed) >= 6
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if "behind a balancer" in row.name], ids=lambda row: row.name)
+def test_behind_a_balancer_what_goes_is_drained_before_anything_is_stopped_and_used_again_at_the_end(row: Row) -> None:
+    """S18. That a kill in between leaves nothing drained is the next one's."""
+    _decided, _written, *steps = (name.partition(": ")[2] for name in boundaries(row))
+    started, first, *_rest, last, _ended, _closed = steps
+    assert (started, first, last) == ("playbook started", "servers drained", "servers used again")
+
+
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
 def test_killed_at_any_boundary_nothing_is_left_half_done(row: Row) -> None:
     cells = list(matrix([row]))
@@ -54,6 +62,13 @@ def test_killed_at_any_boundary_nothing_is_left_half_done(row: Row) -> None:
     assert {cell.boundary for cell in cells} == set(boundaries(row))
     assert [cell for cell in cells if not cell.well] == []
     assert [cell for cell in cells if cell.more_tasks > MORE_TASKS.get(row.name, 0)] == []
+
+
+def test_dependents_on_their_way_to_their_anchor_are_not_sent_back_by_a_controller_that_starts_again() -> None:
+    """Once the new label lies, who begins again goes on: no task is started beyond those of the unharmed run."""
+    cells = [cell for cell in matrix([ROWS[NAMES.index("relabel")]]) if cell.victim is not Victim.PLAYBOOK]
+    labelled = [cell.boundary for cell in cells].index("relabel: new node labelled")
+    assert {(cell.outcomes, cell.more_tasks) for cell in cells[labelled:]} == {(("done",), 0)}
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from swarmherd.decide.foretell import landing, victims
+from swarmherd.decide.situation import Index
 from swarmherd.model import Availability, NodeState, Task, TaskState, UpdateState
 from swarmherd.simulate.cluster.building import node, policy, service
 from swarmherd.simulate.cluster.errors import OutOfSequenceError
@@ -198,6 +199,16 @@ def test_a_deploy_of_an_image_that_is_not_there_pauses_at_the_first_task() -> No
     rejected = [task for task in simulation.swarm.tasks.values() if task.state is TaskState.REJECTED]
     assert {task.message for task in rejected} == {"No such image: web:missing-10"}
     assert simulation.swarm.serving("web") == 3
+
+
+def test_once_a_bad_deploy_is_rolled_back_what_failed_of_it_is_of_the_past() -> None:
+    simulation = cluster(replicas=4)
+    happen(simulation, Kind.IMAGE_MISSING, "web")
+    took(simulation, lambda: len(Index.of(simulation.swarm.view()).failed.get("web", ())) >= 3)
+    simulation.api.roll_back("web", simulation.swarm.services["web"].version)
+    took(simulation, lambda: simulation.swarm.services["web"].update_state is UpdateState.ROLLBACK_COMPLETED)
+    assert any(task.state is TaskState.REJECTED for task in simulation.swarm.tasks.values())
+    assert Index.of(simulation.swarm.view()).failed == {}
 
 
 def test_managers_without_a_majority_do_nothing_and_answer_nothing() -> None:

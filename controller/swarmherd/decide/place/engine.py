@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from swarmherd.decide.place.columns import Column, Columns, Need, Rows
-from swarmherd.decide.place.filters import explain
+from swarmherd.decide.place.filters import ATTRIBUTES, explain
 from swarmherd.decide.place.scores import UNIT, fullness
 from swarmherd.decide.place.settings import Settings
 from swarmherd.decide.place.sums import NEVER, Sum
@@ -58,6 +58,14 @@ class Placer:
             )
             for row in order
         ]
+
+    def reach(self, shape: TaskShape) -> frozenset[str]:
+        """The ids of the nodes that a task of this shape could ever run on, however full they are now."""
+        fits = np.ones(self.columns.size, np.bool_)
+        for one in ATTRIBUTES:
+            if one.concerns(self.columns, shape):
+                fits &= one.check(self.columns, shape)
+        return frozenset(self.columns.nodes[row].id for row in np.flatnonzero(fits).tolist())
 
     def _place(self, shape: TaskShape) -> Placement:
         need = Need(shape.need)

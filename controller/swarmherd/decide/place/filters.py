@@ -216,6 +216,8 @@ OURS = (HEALTHY, BUSY, UNKNOWN, _headroom(CPU), _headroom(MEMORY), APART, NEAR)
 FILTERS: tuple[Filter, ...] = (*SWARMS, *OURS)
 STANDING: tuple[Filter, ...] = (READY, DRAINING, PAUSED, PLUGINS, CONSTRAINTS, PLATFORM, HEALTHY, BUSY, UNKNOWN)
 """Those whose answer placing does not change. Resources and headroom are one comparison with `Load.room`."""
+ATTRIBUTES: tuple[Filter, ...] = (PLUGINS, CONSTRAINTS, PLATFORM)
+"""Those that look at what a node is, however full it may be."""
 MEETING: tuple[Filter, ...] = (PORTS, MAX_REPLICAS, APART, NEAR)
 """Those that look at which tasks are where."""
 

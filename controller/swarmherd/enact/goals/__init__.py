@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from swarmherd.enact.goals.bootstrap import Bootstrap
 from swarmherd.enact.goals.drain import Drain
@@ -18,7 +19,7 @@ from swarmherd.enact.goals.scale import Scale
 from swarmherd.enact.goals.undrained import BACKEND, Undrained, left_unseen
 from swarmherd.model import Action, ClusterView
 
-__all__ = ["BACKEND", "Goal", "UnknownKindError", "goal_of", "in_vain", "left_unseen"]
+__all__ = ["BACKEND", "Goal", "UnknownKindError", "goal_of", "in_vain", "left_unseen", "onward"]
 
 
 _OTHERS: Mapping[str, Callable[[Action], Goal]] = {
@@ -50,6 +51,12 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
         case kind if kind in _OTHERS:
             return _OTHERS[kind](action)
     raise UnknownKindError(f"this version knows no action of the kind {action.kind}")
+
+
+def onward(goal: Goal, view: ClusterView) -> Mapping[str, Any] | None:
+    """The playbook's variables for what is left to do of an action that was cut short, where that is as right as it was
+    when it was decided (S15); None where it is there already, or is not to be gone on with."""
+    return goal.onward(view) if isinstance(goal, Relabel) and not goal.landed(view) else None
 
 
 def _rescuing(action: Action) -> Goal:

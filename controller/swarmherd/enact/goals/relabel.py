@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmherd.enact.goals.goal import called, complaints, same, some
-from swarmherd.model import Action, ClusterView, Node, NodeState, Outcome, Service
+from swarmherd.model import Action, Availability, ClusterView, Node, NodeState, Outcome, Service, TaskState
 from swarmherd.policy import anchor_constraint, anchor_label
 
 
@@ -76,6 +76,31 @@ class Relabel:
             },
         )
 
+    def onward(self, view: ClusterView) -> Mapping[str, Any] | None:
+        """The same once more, with the versions that are there now: each of its steps is done or still to do.
+
+        Only where the new node has its label, for dependents may be on their way there, and where the anchor for
+        certain still runs on it (S4). None as well where somebody else has changed a dependent that is yet to be bound:
+        that is decided again (S17).
+        """
+        new, dependents = view.node(self._node), self._dependents(view)
+        if new is None or not self._labelled(new) or not self._is_home(view, new):
+            return None
+        if any(self._changed(service) and not follows(service, self._anchor) for service in dependents):
+            return None
+        named = [{"name": service.name, "expected_version": service.version} for service in dependents]
+        return same(self.action.parameters, {"swarmherd_dependents": named})
+
+    def _is_home(self, view: ClusterView, new: Node) -> bool:
+        """Whether the anchor is seen running on `new`, which takes work, and nowhere else: `decide.follow` asks no
+        less before it sets the label."""
+        takes_work = new.state is NodeState.READY and new.availability is Availability.ACTIVE
+        wanted, up = view.tasks_of(self._anchor), {n.id for n in view.nodes if n.state is NodeState.READY}
+        running = [t for t in view.tasks if t.service == self._anchor and t.state is TaskState.RUNNING]
+        seen = {task.node_id for task in running if task.node_id in up}
+        whole = bool(wanted) and all(task.state is TaskState.RUNNING and task.node_id in up for task in wanted)
+        return takes_work and whole and seen == {new.id}
+
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         new = view.node(self._node)
         if new is not None and self._labelled(new):
@@ -90,6 +115,12 @@ class Relabel:
 
     def _labelled(self, node: Node) -> bool:
         return node.labels.get(anchor_label(self._anchor), "").casefold() == "yes"
+
+    def _changed(self, service: Service) -> bool:
+        """Whether it is at another version than the one that was decided on."""
+        named = self.action.parameters.get("swarmherd_dependents") or ()
+        expected = {str(one["name"]): one.get("expected_version") for one in named}.get(service.name)
+        return expected is not None and expected != service.version
 
     def _dependents(self, view: ClusterView) -> tuple[Service, ...]:
         """Those that are still there."""

@@ -100,7 +100,7 @@ class Controller:
         recover(
             self._store.unfinished(),
             self._api.look,
-            self._enactor.set_back,
+            self._enactor,
             self._store.end,
             self._clock,
             lambda _entry: False,

@@ -101,7 +101,8 @@ class Orchestrator:
     def create(self, service: str, slot: int, desired: TaskState) -> Task:
         self.swarm.created += 1
         now = self.swarm.timeline.now
-        task = Task(f"{service}.{slot}.{self.swarm.created}", service, slot, "", TaskState.PENDING, desired, now, now)
+        name, template = f"{service}.{slot}.{self.swarm.created}", self.swarm.services[service].template
+        task = Task(name, service, slot, "", TaskState.PENDING, desired, now, now, template=template)
         self.swarm.images[task.id] = self.swarm.services[service].image
         self.swarm.put(task)
         self.swarm.forget_old_tasks(service, slot)

@@ -101,7 +101,8 @@ class Swarm:
     # ------------------------------------------------------------ writes
 
     def create(self, service: Service, habits: Habits) -> None:
-        self.services[service.name] = replace(service, version=self._next(), updated_at=self.timeline.now)
+        now = self.timeline.now
+        self.services[service.name] = replace(service, version=self._next(), updated_at=now, template=service.image)
         self.habits[service.name] = habits
         self._written()
 
@@ -119,6 +120,7 @@ class Swarm:
             raise OutOfSequenceError(f"update out of sequence: {name} is at {service.version}, not at {version}")
         self.previous[name] = service
         written = replace(wanted, version=self._next(), updated_at=self.timeline.now, has_previous=True, **changes)
+        written = replace(written, template=written.image)  # of all that tasks run, the image is what changes here
         self.services[name] = written
         self._written()
         return written

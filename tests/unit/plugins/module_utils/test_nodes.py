@@ -59,6 +59,18 @@ def test_a_dead_manager_can_always_be_removed_while_the_others_are_reachable(man
     assert _nodes.majority_problem([*others, dead], dead) == ""
 
 
+def test_a_manager_that_takes_no_tasks_votes_like_any_other_and_so_does_the_leader(make_node):
+    kept = {"m1": "drain", "m2": "drain", "m3": "active"}
+    managers = [make_node(name, role="manager", availability=kept[name]) for name in kept]
+    managers[0]["ManagerStatus"]["Leader"] = True
+    nodes = [*managers, make_node("n1"), make_node("n2", state="down")]
+    assert {_nodes.majority_problem(nodes, one) for one in managers} == {""}
+    managers[1]["ManagerStatus"]["Reachability"] = "unreachable"
+    for one in (managers[0], managers[2]):
+        assert "only 1 of 2 managers would be reachable" in _nodes.majority_problem(nodes, one)
+    assert _nodes.majority_problem(nodes, managers[1]) == "", "nobody misses it"
+
+
 def test_the_last_manager_is_missed(make_node):
     last = make_node("m1", role="manager")
     assert "m1 is the last manager" in _nodes.majority_problem([last, make_node("n1")], last)

@@ -391,6 +391,31 @@ def test_a_manager_that_the_others_need_is_not_drained_unless_forced(run_module,
     assert run_module(node_availability.main, node="m1", availability="pause")["changed"]
 
 
+def test_of_three_managers_one_is_drained_and_no_second_one_while_the_third_is_out_of_reach(
+    run_module, engine, make_node
+):
+    engine.nodes += [make_node(name, role="manager") for name in ("m1", "m2", "m3")]
+    assert run_module(node_availability.main, node="m1", availability="drain")["changed"]
+    engine.nodes[-1]["ManagerStatus"]["Reachability"] = "unreachable"
+    result = run_module(node_availability.main, node="m2", availability="drain")
+    assert result["msg"].startswith("refused: without m2 only 1 of 2 managers would be reachable")
+    again = run_module(node_availability.main, node="m1", availability="drain")
+    assert not again["changed"], "what is drained already is left as it is, and refused nothing"
+    assert run_module(node_availability.main, node="m3", availability="drain")["changed"]
+
+
+def test_a_version_that_was_read_from_another_leader_still_counts(run_module, engine, make_node):
+    """The index is the Swarm's: a new leader goes on from it, and refuses what is older (S16)."""
+    engine.nodes += [make_node(name, role="manager") for name in ("m1", "m2", "m3")]
+    engine.nodes[-3]["ManagerStatus"]["Leader"] = True
+    decided_on = engine.nodes[0]["Version"]["Index"]
+    engine.nodes[-3]["ManagerStatus"] = {"Reachability": "unreachable", "Addr": "10.0.0.1:2377"}
+    engine.nodes[-2]["ManagerStatus"]["Leader"] = True
+    assert run_module(node_availability.main, node="n1", availability="pause", expected_version=decided_on)["changed"]
+    refused = run_module(node_availability.main, node="n1", availability="active", expected_version=decided_on)
+    assert refused["conflict"] is True
+
+
 def test_a_pause_of_somebodys_is_told_when_it_ends_and_a_moves_is_not(run_module, engine):
     engine.nodes[0]["Spec"]["Availability"] = "pause"
     result = run_module(node_availability.main, node="n1", availability="active")

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from swarmherd.decide import objections
-from swarmherd.decide.ailments import ailments, doubt, ill_for, place_of
 from swarmherd.decide.backoff import backing_off
-from swarmherd.decide.cure import Places, again, elsewhere
+from swarmherd.decide.heal.ailments import ailments, doubt, ill_for, place_of
+from swarmherd.decide.heal.cure import Places, again, elsewhere
+from swarmherd.decide.heal.stuck import about_update
 from swarmherd.decide.protect import lost
 from swarmherd.decide.scene import MOVING, Scene
-from swarmherd.decide.stuck import about_update
 from swarmherd.decide.words import count, duration, one_line
 from swarmherd.model import Ailment, Evidence, Healing, Health, Reading, Remedy, Service, Task, TaskHealth, TaskState
 from swarmherd.policy import HealKeys, Step, address_of
