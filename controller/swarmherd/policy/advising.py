@@ -28,7 +28,7 @@ def _percentile(value: object) -> float:
 
 def _past(seconds: float) -> float:
     if not SHORTEST_PAST <= seconds <= LONGEST_PAST:
-        raise wrong(f"{seconds:g} s is no past to advise by", "write from 1h to 30d, such as 7d")
+        raise wrong(f"{seconds / 3600:.4g} h is no past to advise by", "write from 1h to 30d, such as 7d")
     return seconds
 
 

@@ -84,7 +84,7 @@ def advise_keys(policy: Policy, service: str) -> AdviseKeys | None:
 def contradictions_of_advice(keys: AdviseKeys) -> Iterator[Contradiction]:
     """What cannot be true together."""
     if keys.at_least > keys.since:
-        message = f"at_least {keys.at_least:g} s is more than since {keys.since:g} s"
+        message = f"at_least {keys.at_least / 3600:g} h is more than since {keys.since / 3600:g} h"
         yield Contradiction("at_least", message, "write an at_least up to since")
 
 

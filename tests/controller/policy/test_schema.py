@@ -18,7 +18,7 @@ WRONG = yaml.safe_load((HERE / "documents" / "wrong.yml").read_text())
 SOUND = yaml.safe_load((HERE / "documents" / "sound.yml").read_text())
 SCHEMA = Draft202012Validator(json_schema())
 # Mistakes that lie between keys, or that no pattern tells: the parser alone finds them.
-BETWEEN_KEYS = ("above max", "min is 0", "stands twice", "contradict", "nor both", "is not below")
+BETWEEN_KEYS = ("above max", "min is 0", "stands twice", "contradict", "nor both", "is not below", "is more than since")
 BETWEEN_SERVICES = ("itself", "is to be near", "it follows")
 BEYOND = (*BETWEEN_KEYS, *BETWEEN_SERVICES, "kind of step", "is too long", "3600 s is", "nan is", "control", "'99999")
 
