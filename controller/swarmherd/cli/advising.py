@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from swarmherd.by_hand import find_service
+from swarmherd.by_hand import find_service, manual_resources
 from swarmherd.cli.advice import advice_for, document, full
 from swarmherd.cli.advice_by_hand import by_hand
 from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, print_json, single
+from swarmherd.cli.moving import ASKED, Reason, do
 from swarmherd.cli.progress import told
 from swarmherd.cli.times import duration
 from swarmherd.decide.advise import Advice
@@ -19,12 +20,12 @@ from swarmherd.decide.words import duration as in_words
 from swarmherd.model import ClusterView, Service
 from swarmherd.policy import DEFAULT_ADVISE, AdviseKeys, advise_keys
 from swarmherd.policy.advising import LONGEST_PAST
-from swarmherd.service import Cluster, open_cluster
+from swarmherd.service import Cluster, new_id, open_cluster
 
 EXAMPLES = """
 The use of the busiest task is read from Prometheus: CPU is reserved by its 90th percentile, memory by its 99th and
-limited by its peak, each with a margin of 15 %. The policy's key advise says otherwise. Nothing is changed: with
-SERVICE the same is printed for a Compose file, for a shell and for a playbook.
+limited by its peak, each with a margin of 15 %. The policy's key advise says otherwise. With SERVICE the
+same is printed for a Compose file, for a shell and for a playbook; --apply sets it.
 
 Example: swarmherd -i inventories/shop advise shop_web --since 7d
 """
@@ -41,9 +42,15 @@ def advise_command(
     context: typer.Context,
     service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="A service's name; all without it.")] = "",
     since: Annotated[str, typer.Option("--since", help="How much of the past; the policy's, or 7d.")] = "",
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Set what is proposed for SERVICE, by playbook; its tasks are replaced.")
+    ] = False,
+    reason: Reason = ASKED,
     as_json: AsJson = False,
 ) -> None:
-    """Propose reservations and limits from what tasks have used. Nothing is changed."""
+    """Propose reservations and limits from what tasks have used. Nothing is changed without --apply."""
+    if apply and not service:
+        raise InputError("--apply: give the SERVICE that is to get what is proposed; one at a time")
     seconds = duration("--since", since) if since else None
     with open_cluster(single(context)) as cluster:
         if cluster.prometheus is None:
@@ -51,10 +58,16 @@ def advise_command(
         view = cluster.view()
         found = _advice(cluster, view, _asked_for(cluster, view, service, seconds))
         name = cluster.settings.name
+    if apply and (found[0].differs or not by_hand(found[0])):  # where nothing is proposed, it refuses and says why
+        do(context, service, lambda view, _policy: manual_resources(view, found[0], reason, new_id), as_json)
+        return
     if as_json:
         print_json({"cluster": name, "advice": [document(one) | {"by_hand": by_hand(one)} for one in found]})
         return
     console.print(full(name, found))
+    if apply:
+        typer.echo(f"{service}: what is set is near enough: nothing was done")
+        return
     for form, text in (by_hand(found[0]) if service else {}).items():
         typer.echo(f"\n{TITLES[form]}\n\n{text}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a service's tasks should reserve and may use at most, by what they have used. Advice: nothing is acted on.
+"""What a service's tasks should reserve and may use at most, by what they have used. Advice: nothing acts on it.
 
 The method is that of the recommender of Kubernetes' Vertical Pod Autoscaler (`pkg/recommender/logic` of
 kubernetes/autoscaler): a percentile of what was used, with a safety margin of 15 %. CPU is reserved by p90, since more
@@ -82,6 +82,8 @@ class Proposal:
     reasons: tuple[str, ...] = ()
     problem: str = ""
     """Why nothing is proposed."""
+    too_large: bool = False
+    """Whether no node has so much: then no task would find a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ def propose(resource: Resource, used: Used, now: Present, keys: AdviseKeys, larg
     ]
     reasons += [f"{gap}, so the peak stands in for {percentile_name(asked)}" for gap in gaps]
     reasons += _warnings(resource, now, then, peak, largest)
-    return Proposal(resource, now, then, usual, peak, _differs(now, then, keys.differs), tuple(reasons))
+    differs, too_large = _differs(now, then, keys.differs), 0 < largest < reservation
+    return Proposal(resource, now, then, usual, peak, differs, tuple(reasons), too_large=too_large)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -203,3 +203,55 @@ def test_without_a_prometheus_the_command_refuses_and_the_plan_says_so(shop: Sho
 )
 def test_a_mistake_on_the_command_line_is_one_sentence(shop: Shop, words: tuple[str, ...], says: str) -> None:
     assert says in shop.call("advise", *words, code=2).stderr
+
+
+@pytest.fixture
+def roomy(shop: Shop, collection: Path) -> Shop:  # noqa: ARG001  (its playbooks are found by what it sets)
+    """On a node that has room for what is proposed."""
+    shop.engine.memory_bytes = 2**32
+    return shop
+
+
+def test_on_request_it_is_set_by_playbook_and_journaled_with_its_undo(roomy: Shop) -> None:
+    said = roomy.call("advise", "web", "--apply", "--reason", "it was guessed")
+    assert "web: done: web has its reservations and limits, and 2 of its tasks run with them" in said.stdout
+    assert roomy.engine.resources == {
+        "Reservations": {"NanoCPUs": 460_000_000, "MemoryBytes": 230 * MIB},
+        "Limits": {"NanoCPUs": 460_000_000, "MemoryBytes": 690 * MIB},
+    }
+    (entry,) = json.loads(roomy.call("history", "--json").stdout)
+    assert (entry["kind"], entry["outcome"]) == ("resources", "done")
+    assert entry["reason"] == "size web by its past, because it was guessed"
+    assert entry["parameters"]["swarmherd_expected_version"] == 100
+    assert entry["undo"]["swarmherd_limits"] == {"cpus": 0.5, "memory": "0"}
+    again = roomy.call("advise", "web", "--apply").stdout
+    assert "web: what is set is near enough: nothing was done" in again
+    assert roomy.engine.version == 101
+
+
+def test_what_finds_no_place_is_set_back(roomy: Shop) -> None:
+    roomy.engine.move_ends = "stuck"
+    done = json.loads(roomy.call("advise", "web", "--apply", "--json", code=1).stdout)
+    assert done["outcome"] == "given_up"
+    assert "no suitable node" in done["detail"]
+    assert "set back: web has its reservations and limits, and 2 of its tasks run with them" in done["detail"]
+    assert roomy.engine.resources["Reservations"] == {"NanoCPUs": 0, "MemoryBytes": 1024}
+    assert roomy.engine.resources["Limits"] == {"NanoCPUs": 500_000_000, "MemoryBytes": 0}
+
+
+def test_what_must_not_be_applied_is_refused(shop: Shop, collection: Path) -> None:  # noqa: ARG001
+    refusals = [shop.call("advise", "--apply", code=2), shop.call("advise", "web", "--apply", code=2)]
+    shop.engine.memory_bytes = 2**32
+    shop.engine.updates["web"] = "updating"
+    refusals.append(shop.call("advise", "web", "--apply", code=2))
+    shop.past.since = time.time() - 3 * HOUR
+    refusals.append(shop.call("advise", "web", "--apply", code=2))
+    says = [
+        "--apply: give the SERVICE that is to get what is proposed",
+        "no task of web would find a place: no node has so much: the largest has 4 KiB",
+        "web is not at rest (its update is updating): wait until it is",
+        "nothing is proposed for web: too little history: 3 h of 24 h",
+    ]
+    for refused, text in zip(refusals, says, strict=True):
+        assert text in refused.stderr
+    assert shop.engine.version == 100

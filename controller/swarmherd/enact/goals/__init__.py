@@ -12,6 +12,7 @@ from swarmherd.enact.goals.goal import Goal
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
 from swarmherd.enact.goals.relabel import Relabel
 from swarmherd.enact.goals.release import Release
+from swarmherd.enact.goals.resources import Resources
 from swarmherd.enact.goals.rollback import Rollback
 from swarmherd.enact.goals.scale import Scale
 from swarmherd.enact.goals.undrained import BACKEND, Undrained, left_unseen
@@ -25,6 +26,7 @@ _OTHERS: Mapping[str, Callable[[Action], Goal]] = {
     "drain": Drain,
     "relabel": Relabel,
     "release": Release,
+    "resources": Resources,
     "rollback": Rollback,
 }
 
