@@ -185,8 +185,22 @@ def manual_resources(view: ClusterView, advice: Advice, reason: str, new_id: New
         )
     if large := next((one for one in known if one.too_large), None):
         raise ValueError(f"no task of {service.name} would find a place: {large.reasons[-1]}")
+    _refuse_to_leave_data(view, service)
     because = f"size {service.name} by its past, because {one_line(reason)}"
     return resizing(view.cluster, new_id(), advice, because)
+
+
+def _refuse_to_leave_data(view: ClusterView, service: Service) -> None:
+    """S10: an update lets Swarm choose the nodes anew."""
+    if not service.local_data or service.replicas is None:
+        return
+    mine = [task.id for task in view.tasks_of(service.name)]
+    fit = Placer(seen_nodes(view, without=mine)).ranking(seen_shape(service, 1).shape)
+    if len(fit) > 1:
+        raise ValueError(
+            f"{service.name} has a volume or path of its node, and its new tasks might start on any of {len(fit)} "
+            "nodes without it: bind it to its node by a constraint first"
+        )
 
 
 def manual_availability(view: ClusterView, name: str, availability: Availability, reason: str, new_id: NewId) -> Action:

@@ -315,10 +315,17 @@ def test_a_service_is_rolled_back_once(enact: Enact, swarm: Any) -> None:
 
 
 def test_a_service_gets_what_is_named_of_its_resources_and_keeps_the_rest(enact: Enact, swarm: Any) -> None:
-    swarm.after_write = lambda: None
-    template = swarm.services[0]["Spec"]["TaskTemplate"]
-    template["Resources"] = {"Limits": {"NanoCPUs": 10**9, "MemoryBytes": 2**30, "Pids": 50}}
-    wanted = {"reservations": {"cpus": 0.25, "memory": "268435456"}, "limits": {"memory": "0"}}
+    def replaced() -> None:
+        for task in swarm.tasks:
+            task["Spec"] = json.loads(json.dumps(swarm.services[0]["Spec"]["TaskTemplate"]))
+
+    swarm.services[0]["Spec"]["TaskTemplate"]["Resources"] = {
+        "Limits": {"NanoCPUs": 10**9, "MemoryBytes": 2**30, "Pids": 50}
+    }
+    replaced()
+    swarm.after_write = replaced
+    resources = {"reservations": {"cpus": 0.25, "memory": "268435456"}, "limits": {"memory": "0"}}
+    wanted = {**resources, "wait_timeout": 30}
     assert "conflict: true" in enact("resources", good=False, service="shop", expected_version=9, **wanted)
     assert swarm.writes == []
     assert "changed=1" in enact("resources", service="shop", expected_version=10, **wanted)
