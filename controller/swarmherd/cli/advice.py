@@ -23,7 +23,7 @@ from swarmherd.service import Cluster, clock
 
 PLAN_SECONDS = 5.0
 """What a plan spends on looking back; `swarmherd advise` takes the time that it needs."""
-COLUMNS = ("service", "", "reservation", "limit", "usual", "peak", "why")
+COLUMNS = ("service", "", "reservation", "limit", "why")
 
 
 def standing_advice(cluster: Cluster, view: ClusterView) -> tuple[Advice, ...]:
@@ -67,11 +67,9 @@ def brief(advice: Sequence[Advice]) -> list[RenderableType]:
     unknown: dict[str, list[str]] = defaultdict(list)
     for one in advice:
         for problem in dict.fromkeys(proposal.problem for proposal in one.proposals if proposal.problem):
-            unknown[problem].append(one.service.name)
-    parts += [
-        escape(f"reservations of {', '.join(names)} are not advised on: {one_line(problem)}")
-        for problem, names in unknown.items()
-    ]
+            concerned = [proposal.resource.value for proposal in one.proposals if proposal.problem == problem]
+            unknown[problem].append(f"{' and '.join(concerned)} of {one.service.name}")
+    parts += [escape(f"no advice on {', '.join(those)}: {one_line(problem)}") for problem, those in unknown.items()]
     return parts
 
 
@@ -97,8 +95,6 @@ def _table(rows: Iterable[tuple[Advice, Proposal]], title: str) -> Table:
             resource.value,
             _change(resource, now.reservation, then.reservation),
             _change(resource, now.limit, then.limit),
-            amount(resource, proposal.usual),
-            amount(resource, proposal.peak),
             escape(why if proposal.differs or proposal.problem else f"near enough; {why}"),
         )
     return table

@@ -132,6 +132,8 @@ def test_a_history_with_holes_is_said_and_nothing_below_its_peak_is_proposed(sho
 
 def test_one_resource_that_is_not_known_leaves_the_other(shop: Shop) -> None:
     shop.memory = lambda _at: None
+    shop.ask("{}")
+    assert "no advice on memory of web: nothing is known of its tasks' use" in shop.call("plan").stdout
     found = shop.advice("web")
     assert found["memory"]["problem"] == "nothing is known of its tasks' use in that time"
     assert "memory" not in found["by_hand"]["compose"]
@@ -174,13 +176,13 @@ def test_a_plan_does_not_fail_for_a_past_that_is_not_there(shop: Shop, broken: A
     shop.past.broken = broken
     said = shop.call("plan").stdout
     assert "2 -> 5" in said, "the rest of the plan is as ever"
-    assert f"reservations of web are not advised on: {says}" in said
+    assert f"no advice on cpu and memory of web: {says}" in said
 
 
 def test_a_plan_stays_quick_and_says_what_it_did_not_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swarmherd.cli.advice.PLAN_SECONDS", 0.0)
     shop.ask("{}")
-    assert "reservations of web are not advised on: it was not read in time" in shop.call("plan").stdout
+    assert "no advice on cpu and memory of web: it was not read in time" in shop.call("plan").stdout
     assert shop.past.ranges == []
 
 
@@ -189,7 +191,7 @@ def test_without_a_prometheus_the_command_refuses_and_the_plan_says_so(shop: Sho
     file = shop.inventory / "group_vars" / "all" / "swarmherd.yml"
     file.write_text("".join(line for line in file.read_text().splitlines(True) if "prometheus_url" not in line))
     assert "swarmherd_cluster.prometheus_url is not set" in shop.call("advise", code=2).stderr
-    assert "not advised on: swarmherd_cluster.prometheus_url is not set" in shop.call("plan").stdout
+    assert "no advice on cpu and memory of web: swarmherd_cluster.prometheus_url is not set" in shop.call("plan").stdout
 
 
 @pytest.mark.parametrize(
