@@ -379,6 +379,10 @@ def test_resources_whose_tasks_find_no_place_are_set_back_to_what_was_there(stat
     ("seen", "outcome"),
     [
         (view(*BOTH, update_state=UpdateState.UPDATING, version=8, **SET), Outcome.GIVEN_UP),
+        (
+            view(task(1, "n1"), replace(WAITING, message=""), update_state=UpdateState.UPDATING, version=8, **SET),
+            Outcome.GIVEN_UP,
+        ),
         (view(task(1, "n1"), WAITING, update_state=UpdateState.ROLLBACK_STARTED, version=8), Outcome.GIVEN_UP),
         (view(task(1, "n1"), WAITING, update_state=UpdateState.PAUSED, version=8, **SET), Outcome.STARTED),
         (view(*BOTH, update_state=UpdateState.COMPLETED, version=8, **SET), Outcome.DONE),
