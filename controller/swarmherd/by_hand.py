@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person's moves, restarts, rollbacks and drains as actions, carried out like any other. Pure.
+"""A person's moves, restarts, rollbacks, drains and sizes as actions, carried out like any other. Pure.
 
 Each raises LookupError for what is not there and ValueError for what will not do, with one sentence for the person.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from swarmherd.decide.advise import Advice
 from swarmherd.decide.marks import leftovers
 from swarmherd.decide.place import Placer
 from swarmherd.decide.place.seen import nodes as seen_nodes
@@ -31,6 +32,7 @@ from swarmherd.model import (
 )
 from swarmherd.plan.actions import drained_first
 from swarmherd.plan.remedies import restarting, rolling_back
+from swarmherd.plan.resizing import resizing
 from swarmherd.policy import Policy
 from swarmherd.policy.units import resembling
 
@@ -169,6 +171,36 @@ def manual_rollback(view: ClusterView, name: str, reason: str, new_id: NewId) ->
         raise ValueError(f"Docker keeps no previous specification of {service.name} to go back to")
     because = f"roll {service.name} back by hand, because {one_line(reason)}"
     return rolling_back(view.cluster, new_id(), service, because)
+
+
+def manual_resources(view: ClusterView, advice: Advice, reason: str, new_id: NewId) -> Action:
+    """A service gets the reservations and limits that are proposed, on the version that they were proposed for."""
+    service = find_service(view, advice.service.name)
+    known = [one for one in advice.proposals if not one.problem]
+    if not known:
+        raise ValueError(f"nothing is proposed for {service.name}: {advice.cpu.problem}")
+    if service.update_state not in AT_REST:
+        raise ValueError(
+            f"{service.name} is not at rest (its update is {service.update_state.value}): wait until it is"
+        )
+    if large := next((one for one in known if one.too_large), None):
+        raise ValueError(f"no task of {service.name} would find a place: {large.reasons[-1]}")
+    _refuse_to_leave_data(view, service)
+    because = f"size {service.name} by its past, because {one_line(reason)}"
+    return resizing(view.cluster, new_id(), advice, because)
+
+
+def _refuse_to_leave_data(view: ClusterView, service: Service) -> None:
+    """S10: an update lets Swarm choose the nodes anew."""
+    if not service.local_data or service.replicas is None:
+        return
+    mine = [task.id for task in view.tasks_of(service.name)]
+    fit = Placer(seen_nodes(view, without=mine)).ranking(seen_shape(service, 1).shape)
+    if len(fit) > 1:
+        raise ValueError(
+            f"{service.name} has a volume or path of its node, and its new tasks might start on any of {len(fit)} "
+            "nodes without it: bind it to its node by a constraint first"
+        )
 
 
 def manual_availability(view: ClusterView, name: str, availability: Availability, reason: str, new_id: NewId) -> Action:

@@ -314,6 +314,27 @@ def test_a_service_is_rolled_back_once(enact: Enact, swarm: Any) -> None:
     assert swarm.rollbacks == 1
 
 
+def test_a_service_gets_what_is_named_of_its_resources_and_keeps_the_rest(enact: Enact, swarm: Any) -> None:
+    def replaced() -> None:
+        for task in swarm.tasks:
+            task["Spec"] = json.loads(json.dumps(swarm.services[0]["Spec"]["TaskTemplate"]))
+
+    swarm.services[0]["Spec"]["TaskTemplate"]["Resources"] = {
+        "Limits": {"NanoCPUs": 10**9, "MemoryBytes": 2**30, "Pids": 50}
+    }
+    replaced()
+    swarm.after_write = replaced
+    resources = {"reservations": {"cpus": 0.25, "memory": "268435456"}, "limits": {"memory": "0"}}
+    wanted = {**resources, "wait_timeout": 30}
+    assert "conflict: true" in enact("resources", good=False, service="shop", expected_version=9, **wanted)
+    assert swarm.writes == []
+    assert "changed=1" in enact("resources", service="shop", expected_version=10, **wanted)
+    found = swarm.services[0]["Spec"]["TaskTemplate"]["Resources"]
+    assert found["Reservations"] == {"NanoCPUs": 250_000_000, "MemoryBytes": 2**28}
+    assert {name: value for name, value in found["Limits"].items() if value} == {"NanoCPUs": 10**9, "Pids": 50}
+    assert "changed=0" in enact("resources", service="shop", **wanted)
+
+
 @pytest.mark.slow
 def test_a_task_that_is_healed_by_hand_is_moved_where_a_restart_did_not_help(
     enact: Enact, swarm: Any, make_task: Any, health: Callable[[Callable[[], bool]], int]

@@ -139,6 +139,10 @@ class Engine:
         """Backends whose drained servers were told to serve again."""
         self.updates: dict[str, str] = {}
         """By service: the state of its last update."""
+        self.resources: dict[str, Any] = {"Limits": {"NanoCPUs": 500000000}, "Reservations": {"MemoryBytes": 1024}}
+        """Of every service."""
+        self.memory_bytes = 4096
+        """Of every node."""
         self.ports: dict[str, int] = {}
         """By service: the port of the node that its port 8080 is published at."""
         self._loopback = Loopback(self._answer)
@@ -160,7 +164,7 @@ class Engine:
             self.replicas[parameters["service"]] = int(parameters["replicas"])
             self.version += 1
             return as_json({"version": self.version})
-        if name in {f"/test/{kind}" for kind in ("move", "drain", "relabel", "release", "restart", "rollback")}:
+        if name in {f"/test/{kind}" for kind in KINDS if kind != "scale"}:
             self.moves_asked.append(parameters)
             getattr(self, name.replace("/test/", "_do_"))(**parameters)
             return as_json({"version": self.version})
@@ -211,6 +215,18 @@ class Engine:
         self.version += 1
         self.updates[service] = "rollback_paused" if self.move_ends == "stuck" else "rollback_completed"
 
+    def _do_resources(self, service: str, reservations: str, limits: str) -> None:
+        """Brought out at once. Where it is stuck one task finds no place, until the next write."""
+        self.version += 1
+        self.updates[service], self.room = ("paused", 1) if self.move_ends == "stuck" else ("completed", 100)
+        self.move_ends = "well"
+        for kind, text in (("Reservations", reservations), ("Limits", limits)):
+            amounts = json.loads(text)
+            self.resources[kind] = {
+                "NanoCPUs": round(1e9 * float(amounts.get("cpus", 0))),
+                "MemoryBytes": int(amounts.get("memory", 0)),
+            }
+
     def _do_drain(self, node: str, availability: str) -> None:
         self.nodes[node].availability = availability
         elsewhere = next(one for one in self.nodes if one != node)
@@ -249,7 +265,7 @@ class Engine:
             },
             "Description": {
                 "Hostname": node.hostname,
-                "Resources": {"NanoCPUs": 2000000000, "MemoryBytes": 4096},
+                "Resources": {"NanoCPUs": 2000000000, "MemoryBytes": self.memory_bytes},
                 "Engine": {"EngineVersion": "20.10.24"},
             },
             "Status": {"State": node.state, "Addr": node.address},
@@ -267,7 +283,7 @@ class Engine:
                 "Labels": self.labels,
                 "TaskTemplate": {
                     "ContainerSpec": {"Image": "shop:1"},
-                    "Resources": {"Limits": {"NanoCPUs": 500000000}, "Reservations": {"MemoryBytes": 1024}},
+                    "Resources": self.resources,
                     "Placement": {"Constraints": self.constraints.get(name, [])},
                 },
                 "Mode": {"Replicated": {"Replicas": self.replicas[name]}},
@@ -403,6 +419,8 @@ KINDS = {
     "&task={{ swarmherd_task }}&to={{ swarmherd_allowed_nodes[0] | default('node2') }}",
     "restart": "restart?service={{ swarmherd_service }}&task={{ swarmherd_task }}&node={{ swarmherd_node }}"
     "&state={{ swarmherd_state | default('') }}",
+    "resources": "resources?service={{ swarmherd_service }}&limits={{ swarmherd_limits | to_json | urlencode }}"
+    "&reservations={{ swarmherd_reservations | to_json | urlencode }}",
     "rollback": "rollback?service={{ swarmherd_service }}",
     "drain": "drain?node={{ swarmherd_node }}&availability={{ swarmherd_availability }}",
     "release": "release?anchor={{ swarmherd_anchor }}&old={{ swarmherd_old_nodes | join(',') }}"

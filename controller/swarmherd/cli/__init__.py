@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from swarmherd.cli import (
     acting,
+    advising,
     backtest,
     explaining,
     fencing,
@@ -22,6 +23,7 @@ from swarmherd.cli.base import app, main
 
 __all__ = [
     "acting",
+    "advising",
     "app",
     "backtest",
     "explaining",

@@ -9,13 +9,13 @@ import typer
 from rich.console import Group
 from rich.markup import escape
 
-from swarmherd.cli import documents, fencing, tables
+from swarmherd.cli import advice, documents, fencing, tables
 from swarmherd.cli.base import AsJson, app, console, inventories, one_sentence, print_json
 from swarmherd.cli.doctor import State, examine
 from swarmherd.cli.pausing import documents_of, in_force, kept_of, leader, lines
 from swarmherd.decide.windows import standing
 from swarmherd.decide.words import count
-from swarmherd.model import Plan
+from swarmherd.model import ClusterView, Plan
 from swarmherd.observe.errors import ObserveError
 from swarmherd.observe.inventory import read_inventory
 from swarmherd.plan import conclude
@@ -43,23 +43,31 @@ def plan(context: typer.Context, as_json: AsJson = False) -> None:
     for path in inventories(context):
         with open_cluster(path) as cluster:
             windows = list(standing(cluster.policy, clock()))
-            found.append((cluster.policy.mode, _plan(cluster), in_force(cluster, clock()), windows))
+            planned, view = _plan(cluster)
+            advised = advice.standing_advice(cluster, view)
+            found.append((cluster.policy.mode, planned, in_force(cluster, clock()), windows, advised))
     if as_json:
-        held = [{"pauses": documents_of(pauses), "windows": windows} for _mode, _one, pauses, windows in found]
-        print_json([documents.plan(mode, one) | also for (mode, one, *_rest), also in zip(found, held, strict=True)])
+        print_json(
+            [
+                documents.plan(mode, one)
+                | {"pauses": documents_of(pauses), "windows": windows}
+                | {"reservations": [advice.document(two) for two in advised]}
+                for mode, one, pauses, windows, advised in found
+            ]
+        )
         return
-    for mode, one, pauses, windows in found:
+    for mode, one, pauses, windows, advised in found:
         said = (escape(f"window: {text}") for text in windows)
-        console.print(Group(tables.plan(mode, one), *said, *lines(pauses)))
+        console.print(Group(tables.plan(mode, one), *advice.brief(advised), *said, *lines(pauses)))
 
 
-def _plan(cluster: Cluster) -> Plan:
+def _plan(cluster: Cluster) -> tuple[Plan, ClusterView]:
     now = clock()
     memory = cluster.store.memory().at(now)
     cluster.be_patient()
     view = cluster.observer.observe(cluster.policy, now)
     planned, _memory = conclude(view, cluster.policy, memory, now, new_id)
-    return planned
+    return planned, view
 
 
 @app.command(epilog="Example: swarmherd -i inventories/lab status")

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from swarmherd.decide.advise import Resource, amount
 from swarmherd.decide.words import count
 from swarmherd.model import Action
 
 
 def change(action: Action) -> str:
     """`shop_web 2 -> 4`, `shop_web off n1`, `anchor shop_db to n2`, `n1 active -> drain`, `cordon n1`,
-    `shop_web task k3xq`.
+    `shop_web task k3xq`, `shop_web to reserve 0.25 cores, 256 MiB`.
 
     A kind that is not known here is called by its name; a node is named as the action names it.
     """
@@ -25,8 +29,8 @@ def change(action: Action) -> str:
             return f"anchor {said.get('swarmherd_anchor')} to {node}"
         case "restart":
             return f"{action.service} task {said.get('swarmherd_task')}"
-        case "rollback":
-            return f"{action.service} to its previous specification"
+        case "resources" | "rollback":
+            return f"{action.service} to {_resources(said) or 'its previous specification'}"
         case "release":
             names = [str(one["name"]) for one in said.get("swarmherd_dependents", ())]
             anchor = said.get("swarmherd_anchor")
@@ -38,3 +42,13 @@ def change(action: Action) -> str:
         case "bootstrap":
             return f"{count(len(said.get('swarmherd_nodes') or ()), 'node')} to join and to label"
     return f"{action.service} {action.kind}".strip()
+
+
+def _resources(said: Mapping[str, Any]) -> str:
+    words = []
+    for verb, kind in (("reserve", "reservations"), ("use at most", "limits")):
+        amounts = said.get(f"swarmherd_{kind}") or {}
+        both = ((Resource.CPU, amounts.get("cpus")), (Resource.MEMORY, amounts.get("memory")))
+        known = [amount(resource, float(value)) for resource, value in both if value is not None]
+        words += [f"{verb} {', '.join(known)}"] if known else []
+    return " and ".join(words)

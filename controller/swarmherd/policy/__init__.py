@@ -5,12 +5,14 @@
 the policy with the services' labels, `queries` says what to ask Prometheus, and `json_schema` describes it all.
 """
 
+from swarmherd.policy.advising import DEFAULT_ADVISE, AdviseKeys
 from swarmherd.policy.anchors import anchor_constraint, anchor_label, followers
 from swarmherd.policy.arranging import LoadBy, MoveKeys, NeighbourKeys, PlacementKeys, RebalanceKeys, RefillKeys
 from swarmherd.policy.checks import HEALTH, health_queries
 from swarmherd.policy.failing import FailoverKeys, Fencing, FlappingKeys, ServiceFailover, Speed
 from swarmherd.policy.healing import HealKeys, HealthKeys, Step, StuckUpdates, address_of
 from swarmherd.policy.labels import ScalePolicies, scale_policies
+from swarmherd.policy.merge import advise_keys
 from swarmherd.policy.parse import parse_cluster, parse_policy
 from swarmherd.policy.problem import PolicyError, Problem
 from swarmherd.policy.queries import queries
@@ -23,7 +25,9 @@ from swarmherd.policy.windows import WindowKeys
 from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
 
 __all__ = [
+    "DEFAULT_ADVISE",
     "HEALTH",
+    "AdviseKeys",
     "BreakerKeys",
     "ClusterSettings",
     "FailoverKeys",
@@ -57,6 +61,7 @@ __all__ = [
     "WindowKeys",
     "Wishes",
     "address_of",
+    "advise_keys",
     "anchor_constraint",
     "anchor_label",
     "followers",

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from swarmherd.policy.advising import AdviseKeys
 from swarmherd.policy.document import BothWays
 from swarmherd.policy.metrics import CpuMetric, MemoryMetric, Metric, Per, QueryMetric, RequestsMetric
-from swarmherd.policy.wanted import ScaleKeys, ScalePolicy, Strategy
+from swarmherd.policy.wanted import Policy, ScaleKeys, ScalePolicy, Strategy
 
 
 class Contradiction(NamedTuple):
@@ -69,6 +70,22 @@ def contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
             "none of the metrics can be foretold",
             "give a target to requests_per_replica, or to a query per service",
         )
+
+
+def advise_keys(policy: Policy, service: str) -> AdviseKeys | None:
+    """What holds for `service`: its own keys over those of the defaults; None where neither place has any."""
+    named = policy.services.get(service)
+    places = [place for place in (policy.defaults.advise, named.advise if named else None) if place is not None]
+    if not places:
+        return None
+    return AdviseKeys(**{name: getattr(place, name) for place in places for name in place.model_fields_set})
+
+
+def contradictions_of_advice(keys: AdviseKeys) -> Iterator[Contradiction]:
+    """What cannot be true together."""
+    if keys.at_least > keys.since:
+        message = f"at_least {keys.at_least / 3600:g} h is more than since {keys.since / 3600:g} h"
+        yield Contradiction("at_least", message, "write an at_least up to since")
 
 
 def _of_schedules(keys: ScaleKeys) -> Iterator[Contradiction]:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from swarmherd.policy.advising import AdviseKeys
 from swarmherd.policy.anchors import between_services
 from swarmherd.policy.document import Part
-from swarmherd.policy.merge import contradictions, merged
+from swarmherd.policy.merge import advise_keys, contradictions, contradictions_of_advice, merged
 from swarmherd.policy.problem import PolicyError, Problem
 from swarmherd.policy.settings import ClusterSettings
 from swarmherd.policy.units import resembling, shown
@@ -135,5 +136,17 @@ def _contradictions(policy: Policy, file: str) -> Iterator[Problem]:
         if service.scale is not None:
             for key, message, remedy in contradictions(merged(policy.defaults.scale, service.scale)):
                 yield Problem(file, f"{POLICY}.services.{name}.scale.{key}", message, remedy)
+    for place, keys in _advice(policy):
+        for key, message, remedy in contradictions_of_advice(keys):
+            yield Problem(file, f"{POLICY}.{place}.advise.{key}", message, remedy)
     for name, (key, message, remedy) in between_services(policy.services):
         yield Problem(file, f"{POLICY}.services.{name}.{key}", message, remedy)
+
+
+def _advice(policy: Policy) -> Iterator[tuple[str, AdviseKeys]]:
+    """Each place that asks for advice, with the keys that hold there."""
+    if policy.defaults.advise is not None:
+        yield "defaults", policy.defaults.advise
+    for name, service in policy.services.items():
+        if service.advise is not None and (keys := advise_keys(policy, name)) is not None:
+            yield f"services.{name}", keys

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from swarmherd.policy.advising import Advise
 from swarmherd.policy.arranging import MoveKeys, Neighbours, PlacementKeys, Priority, Rebalance, Refill
 from swarmherd.policy.document import Cooldowns, CrashLoop, Fallback, FallbackKeys, Part, StepLimits, Windows
 from swarmherd.policy.failing import Failover, OneFailover
@@ -169,6 +170,8 @@ class ServiceDefaults(Part):
     """Whether its tasks may be moved."""
     heal: Heal = None
     """What is done about tasks that are ill and updates that are stuck; nothing unless it stands here."""
+    advise: Advise = None
+    """How reservations and limits are proposed from the past; `plan` proposes none unless it stands here."""
 
 
 class ServicePolicy(ServiceDefaults):

@@ -7,9 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from swarmherd.by_hand import find_node, manual_availability, manual_move, manual_restart, manual_rollback
+from swarmherd.by_hand import (
+    find_node,
+    manual_availability,
+    manual_move,
+    manual_resources,
+    manual_restart,
+    manual_rollback,
+)
+from swarmherd.decide.advise import Resource, Used, advise
 from swarmherd.model import Action, Availability, ClusterView, NodeState, UpdateState
-from swarmherd.policy import Policy, parse_policy
+from swarmherd.policy import AdviseKeys, Policy, parse_policy
 
 from tests.controller.described import view_of
 
@@ -222,3 +230,54 @@ def test_a_service_is_rolled_back_whatever_its_update_does(state: UpdateState) -
 def test_a_rollback_that_would_go_forward_or_nowhere_is_refused(service: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         manual_rollback(cluster(SPREAD, **service), "web", "x", lambda: "id")
+
+
+def sized(view: ClusterView, cpu: float = 0.2, memory: float | None = 2.0**20) -> Action:
+    (web,) = view.services
+    hours = 168
+    used = {
+        Resource.CPU: Used((cpu,) * hours, 3600, 3600.0 * hours),
+        Resource.MEMORY: Used((memory,) * hours, 3600, 3600.0 * hours) if memory else Used(problem="no answer"),
+    }
+    advice = advise(web, used, AdviseKeys(), view.nodes)
+    return manual_resources(view, advice, "it was\nguessed", lambda: "id")
+
+
+def test_a_service_is_sized_on_the_version_that_it_was_advised_on_and_its_undo_is_what_was_there() -> None:
+    action = sized(cluster(SPREAD, cpu_limit=2.0, memory_limit_bytes=None, memory_reservation_bytes=5000))
+    assert (action.kind, action.service) == ("resources", "web")
+    assert action.parameters == {
+        "swarmherd_service": "web",
+        "swarmherd_reservations": {"cpus": 0.23, "memory": "6291456"},
+        "swarmherd_limits": {"cpus": 0.23, "memory": "6291456"},
+        "swarmherd_expected_version": 10,
+        "swarmherd_reason": "size web by its past, because it was guessed",
+    }
+    assert action.undo == {
+        "swarmherd_service": "web",
+        "swarmherd_reservations": {"cpus": 0.0, "memory": "5000"},
+        "swarmherd_limits": {"cpus": 2.0, "memory": "0"},
+    }
+
+
+def test_what_is_not_known_stays_as_it_is() -> None:
+    said = sized(cluster(SPREAD), memory=None).parameters
+    assert (said["swarmherd_reservations"], said["swarmherd_limits"]) == ({"cpus": 0.23}, {})
+
+
+@pytest.mark.parametrize(
+    ("service", "more", "says"),
+    [
+        ({"update_state": UpdateState.PAUSED}, {}, "web is not at rest"),
+        ({}, {"cpu": 1e6}, "no task of web would find a place: no node has so much"),
+        ({"local_data": True}, {}, "might start on any of 3 nodes without it: bind it to its node"),
+    ],
+)
+def test_what_would_harm_a_service_is_refused(service: dict[str, Any], more: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        sized(cluster(SPREAD, nodes={"n1": {"cpus": 4.0}}, **service), **more)
+
+
+def test_data_that_can_be_on_one_node_only_is_no_hindrance() -> None:
+    bound = cluster({"running@n1": 1}, local_data=True, constraints=("node.hostname==n1",))
+    assert sized(bound).kind == "resources"

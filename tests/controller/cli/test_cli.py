@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from tests.controller.conftest import Engine, Metrics, as_json
 
 COMMANDS = ["validate", "plan", "run", "status", "history", "scale", "doctor", "schema", "explain"]
-COMMANDS += ["move", "drain", "activate", "rebalance"]
+COMMANDS += ["move", "drain", "activate", "rebalance", "advise"]
 
 
 def call(*words: str | Path, code: int = 0) -> Result:

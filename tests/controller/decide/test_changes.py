@@ -32,6 +32,15 @@ def action(kind: str, parameters: dict[str, Any], undo: dict[str, Any], service:
             action("drain", {"node": "n1", "availability": "drain"}, {"availability": "active"}, ""),
             "n1 active -> drain",
         ),
+        (action("rollback", {}, {}), "web to its previous specification"),
+        (
+            action(
+                "resources",
+                {"reservations": {"cpus": 0.25, "memory": "268435456"}, "limits": {"memory": "536870912"}},
+                {},
+            ),
+            "web to reserve 0.25 cores, 256 MiB and use at most 512 MiB",
+        ),
         (action("teleport", {}, {}), "web teleport"),
     ],
 )

@@ -382,6 +382,90 @@ def test_a_rollback_cut_short_is_closed_by_what_docker_shows(
     assert goal_of(BACK).cut_short(seen)[0] is outcome
 
 
+# ------------------------------------------------------------ resources
+
+SIZED = replace(
+    action(
+        "resources",
+        service="web",
+        expected_version=6,
+        reservations={"cpus": 0.25, "memory": "1048576"},
+        limits={"memory": "2097152"},
+    ),
+    undo={"swarmherd_reservations": {"cpus": 0.0, "memory": "0"}, "swarmherd_limits": {"memory": "0"}},
+)
+SET = {"cpu_reservation": 0.25, "memory_reservation_bytes": 1048576, "memory_limit_bytes": 2097152}
+BOTH = (task(1, "n1"), task(2, "n2"))
+WAITING = task(2, "n2", state=TaskState.PENDING, message="no suitable node")
+
+
+@pytest.mark.parametrize(
+    ("state", "version", "running", "amounts", "landed"),
+    [
+        (UpdateState.COMPLETED, 7, 2, SET, True),
+        (UpdateState.COMPLETED, 7, 2, {**SET, "cpu_limit": 9.0}, True),
+        (UpdateState.COMPLETED, 6, 2, SET, False),
+        (UpdateState.NONE, 7, 2, SET, False),
+        (UpdateState.UPDATING, 7, 2, SET, False),
+        (UpdateState.ROLLBACK_COMPLETED, 7, 2, {}, False),
+        (UpdateState.COMPLETED, 7, 2, {**SET, "cpu_reservation": 0.26}, False),
+        (UpdateState.COMPLETED, 7, 1, SET, False),
+    ],
+)
+def test_resources_have_landed_when_they_are_set_the_update_is_over_and_all_tasks_run(
+    state: UpdateState, version: int, running: int, amounts: dict[str, Any], landed: bool
+) -> None:
+    tasks = BOTH if running == 2 else (task(1, "n1"), WAITING)
+    assert goal_of(SIZED).landed(view(*tasks, update_state=state, version=version, **amounts)) is landed
+
+
+def test_a_service_of_no_tasks_has_its_resources_at_once() -> None:
+    assert goal_of(SIZED).landed(view(version=7, replicas=0, **SET))
+
+
+@pytest.mark.parametrize("state", [UpdateState.PAUSED, UpdateState.UPDATING])
+def test_resources_whose_tasks_find_no_place_are_set_back_to_what_was_there(state: UpdateState) -> None:
+    seen = view(task(1, "n1"), WAITING, update_state=state, version=8, **SET)
+    back = goal_of(SIZED).undo(seen, Outcome.GIVEN_UP)
+    assert back == {**SIZED.undo, "swarmherd_service": "web", "swarmherd_expected_version": 8}
+    undone = view(*BOTH, update_state=UpdateState.COMPLETED, version=9)
+    assert goal_of(replace(SIZED, parameters=back)).landed(undone)
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome"),
+    [
+        (view(*BOTH, update_state=UpdateState.UPDATING, version=8, **SET), Outcome.GIVEN_UP),
+        (
+            view(task(1, "n1"), replace(WAITING, message=""), update_state=UpdateState.UPDATING, version=8, **SET),
+            Outcome.GIVEN_UP,
+        ),
+        (view(task(1, "n1"), WAITING, update_state=UpdateState.ROLLBACK_STARTED, version=8), Outcome.GIVEN_UP),
+        (view(task(1, "n1"), WAITING, update_state=UpdateState.PAUSED, version=8, **SET), Outcome.STARTED),
+        (view(*BOTH, update_state=UpdateState.COMPLETED, version=8, **SET), Outcome.DONE),
+    ],
+)
+def test_resources_stay_where_swarm_still_works_on_them_or_took_them_back(seen: ClusterView, outcome: Outcome) -> None:
+    assert goal_of(SIZED).undo(seen, outcome) is None
+
+
+@pytest.mark.parametrize(
+    ("amounts", "outcome"),
+    [(SET, Outcome.DONE), ({}, Outcome.UNDONE), ({"cpu_reservation": 3.0}, Outcome.GIVEN_UP)],
+)
+def test_resources_cut_short_are_closed_by_what_docker_shows(amounts: dict[str, Any], outcome: Outcome) -> None:
+    assert goal_of(SIZED).cut_short(view(*BOTH, version=7, **amounts))[0] is outcome
+
+
+def test_what_is_missing_of_resources_is_told() -> None:
+    seen = view(task(1, "n1"), WAITING, update_state=UpdateState.ROLLBACK_PAUSED, version=7)
+    assert goal_of(SIZED).shortfall(seen) == (
+        "its reservations and limits are others, its update is rollback paused, 1 of 2 replicas run "
+        "(1 x pending: no suitable node)"
+    )
+    assert goal_of(SIZED).shortfall(replace(seen, services=(), tasks=())) == "web is gone"
+
+
 # ------------------------------------------------------------ bootstrap
 
 

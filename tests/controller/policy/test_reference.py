@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 from swarmherd.policy import (
+    AdviseKeys,
     BreakerKeys,
     ClusterSettings,
     FailoverKeys,
@@ -47,6 +48,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "move": MoveKeys,
     "heal": HealKeys,
     "health": HealthKeys,
+    "advise": AdviseKeys,
     "placement": PlacementKeys,
     "rebalance": RebalanceKeys,
     "refill": RefillKeys,

@@ -19,9 +19,10 @@ SOUND = yaml.safe_load((HERE / "documents" / "sound.yml").read_text())
 SCHEMA = Draft202012Validator(json_schema())
 # Mistakes that lie between keys, or that no pattern tells: the parser alone finds them.
 BETWEEN_KEYS = ("above max", "min is 0", "stands twice", "contradict", "nor both", "is not below", "foretold")
+OF_ADVICE = ("is more than since",)
 OF_QUEUES = ("neither service_time", "no number of replicas", "not sorted", "latency falls", "one point", "at once is")
 BETWEEN_SERVICES = ("itself", "is to be near", "it follows")
-BETWEEN = (*BETWEEN_KEYS, *OF_QUEUES, *BETWEEN_SERVICES)
+BETWEEN = (*BETWEEN_KEYS, *OF_QUEUES, *OF_ADVICE, *BETWEEN_SERVICES)
 BEYOND = (*BETWEEN, "kind of step", "is too long", "3600 s is", "nan is", "control", "'99999")
 
 

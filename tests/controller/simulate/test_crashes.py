@@ -28,6 +28,7 @@ NOT_SIMULATED = {
     "bootstrap": "it joins hosts to the Swarm, and the simulated one begins with all of its nodes; nothing is set back",
     "heal": "a restart and a move one after the other, which people run; the controller runs restart.yml and move.yml",
     "rebalance": "several moves one after the other, which people run; the controller runs move.yml",
+    "resources": "only a person asks for it; it is one write, and no simulated task uses what it reserves",
 }
 
 

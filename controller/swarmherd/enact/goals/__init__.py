@@ -14,6 +14,7 @@ from swarmherd.enact.goals.in_vain import in_vain
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
 from swarmherd.enact.goals.relabel import Relabel
 from swarmherd.enact.goals.release import Release
+from swarmherd.enact.goals.resources import Resources
 from swarmherd.enact.goals.rollback import Rollback
 from swarmherd.enact.goals.scale import Scale
 from swarmherd.enact.goals.undrained import BACKEND, Undrained, left_unseen
@@ -27,6 +28,7 @@ _OTHERS: Mapping[str, Callable[[Action], Goal]] = {
     "drain": Drain,
     "relabel": Relabel,
     "release": Release,
+    "resources": Resources,
     "rollback": Rollback,
 }
 
