@@ -99,6 +99,8 @@ class Controller:
             "backoff_seconds": 2,
             "defaults": {"scale": QUICK},
             "services": {SHOP: shop_policy()},
+            # Each node goes down many times on this stage, and what is cordoned for that is not whole.
+            "failover": {"speed": "fast", "flapping": {"cordon": False}},
             **policy,
         }
         return on.inventory(self.folder, settings, document)
