@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a service used, as a real Prometheus has it, becomes its reservation and its limit where somebody asks for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import lab as on
+
+pytestmark = pytest.mark.usefixtures("lab")
+
+NAME = "swarmherd-test-advised"
+MIB = 2**20
+USED = {
+    "memory": f'100 * {100 * MIB} * max(up{{job="prometheus"}}) / $capacity',
+    "cpu": '100 * 0.2 * max(up{job="prometheus"}) / $capacity',
+}
+"""A tenth of a GiB and a fifth of a core, for as long as Prometheus has scraped itself."""
+POLICY = {"queries": USED, "defaults": {"advise": {"since": "10m", "at_least": "1m", "margin": "20%"}}}
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    words = ["service", "create", "--detach", "--no-resolve-image", "--name", NAME, "--replicas", "2"]
+    quick = ["--restart-delay", "0s", "--stop-grace-period", "1s", "--limit-memory", "1g"]
+    on.docker(*words, *quick, "swarmherd-lab/base:bookworm", "sleep", "infinity")
+    on.wait_until(lambda: on.running(NAME) == 2, "the service runs", 60)
+    yield NAME
+    on.docker("service", "rm", NAME)
+
+
+def resources(service: str) -> Any:
+    (found,) = json.loads(on.docker("service", "inspect", service))
+    return found["Spec"]["TaskTemplate"]["Resources"]
+
+
+def test_what_is_advised_is_applied_where_that_is_asked_for_and_then_there_is_nothing_more_to_say(
+    service: str, tmp_path: Path
+) -> None:
+    inventory = str(on.inventory(tmp_path, {}, POLICY))
+
+    def told(*words: str) -> Any:
+        return json.loads(on.run(str(on.BIN / "swarmherd"), "-i", inventory, *words, "--json", timeout=180).stdout)
+
+    on.wait_until(lambda: "too little history" not in json.dumps(told("advise", service)), "a minute is known", 120)
+    before = resources(service)
+    shown = told("plan")["reservations"]
+    assert resources(service) == before, "nothing but the word of a person changes it"
+    assert NAME in json.dumps(shown)
+    assert told("advise", service, "--apply", "--reason", "a test")["outcome"] == "done"
+    found = resources(service)
+    assert found["Reservations"] == {"NanoCPUs": 240_000_000, "MemoryBytes": 120 * MIB}
+    assert found["Limits"] == {"MemoryBytes": 120 * MIB}
+    assert on.running(service) == 2
+    assert NAME not in json.dumps(told("plan")["reservations"])
