@@ -26,9 +26,10 @@ MOVE = "swarmherd.move."
 NO_CONSENT = MoveKeys()
 NORMAL_FAILOVER = ServiceFailover()
 HEAL = "swarmherd.heal."
+PRIORITY = "swarmherd.priority"
 HEALTH_LABELS = ("health.endpoint", "health.expect")
 """They say where a service's health is to be seen, to whoever wants to know; read where it is healed."""
-NAMED = ("swarmherd.follows", "swarmherd.priority", "swarmherd.balancer", "swarmherd.failover")
+NAMED = ("swarmherd.follows", PRIORITY, "swarmherd.balancer", "swarmherd.failover")
 HEAL_LABELS = tuple(HEAL + name for name in ("enabled", "after", "recheck", "stuck_updates"))
 ARRANGING_LABELS = (*NAMED, *(MOVE + name for name in MoveKeys.model_fields), *HEAL_LABELS, *HEALTH_LABELS)
 
@@ -85,6 +86,19 @@ def service_wishes(policy: Policy, services: Iterable[Service]) -> Wishes:
         if why := circle(follows, name):
             problems[name] = (Problem(f"service {name}", "follows", why, "let one of them follow nobody"),)
     return Wishes({name: wish for name, wish in sound.items() if name not in problems}, problems)
+
+
+def priority_of(policy: Policy, service: Service) -> int:
+    """Its priority alone, which costs less than all of its wishes; 0 where its label is nonsense. Never raises."""
+    said, named = service.labels.get(PRIORITY), policy.services.get(service.name)
+    if named is not None and "priority" in named.model_fields_set:
+        return named.priority
+    if said is None:
+        return policy.defaults.priority
+    try:
+        return parse(ServicePolicy, {"priority": said}, f"service {service.name}", OURS[:-1]).priority
+    except PolicyError:
+        return 0
 
 
 def _wish(name: str, policy: Policy, labels: Mapping[str, str]) -> ServiceWish:
