@@ -249,7 +249,7 @@ class Engine:
             },
             "Description": {
                 "Hostname": node.hostname,
-                "Resources": {"NanoCPUs": 2000000000, "MemoryBytes": 4096},
+                "Resources": {"NanoCPUs": 2000000000, "MemoryBytes": 2**30},
                 "Engine": {"EngineVersion": "20.10.24"},
             },
             "Status": {"State": node.state, "Addr": node.address},

@@ -2,8 +2,8 @@
 """How many more nodes would do for what does not fit: nodes like one that is there, with nothing on them but the tasks
 that every node has.
 
-What was refused before it in this cycle goes first on them, as on all others. So each number is exact: with so many nodes
-all that is missing of the service finds its place, and with one fewer it does not.
+What was refused before it in this cycle goes first on them, as on all others. So each number is exact: with so many
+nodes all that is missing of the service finds its place, and with one fewer it does not.
 """
 
 from __future__ import annotations
