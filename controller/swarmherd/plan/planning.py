@@ -30,7 +30,7 @@ from swarmherd.model import (
     Remedy,
     Service,
 )
-from swarmherd.plan.actions import balancer_of, moving, relabelling, releasing, scaling
+from swarmherd.plan.actions import moving, relabelling, releasing, scaling
 from swarmherd.plan.brake import frozen
 from swarmherd.plan.capacity import Room
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_healing, touched_by_move
@@ -38,7 +38,7 @@ from swarmherd.plan.draining import with_draining
 from swarmherd.plan.remedies import healing
 from swarmherd.plan.rescuing import Rescuing
 from swarmherd.plan.waiting import waits
-from swarmherd.policy import Policy, RebalanceKeys, priority_of
+from swarmherd.policy import Policy, RebalanceKeys, balancer_of, priority_of
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
 """The safe way first: more replicas, then fewer."""

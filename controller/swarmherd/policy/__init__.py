@@ -20,7 +20,7 @@ from swarmherd.policy.use import use_queries, wants_use
 from swarmherd.policy.wanted import Capacity, Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy, Strategy
 from swarmherd.policy.watching import BreakerKeys, Pace, ProbeKeys
 from swarmherd.policy.windows import WindowKeys
-from swarmherd.policy.wishes import ServiceWish, Wishes, priority_of, service_wishes
+from swarmherd.policy.wishes import ServiceWish, Wishes, balancer_of, priority_of, service_wishes
 
 __all__ = [
     "HEALTH",
@@ -60,6 +60,7 @@ __all__ = [
     "address_of",
     "anchor_constraint",
     "anchor_label",
+    "balancer_of",
     "followers",
     "health_queries",
     "json_schema",

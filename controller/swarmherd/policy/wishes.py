@@ -26,11 +26,12 @@ MOVE = "swarmherd.move."
 NO_CONSENT = MoveKeys()
 NORMAL_FAILOVER = ServiceFailover()
 HEAL = "swarmherd.heal."
-PRIORITY = "swarmherd.priority"
+PRIORITY, BALANCER = "swarmherd.priority", "swarmherd.balancer"
 HEALTH_LABELS = ("health.endpoint", "health.expect")
 """They say where a service's health is to be seen, to whoever wants to know; read where it is healed."""
-NAMED = ("swarmherd.follows", PRIORITY, "swarmherd.balancer", "swarmherd.failover")
+NAMED = ("swarmherd.follows", PRIORITY, BALANCER, "swarmherd.failover")
 HEAL_LABELS = tuple(HEAL + name for name in ("enabled", "after", "recheck", "stuck_updates"))
+_NOTHING = ServicePolicy()
 ARRANGING_LABELS = (*NAMED, *(MOVE + name for name in MoveKeys.model_fields), *HEAL_LABELS, *HEALTH_LABELS)
 
 
@@ -86,6 +87,17 @@ def service_wishes(policy: Policy, services: Iterable[Service]) -> Wishes:
         if why := circle(follows, name):
             problems[name] = (Problem(f"service {name}", "follows", why, "let one of them follow nobody"),)
     return Wishes({name: wish for name, wish in sound.items() if name not in problems}, problems)
+
+
+def balancer_of(policy: Policy, service: Service) -> str | None:
+    """The load balancer's backend that serves it. Looks at this service alone, however many the policy names."""
+    named = policy.services.get(service.name)
+    if (named is None or named.balancer is None) and BALANCER not in service.labels:
+        return None
+    try:
+        return _wish(service.name, policy, service.labels).balancer
+    except PolicyError:
+        return None
 
 
 def priority_of(policy: Policy, service: Service) -> int:
@@ -144,6 +156,8 @@ def _written(keys: Part | None) -> dict[str, Any]:
 
 def _from_labels(service: str, labels: Mapping[str, str]) -> ServicePolicy:
     """What the labels say, in the policy's own form; raises PolicyError with every mistake in them."""
+    if not any(label.startswith(OURS) for label in labels):
+        return _NOTHING
     problems = list(_strangers(service, labels))
     document: dict[str, Any] = {}
     for label in ARRANGING_LABELS:
