@@ -63,7 +63,7 @@ def _explained(cluster: Cluster, word: str, limit: int) -> Explained:
         return _stored(cluster, word, limit, f"Docker cannot be read: {error}", str(error))
     try:
         planned, _memory = conclude(view, cluster.policy, cluster.store.memory().at(now), now, new_id)
-        said = explanation(view, cluster.policy, word, now, planned.arrangement)
+        said = explanation(view, cluster.policy, word, now, planned.arrangement, planned.decisions)
     except LookupError as error:
         gone = f"There is no service {word} any more; this is what is stored of it."
         found = _stored(cluster, word, limit, gone)

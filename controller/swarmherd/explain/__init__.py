@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from swarmherd.explain.node import about_node
 from swarmherd.explain.service import about_service
 from swarmherd.explain.subject import find_subject
 from swarmherd.explain.task import about_task
-from swarmherd.model import Arrangement, ClusterView, Node, Service
+from swarmherd.model import Arrangement, ClusterView, Decision, Node, Service
 from swarmherd.policy import Policy
 
 __all__ = ["Explanation", "explain"]
@@ -30,15 +31,22 @@ class Explanation:
 
 
 def explain(
-    view: ClusterView, policy: Policy, word: str, now: datetime, arrangement: Arrangement | None = None
+    view: ClusterView,
+    policy: Policy,
+    word: str,
+    now: datetime,
+    arrangement: Arrangement | None = None,
+    decisions: Iterable[Decision] = (),
 ) -> Explanation:
-    """`arrangement` is what is decided now about where tasks run, where anybody decided.
+    """`arrangement` is what is decided now about where tasks run, where anybody decided, and `decisions` about their
+    numbers.
 
     Raises LookupError or ValueError, with one sentence, where `word` means nothing or several things.
     """
     subject, arranged = find_subject(view, word), arrangement or Arrangement()
     if isinstance(subject, Service):
-        said = tuple(about_service(view, policy, subject, arranged, now))
+        numbers = (f"Of its replicas: {one.because}." for one in decisions if one.service == subject.name)
+        said = (*about_service(view, policy, subject, arranged, now), *numbers)
         return Explanation("service", subject.name, subject.id, said, subject.name)
     if isinstance(subject, Node):
         return Explanation("node", subject.hostname, subject.id, tuple(about_node(view, subject, arranged.rescue)))

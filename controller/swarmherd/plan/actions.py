@@ -21,7 +21,7 @@ from swarmherd.model import (
     Service,
 )
 from swarmherd.plan.draining import by_hand
-from swarmherd.policy import Policy, service_wishes
+from swarmherd.policy import Policy, balancer_of
 
 LARGEST_COUNT = 100_000
 
@@ -190,11 +190,6 @@ def drained_first(policy: Policy, service: Service) -> Mapping[str, str]:
     """What tells a move's playbook to drain the tasks at the load balancer before it stops them (S18)."""
     backend = balancer_of(policy, service)
     return {} if backend is None else {"swarmherd_balancer_backend": backend}
-
-
-def balancer_of(policy: Policy, service: Service) -> str | None:
-    """The load balancer's backend that serves it."""
-    return service_wishes(policy, [service]).of(service.name).balancer
 
 
 def manual_scale(

@@ -30,14 +30,15 @@ from swarmherd.model import (
     Remedy,
     Service,
 )
-from swarmherd.plan.actions import balancer_of, moving, relabelling, releasing, scaling
+from swarmherd.plan.actions import moving, relabelling, releasing, scaling
 from swarmherd.plan.brake import frozen
+from swarmherd.plan.capacity import Room
 from swarmherd.plan.claims import Claims, touched_by_following, touched_by_healing, touched_by_move
 from swarmherd.plan.draining import with_draining
 from swarmherd.plan.remedies import healing
 from swarmherd.plan.rescuing import Rescuing
 from swarmherd.plan.waiting import waits
-from swarmherd.policy import Policy, RebalanceKeys
+from swarmherd.policy import Policy, RebalanceKeys, balancer_of, priority_of
 
 _ORDER = {Direction.UP: 0, Direction.DOWN: 1, Direction.NONE: 2}
 """The safe way first: more replicas, then fewer."""
@@ -54,26 +55,22 @@ def plan(
     new_id: Callable[[], str],
     arrangement: Arrangement | None = None,
 ) -> Plan:
-    """Labels of anchors first, then what is put right of failed nodes, then what heals, then scaling, ups before downs
-    and by name, then moves. While the brake is on (S8), of all these only scaling up.
+    """Labels of anchors first, then what is put right of failed nodes, then what heals, then scaling, then moves. While
+    the brake is on (S8), of all these only scaling up.
 
-    At most one action per service and per node, and `policy.actions_per_cycle` in all. Services whose actions failed
-    wait (S13). Every decision is in the plan's, with what planning made of it.
+    Ups come before downs, of those the higher priority first, then by name, and each gets as many replicas as find a
+    node after the ones before it. At most one action per service and per node, and `policy.actions_per_cycle` in all.
+    Services whose actions failed wait (S13). Every decision is in the plan's, with what planning made of it.
     """
     arrangement = arrangement or Arrangement()
     planner = _Planner(view, policy, memory, now, new_id, frozen(arrangement.rescue))
     following = tuple(planner.follow(one) for one in arrangement.following)
     rescue = Rescuing(view, planner.claims, planner.held, new_id).of(arrangement.rescue)
     healed = tuple(planner.heal(one) for one in arrangement.healing)
-    told = tuple(sorted(map(planner.scale, sorted(decisions, key=_urgency)), key=lambda d: d.service))
+    told = tuple(sorted(map(planner.scale, planner.by_urgency(decisions)), key=lambda d: d.service))
     balances = tuple(planner.balance(one) for one in arrangement.balances)
     arranged = replace(arrangement, following=following, balances=balances, rescue=rescue, healing=healed)
     return Plan(view.cluster, now, tuple(planner.claims.actions), told, arranged)
-
-
-def _urgency(decision: Decision) -> tuple[int, str, int]:
-    """Ups first, then downs; of two decisions about one service the larger count wins."""
-    return _ORDER[decision.direction], decision.service, -(decision.then or 0)
 
 
 class _Planner:
@@ -92,6 +89,17 @@ class _Planner:
         self._frozen = frozen  # why nothing disruptive is done in this cycle (S8)
         self._services = {service.name: service for service in view.services}
         self.claims = Claims()
+        self._room = Room(view, policy)
+
+    def by_urgency(self, decisions: Iterable[Decision]) -> list[Decision]:
+        """Ups by priority, then downs; of two decisions about one service the larger count wins."""
+
+        def urgency(decision: Decision) -> tuple[int, int, str, int]:
+            service = self._services.get(decision.service) if decision.direction is Direction.UP else None
+            priority = 0 if service is None else priority_of(self._policy, service)
+            return _ORDER[decision.direction], -priority, decision.service, -(decision.then or 0)
+
+        return sorted(decisions, key=urgency)
 
     def follow(self, one: Following) -> Following:
         if not one.acts or (one.relabel and one.anchor not in self._services):
@@ -129,6 +137,9 @@ class _Planner:
         if why := self.held({service.name}, set(), what, "scale", balanced) or self._backing_off(service):
             reason = f"leave {decision.service} at {decision.now}, because {why}"
             return replace(decision, then=decision.now, reasons=(*decision.reasons, reason))
+        decision = self._room.bound(decision, service)
+        if decision.direction is Direction.NONE:
+            return decision
         draining = EMPTY
         if backend is not None:
             decision, draining = with_draining(decision, self._view, service, backend)

@@ -19,16 +19,17 @@ from swarmherd.policy.queries import queries
 from swarmherd.policy.schema import json_schema
 from swarmherd.policy.settings import ClusterSettings
 from swarmherd.policy.use import use_queries, wants_use
-from swarmherd.policy.wanted import Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy, Strategy
+from swarmherd.policy.wanted import Capacity, Mode, Policy, Queries, ScaleKeys, ScalePolicy, ServicePolicy, Strategy
 from swarmherd.policy.watching import BreakerKeys, Pace, ProbeKeys
 from swarmherd.policy.windows import WindowKeys
-from swarmherd.policy.wishes import ServiceWish, Wishes, service_wishes
+from swarmherd.policy.wishes import ServiceWish, Wishes, balancer_of, priority_of, service_wishes
 
 __all__ = [
     "DEFAULT_ADVISE",
     "HEALTH",
     "AdviseKeys",
     "BreakerKeys",
+    "Capacity",
     "ClusterSettings",
     "FailoverKeys",
     "Fencing",
@@ -64,11 +65,13 @@ __all__ = [
     "advise_keys",
     "anchor_constraint",
     "anchor_label",
+    "balancer_of",
     "followers",
     "health_queries",
     "json_schema",
     "parse_cluster",
     "parse_policy",
+    "priority_of",
     "queries",
     "scale_policies",
     "service_wishes",

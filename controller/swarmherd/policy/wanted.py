@@ -87,6 +87,19 @@ def _strategy(value: object) -> object:
     return value
 
 
+class Capacity(StrEnum):
+    CHECK = "check"
+    """Scale up by no more replicas than find a node."""
+    IGNORE = "ignore"
+    """Let those that find none wait in Swarm."""
+
+
+def _capacity(value: object) -> object:
+    if value not in tuple(Capacity):
+        raise wrong(f"{shown(value)} is no way to treat capacity", "write check or ignore")
+    return value
+
+
 def _full(value: object) -> float:
     percent = as_number(value.strip()[:-1] if is_percentage(value) else value)
     if percent is None or percent < 100:
@@ -143,6 +156,8 @@ class ScaleKeys(Part):
     """How long to wait after an action, per direction."""
     step: StepLimits = StepLimits()
     """The most that one action may change, per direction."""
+    capacity: Annotated[Capacity, BeforeValidator(_capacity)] = Capacity.CHECK
+    """`check` scales up by no more replicas than find a node; `ignore` lets the others wait in Swarm."""
     schedules: Schedules = ()
     """Times that come again, with bounds of their own."""
     fallback: Fallback = FallbackKeys()

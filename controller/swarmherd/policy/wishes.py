@@ -26,10 +26,12 @@ MOVE = "swarmherd.move."
 NO_CONSENT = MoveKeys()
 NORMAL_FAILOVER = ServiceFailover()
 HEAL = "swarmherd.heal."
+PRIORITY, BALANCER = "swarmherd.priority", "swarmherd.balancer"
 HEALTH_LABELS = ("health.endpoint", "health.expect")
 """They say where a service's health is to be seen, to whoever wants to know; read where it is healed."""
-NAMED = ("swarmherd.follows", "swarmherd.priority", "swarmherd.balancer", "swarmherd.failover")
+NAMED = ("swarmherd.follows", PRIORITY, BALANCER, "swarmherd.failover")
 HEAL_LABELS = tuple(HEAL + name for name in ("enabled", "after", "recheck", "stuck_updates"))
+_NOTHING = ServicePolicy()
 ARRANGING_LABELS = (*NAMED, *(MOVE + name for name in MoveKeys.model_fields), *HEAL_LABELS, *HEALTH_LABELS)
 
 
@@ -87,6 +89,30 @@ def service_wishes(policy: Policy, services: Iterable[Service]) -> Wishes:
     return Wishes({name: wish for name, wish in sound.items() if name not in problems}, problems)
 
 
+def balancer_of(policy: Policy, service: Service) -> str | None:
+    """The load balancer's backend that serves it. Looks at this service alone, however many the policy names."""
+    named = policy.services.get(service.name)
+    if (named is None or named.balancer is None) and BALANCER not in service.labels:
+        return None
+    try:
+        return _wish(service.name, policy, service.labels).balancer
+    except PolicyError:
+        return None
+
+
+def priority_of(policy: Policy, service: Service) -> int:
+    """Its priority alone, which costs less than all of its wishes; 0 where its label is nonsense. Never raises."""
+    said, named = service.labels.get(PRIORITY), policy.services.get(service.name)
+    if named is not None and "priority" in named.model_fields_set:
+        return named.priority
+    if said is None:
+        return policy.defaults.priority
+    try:
+        return parse(ServicePolicy, {"priority": said}, f"service {service.name}", OURS[:-1]).priority
+    except PolicyError:
+        return 0
+
+
 def _wish(name: str, policy: Policy, labels: Mapping[str, str]) -> ServiceWish:
     said, named = _from_labels(name, labels), policy.services.get(name)
     move = {**_written(policy.defaults.move), **_written(said.move), **(_written(named.move) if named else {})}
@@ -130,6 +156,8 @@ def _written(keys: Part | None) -> dict[str, Any]:
 
 def _from_labels(service: str, labels: Mapping[str, str]) -> ServicePolicy:
     """What the labels say, in the policy's own form; raises PolicyError with every mistake in them."""
+    if not any(label.startswith(OURS) for label in labels):
+        return _NOTHING
     problems = list(_strangers(service, labels))
     document: dict[str, Any] = {}
     for label in ARRANGING_LABELS:
