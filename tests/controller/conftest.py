@@ -141,7 +141,7 @@ class Engine:
         """By service: the state of its last update."""
         self.resources: dict[str, Any] = {"Limits": {"NanoCPUs": 500000000}, "Reservations": {"MemoryBytes": 1024}}
         """Of every service."""
-        self.memory_bytes = 4096
+        self.memory_bytes = 2**30
         """Of every node."""
         self.ports: dict[str, int] = {}
         """By service: the port of the node that its port 8080 is published at."""
