@@ -55,6 +55,7 @@ class Shop:
 
 @pytest.fixture
 def shop(inventory: Path, metrics: Metrics, engine: Engine) -> Shop:
+    engine.memory_bytes = 8192
     return Shop(inventory, metrics, engine)
 
 
@@ -69,7 +70,7 @@ def test_advice_is_given_for_every_service_without_a_word_of_the_policy(shop: Sh
     assert web["memory"]["then"] == {"reservation": 230 * MIB, "limit": 690 * MIB}
     assert web["memory"]["now"] == {"reservation": 1024, "limit": None}
     assert web["differs"]
-    assert "no node has so much: the largest has 4 KiB" in web["memory"]["reasons"]
+    assert "no node has so much: the largest has 8 KiB" in web["memory"]["reasons"]
 
 
 def test_people_are_shown_units_and_the_three_ways_to_apply_it(shop: Shop) -> None:
@@ -250,7 +251,7 @@ def test_what_must_not_be_applied_is_refused(shop: Shop, collection: Path) -> No
     refusals.append(shop.call("advise", "web", "--apply", code=2))
     says = [
         "--apply: give the SERVICE that is to get what is proposed",
-        "no task of web would find a place: no node has so much: the largest has 4 KiB",
+        "no task of web would find a place: no node has so much: the largest has 8 KiB",
         "web is not at rest (its update is updating): wait until it is",
         "nothing is proposed for web: too little history: 3 h of 24 h",
     ]

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("collection")
 def lopsided(engine: Engine, metrics: Metrics) -> None:
     """Three tasks on n1, a quarter of a node's memory each, none on n2, and just as many as the demand asks for."""
     engine.add_nodes("n2")
+    engine.memory_bytes = 4096
     engine.replicas["web"] = 3
     metrics.value = "30"
 

@@ -95,7 +95,7 @@ def test_a_queue_that_is_simulated_event_by_event_has_the_same_quantiles(load: f
 
 CURVES = st.lists(
     st.tuples(st.floats(0.01, 1.0), st.floats(0.01, 2.0)), min_size=2, max_size=6, unique_by=lambda point: point[0]
-).map(lambda points: list(zip(sorted(u for u, _ in points), sorted(t for _, t in points), strict=True)))
+).map(lambda points: list(zip(sorted(u for u, _latency in points), sorted(t for _used, t in points), strict=True)))
 
 
 @st.composite
