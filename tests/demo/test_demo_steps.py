@@ -12,7 +12,8 @@ import pytest
 from demo.children import Children
 from demo.settings import Settings, began
 from demo.shape import walk
-from demo.stage import json_list, records
+from demo.records import records
+from demo.stage import json_list
 from demo.steps import (
     DemoError,
     InterruptedDemoError,
