@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The simulator held against a real run: `python -m demo.agreement` plays what build/demo recorded once more.
 
-The traffic that was sent, second by second, goes through what `swarmherd simulate` runs, with the policy, the intervals
-and the shop of the lab and the start-up time of this very run. The scenario is left as scenario.yml, which is read where
-it is there already: so a recording keeps the policy that it was made with. What comes of it goes to simulated.jsonl.
+The traffic that was sent, second by second, goes through what `swarmherd simulate` runs, with the lab's policy and
+intervals, its shop, and the start-up time of this very run. The scenario is left as scenario.yml, which is read where it
+is there already: so a recording keeps the policy that it was made with. What comes of it goes to simulated.jsonl.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from swarmherd.simulate.story import played, read_scenario
 from demo.apart import Apart, apart
 from demo.figures import Record, Scaling, scalings
 from demo.records import records, write_records
-from demo.settings import HOME, INVENTORY, ROOT, SERVICE
+from demo.settings import HOME, INVENTORY, ROOT, SERVICE, SIMULATED
+from demo.shop.shop import Settings as Shop
 from demo.steps import DemoError
 
-SCENARIO, SIMULATED = "scenario.yml", "simulated.jsonl"
+SCENARIO = "scenario.yml"
 SHOP = ROOT / "playbooks" / "demo.yml"
 DEPLOYS = "swarmherd.cluster.service"
 USUAL_STARTUP_SECONDS = 0.5
@@ -50,25 +51,24 @@ class Lab:
     policy: Mapping[str, Any]
     interval_seconds: float
     scrape_seconds: float
-    capacity: float
-    """Requests per second of one replica."""
+    shop: Shop
 
     @classmethod
     def read(cls, inventory: Path, playbook: Path) -> Lab:
         """From where controller and shop are told it. Raises InventoryError, PolicyError or DemoError."""
         found = read_inventory(inventory)
         cluster = parse_cluster(found.cluster, found.cluster_file)
-        capacity = shop_capacity(yaml.safe_load(playbook.read_text(encoding="utf-8")))
-        return cls(found.policy, cluster.interval_seconds, cluster.scrape_interval_seconds, capacity)
+        shop = shop_of(yaml.safe_load(playbook.read_text(encoding="utf-8")))
+        return cls(found.policy, cluster.interval_seconds, cluster.scrape_interval_seconds, shop)
 
 
-def shop_capacity(plays: Iterable[Mapping[str, Any]]) -> float:
-    """What the playbook that deploys the shop gives it."""
+def shop_of(plays: Iterable[Mapping[str, Any]]) -> Shop:
+    """What a replica makes of the settings that the playbook which deploys it gives it."""
     for play in plays:
         for task in play.get("tasks", ()):
             deployed = task.get(DEPLOYS) or {}
             if deployed.get("name") == SERVICE:
-                return float(deployed["env"]["SHOP_CAPACITY"])
+                return Shop.read(deployed.get("env") or {})
     raise DemoError(f"{SHOP.relative_to(ROOT)} deploys no {SERVICE}", status=2)
 
 
@@ -116,7 +116,8 @@ def scenario(run: Run, lab: Lab) -> dict[str, Any]:
             SERVICE: {
                 "replicas": run.replicas[0]["wanted"],
                 "startup": f"{startup_seconds(run.scalings):.2f}s",
-                "capacity": lab.capacity,
+                "capacity": lab.shop.capacity,
+                "queue": lab.shop.queue,
                 "traffic": {"steps": dict(steps(run, zero))},
             }
         },
@@ -165,7 +166,7 @@ def table(run: Run, simulated: Sequence[Record], found: Apart) -> str:
 
 
 def compare(folder: Path) -> str:
-    """Plays the recording in `folder` again and tells what came of it. Raises DemoError, PolicyError, InventoryError."""
+    """Plays the recording in `folder` again, tells what came of it. Raises DemoError, PolicyError, InventoryError."""
     run, file = Run.read(folder), folder / SCENARIO
     if not file.exists():
         written = yaml.safe_dump(scenario(run, Lab.read(ROOT / INVENTORY, SHOP)), sort_keys=False)

@@ -63,7 +63,6 @@ class Recording:
     steps: Sequence[tuple[str, float]] = field(default=())
     """What was done, and the seconds that it took."""
 
-
     @property
     def apart(self) -> Apart | None:
         """What was real, held against what was simulated; None where nothing was."""

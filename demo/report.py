@@ -105,7 +105,9 @@ def pictures(recording: Recording, shape_name: str) -> list[str]:
         Series("wanted", "wanted", "steps", steps(recording.replicas, "wanted", origin)),
     ]
     if recording.simulated:
-        counts.append(Series("wanted in simulation", "simulated", "steps", steps(recording.simulated, "wanted", origin)))
+        counts.append(
+            Series("wanted in simulation", "simulated", "steps", steps(recording.simulated, "wanted", origin))
+        )
     marks = [mark(s, origin) for s in recording.scalings if s.done]
     told = figures.report(recording)
     peak = max(line["offered"] for line in recording.traffic)

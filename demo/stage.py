@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from demo import report
-from demo.agreement import SIMULATED
 from demo.children import Children
 from demo.cluster import UNREADABLE, Watcher
 from demo.figures import Recording, is_over, scalings
 from demo.records import records
-from demo.settings import HOME, INVENTORY, SERVICE, Settings, tool
+from demo.settings import HOME, INVENTORY, SERVICE, SIMULATED, Settings, tool
 from demo.steps import (
     DemoError,
     InterruptedDemoError,

@@ -134,6 +134,8 @@ class ServiceKeys(Part):
     """Swarm's restart delay."""
     capacity: Positive = 50.0
     """Requests per second that one replica serves."""
+    queue: Count = 0
+    """Requests that may wait at one replica."""
     memory: Bytes = 200.0 * 2**20
     """What one task really uses."""
     memory_limit: Bytes | None = None

@@ -128,7 +128,16 @@ def _service(name: str, keys: ServiceKeys) -> Service:
 
 def _habits(name: str, keys: ServiceKeys, folder: Path, file: str) -> Habits:
     demand = demand_of(keys.traffic, folder, file, f"{SCENARIO}.services.{name}.traffic")
-    return Habits(keys.startup, keys.stop, keys.restart_delay, keys.capacity, keys.memory, keys.cpus, demand)
+    return Habits(
+        keys.startup,
+        keys.stop,
+        keys.restart_delay,
+        keys.capacity,
+        keys.queue,
+        keys.memory,
+        keys.cpus,
+        demand,
+    )
 
 
 def _fault(scenario: Scenario, place: int) -> Fault:

@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from swarmherd.model import MetricQuery, MetricScope, Reading, Sample, Task, TaskState
 from swarmherd.policy import HEALTH
 from swarmherd.simulate.cluster.swarm import Swarm
+from swarmherd.simulate.cluster.waiting import Line
 
 SCRAPE_SECONDS = 15.0
 """Prometheus' own default: everything is known as it was at the last scrape."""
@@ -61,8 +63,10 @@ class Measuring:
     """See `observe.Measurements`. Scrapes fall half way between the multiples of `scrape_seconds`, at which cycles
     begin: nobody knows how Prometheus' phase and the controller's lie to each other, and this is the mean of it."""
 
-    def __init__(self, swarm: Swarm, scrape_seconds: float = SCRAPE_SECONDS) -> None:
-        self._swarm, self._scrape_seconds = swarm, scrape_seconds
+    def __init__(
+        self, swarm: Swarm, scrape_seconds: float = SCRAPE_SECONDS, lines: Mapping[str, Line] = MappingProxyType({})
+    ) -> None:
+        self._swarm, self._scrape_seconds, self._lines = swarm, scrape_seconds, lines
         self.answers = Answers.RIGHT
 
     def close(self) -> None:
@@ -90,13 +94,16 @@ class Measuring:
 
     def demand(self, service: str, window: float = 0.0) -> float | None:
         """Requests per second, as they were at the last scrape; with a window what `rate` makes of the scrapes in it,
-        which is the mean from the first to the last of them. None where there are fewer than two."""
+        which is the mean from the first to the last of them; where requests wait, of those that were answered then.
+        None where there are fewer than two."""
         asked, newest = self._swarm.habits[service].demand, self._last_scrape()
         if not window:
             return asked(max(0.0, newest))
         span = span_seconds(window, self._swarm.timeline.seconds - newest, self._scrape_seconds)
         if span is None:
             return None
+        if line := self._lines.get(service):
+            return line.rate(newest - span, newest)
         looks = (newest - span * (look + 0.5) / MOST_LOOKS for look in range(MOST_LOOKS))
         return sum(asked(max(0.0, at)) for at in looks) / MOST_LOOKS
 

@@ -23,6 +23,7 @@ from swarmherd.simulate.cluster.notebook import Keeping, Notebook, Watched
 from swarmherd.simulate.cluster.orchestrator import Orchestrator
 from swarmherd.simulate.cluster.swarm import Swarm
 from swarmherd.simulate.cluster.timeline import Timeline
+from swarmherd.simulate.cluster.waiting import Line
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning."""
@@ -53,7 +54,7 @@ class Tally:
     asked: float = 0.0
     """Requests."""
     lost: float = 0.0
-    """Those that no replica had room for."""
+    """Those that no replica had room for, now or in its queue."""
     missing_seconds: float = 0.0
     """Replicas that were wanted and did not serve, times how long."""
     replica_seconds: float = 0.0
@@ -77,7 +78,11 @@ class Simulation:
         self.timeline = Timeline(BEGIN)
         self.swarm = Swarm(layout.name, self.timeline, Random(seed), layout.nodes, layout.heartbeat_seconds)  # noqa: S311  (a seed is to give the same again)
         self.orchestrator = Orchestrator(self.swarm)
-        self.api, self.measuring = Api(self.orchestrator), Measuring(self.swarm, layout.scrape_seconds)
+        self.lines = {
+            service.name: Line(self.swarm, service.name) for service, habits in layout.services if habits.queue
+        }
+        self.api = Api(self.orchestrator)
+        self.measuring = Measuring(self.swarm, layout.scrape_seconds, self.lines)
         self.hands = SimulatedHands(self.api, self.crash)
         self.store: Keeping = Watched(store or Notebook(), self.crash)
         self.tallies = {service.name: Tally() for service, _habits in layout.services}
@@ -188,7 +193,10 @@ class Simulation:
         for name, tally in self.tallies.items():
             habits, replicas = self.swarm.habits[name], self.swarm.services[name].replicas or 0
             serving, demand = self.swarm.serving(name), habits.demand(self.timeline.seconds)
-            lost = max(0.0, demand - serving * habits.capacity)
+            if line := self.lines.get(name):
+                lost = max(0.0, line.turned_away - tally.lost) / seconds
+            else:
+                lost = max(0.0, demand - serving * habits.capacity)
             tally.asked += demand * seconds
             tally.lost += lost * seconds
             tally.missing_seconds += max(0, replicas - serving) * seconds
