@@ -2,8 +2,8 @@
 """The simulator held against a real run: `python -m demo.agreement` plays what build/demo recorded once more.
 
 The traffic that was sent, second by second, goes through what `swarmherd simulate` runs, with the lab's policy and
-intervals, its shop, and the start-up time of this very run. The scenario is left as scenario.yml, which is read where it
-is there already: so a recording keeps the policy that it was made with. What comes of it goes to simulated.jsonl.
+intervals, its shop, and the start-up time of this very run. The scenario is left as scenario.yml; where that is there
+already it is read, so that a recording keeps the policy that it was made with. The answer goes to simulated.jsonl.
 """
 
 from __future__ import annotations

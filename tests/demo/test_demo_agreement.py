@@ -14,38 +14,15 @@ import yaml
 from swarmherd.policy import PolicyError
 
 from demo import agreement
-from demo.agreement import BEFORE_A_START, USUAL_STARTUP_SECONDS, Lab, Run, begin, play, scenario, startup_seconds
+from demo.agreement import BEFORE_A_START, USUAL_STARTUP_SECONDS, Lab, begin, play, scenario, startup_seconds
 from demo.apart import LEAST_SECONDS, Apart, apart
-from demo.figures import Scaling
 from demo.records import records, write_records
 from demo.shop.shop import Settings as Shop
 from demo.steps import DemoError
 from tests.demo.conftest import ROOT
+from tests.demo.recorded import START, decision, held, recorded, rows
 
-START = 1_800_000_000.0
-RECORDED = yaml.safe_load((Path(__file__).parent / "recorded.yml").read_text())
-
-
-def decision(second: float, before: int, after: int, took: float) -> Scaling:
-    at = START + second
-    return Scaling("shop_web", before, after, "", "done", at, at, at + took)
-
-
-def recorded(name: str) -> tuple[Run, Lab]:
-    """A run, and what its controller and shop were told."""
-    told = RECORDED[name]
-    traffic = [
-        {"time": START + second, "second": float(second), "sent": sent} for second, sent in enumerate(told["sent"], 1)
-    ]
-    replicas = [{"time": START + at, "wanted": wanted, "running": wanted, "nodes": 3} for at, wanted in told["wanted"]]
-    run = Run(traffic, replicas, [decision(*numbers) for numbers in told["decided"]])
-    return run, Lab(told["policy"], 2.0, 2.0, Shop())
-
-
-def held(run: Run, lab: Lab) -> Apart:
-    found = apart(run.replicas, play(scenario(run, lab), run, Path("scenario.yml")))
-    assert found is not None
-    return found
+SCALE = ("services", "shop_web", "scale")
 
 
 def changed(lab: Lab, *path: Any, to: Any) -> Lab:
@@ -58,15 +35,17 @@ def changed(lab: Lab, *path: Any, to: Any) -> Lab:
     return replace(lab, policy=policy)
 
 
-SCALE = ("services", "shop_web", "scale")
-
-
 @pytest.mark.parametrize(("name", "most"), [("backlog", 0.6), ("headroom", 0.2)])
 def test_the_same_traffic_asks_for_the_same_replicas_on_swarm_and_in_simulation(name: str, most: float) -> None:
     found = held(*recorded(name))
     assert found.mean_difference < most
     assert found.mean_simulated == pytest.approx(found.mean_real, rel=0.05)
     assert found.objection() == ""
+
+
+def test_the_documentation_has_these_figures() -> None:
+    text = (ROOT / "docs" / "simulate.md").read_text()
+    assert [row for row in rows() if row not in text] == []
 
 
 @pytest.mark.parametrize(
