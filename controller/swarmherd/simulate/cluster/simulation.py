@@ -194,7 +194,7 @@ class Simulation:
             habits, replicas = self.swarm.habits[name], self.swarm.services[name].replicas or 0
             serving, demand = self.swarm.serving(name), habits.demand(self.timeline.seconds)
             if line := self.lines.get(name):
-                lost = max(0.0, line.turned_away - tally.lost) / seconds
+                demand, lost = (line.asked - tally.asked) / seconds, (line.turned_away - tally.lost) / seconds
             else:
                 lost = max(0.0, demand - serving * habits.capacity)
             tally.asked += demand * seconds

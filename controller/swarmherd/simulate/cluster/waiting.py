@@ -22,6 +22,8 @@ class Line:
         self._swarm, self._service = swarm, service
         self.waiting = 0.0
         """Requests."""
+        self.asked = 0.0
+        """Requests that came, ever."""
         self.turned_away = 0.0
         """Requests that found no room, ever. That is an answer, and counted as one."""
         self._answered = array("d", [0.0])
@@ -42,10 +44,12 @@ class Line:
 
     def _step(self) -> None:
         habits, serving = self._swarm.habits[self._service], self._swarm.serving(self._service)
-        came = self.waiting + habits.demand(self._swarm.timeline.seconds - STEP_SECONDS / 2) * STEP_SECONDS
-        served = min(came, serving * habits.capacity * STEP_SECONDS)
-        self.waiting = min(came - served, float(serving * habits.queue))
-        turned_away = came - served - self.waiting
+        came = habits.demand(self._swarm.timeline.seconds - STEP_SECONDS / 2) * STEP_SECONDS
+        there = self.waiting + came
+        served = min(there, serving * habits.capacity * STEP_SECONDS)
+        self.waiting = min(there - served, float(serving * habits.queue))
+        turned_away = there - served - self.waiting
+        self.asked += came
         self.turned_away += turned_away
         self._answered.append(self._answered[-1] + served + turned_away)
         self._swarm.timeline.after(STEP_SECONDS, self._step)
