@@ -55,7 +55,7 @@ def opening(recording: Recording) -> str:
     return (
         f"{told['requests_sent']:,} requests were sent to a shop on {told['nodes']} hosts and {lost}, while the"
         f" controller moved between {told['replicas_min']} and {told['replicas_max']} replicas, every change made by a"
-        " playbook and seen in Docker."
+        " playbook and seen in Docker." + (f" {sentence(recording.apart.sentence())}" if recording.apart else "")
     )
 
 
@@ -71,8 +71,6 @@ def tiles(recording: Recording) -> str:
         (seconds(took["median"]), f"decision to running, most {seconds(took['max'])}"),
         (clock(told["total_seconds"]), f"in all; {clock(told['setup_seconds'])} to set up"),
     ]
-    if recording.apart:
-        shown.append((f"{recording.apart.mean_difference:.1f}", "replicas apart from simulation, on average"))
     cards = (tag("div", tag("dd", text(value)), tag("dt", text(name))) for value, name in shown)
     return tag("dl", *cards, class_="tiles")
 

@@ -94,7 +94,7 @@ class Demo:
         with self.screen.step("the same traffic in simulation, and the report"):
             self.stop_controller(CONTROLLER_STOP_SECONDS)
             self.keep_history()
-            self.runner.run("agreement", [sys.executable, "-m", "demo.agreement"], 120)
+            self.simulate(120)
             return self.write_report()
 
     def engine(self) -> None:
@@ -186,6 +186,16 @@ class Demo:
     def keep_history(self) -> None:
         said = self.runner.run("history", [tool("swarmherd"), "-i", INVENTORY, "history", "--json"], 60)
         (HOME / "history.json").write_text(json.dumps(json_list(said), indent=1))
+
+    def simulate(self, seconds: float) -> None:
+        """The same traffic in simulation. Where that fails there is a report of the real run nevertheless."""
+        try:
+            self.runner.run("agreement", [sys.executable, "-m", "demo.agreement"], seconds)
+        except InterruptedDemoError:
+            raise
+        except DemoError:
+            self.write_report()
+            raise
 
     def write_report(self) -> Recording:
         """Called again when all is taken down: only then is the total known."""

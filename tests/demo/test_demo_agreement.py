@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,9 @@ from demo import agreement
 from demo.agreement import BEFORE_A_START, USUAL_STARTUP_SECONDS, Lab, begin, play, scenario, startup_seconds
 from demo.apart import LEAST_SECONDS, Apart, apart
 from demo.records import records, write_records
+from demo.settings import Settings
 from demo.shop.shop import Settings as Shop
+from demo.stage import Demo
 from demo.steps import DemoError
 from tests.demo.conftest import ROOT
 from tests.demo.recorded import START, decision, held, recorded, rows
@@ -134,6 +137,20 @@ def test_without_a_recording_there_is_nothing_to_compare_and_that_is_said(
     monkeypatch.setattr(agreement, "HOME", tmp_path)
     assert agreement.main() == 2
     assert capsys.readouterr().err == f"{tmp_path} holds no recording of a demo; run make demo\n"
+
+
+def test_a_simulation_that_fails_fails_the_demo_and_costs_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = Demo(Settings.read({}), threading.Event())
+    written: list[str] = []
+
+    def fails(name: str, _command: list[str], _seconds: float) -> str:
+        raise DemoError(f"{name} failed with exit status 2")
+
+    monkeypatch.setattr(demo.runner, "run", fails)
+    monkeypatch.setattr(demo, "write_report", lambda: written.append("a report"))
+    with pytest.raises(DemoError, match="agreement failed with exit status 2"):
+        demo.simulate(1.0)
+    assert written == ["a report"]
 
 
 # ---------------------------------------------------------------- the measure itself
