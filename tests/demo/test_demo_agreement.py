@@ -13,9 +13,19 @@ from typing import Any
 import pytest
 import yaml
 from swarmherd.policy import PolicyError
+from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS
 
 from demo import agreement
-from demo.agreement import BEFORE_A_START, USUAL_STARTUP_SECONDS, Lab, begin, play, scenario, startup_seconds
+from demo.agreement import (
+    BEFORE_A_START,
+    USUAL_STARTUP_SECONDS,
+    Lab,
+    begin,
+    play,
+    playbook_seconds,
+    scenario,
+    startup_seconds,
+)
 from demo.apart import LEAST_SECONDS, Apart, apart
 from demo.records import records, write_records
 from demo.settings import Settings
@@ -85,11 +95,22 @@ def test_simulated_cycles_fall_into_the_traffic_where_the_real_ones_did() -> Non
 
 
 def test_a_start_takes_what_it_took_in_this_run() -> None:
-    took = [decision(10, 1, 2, BEFORE_A_START + 1.0), decision(20, 2, 3, BEFORE_A_START + 3.0)]
+    took = [decision(10, 1, 2, 1.5 + BEFORE_A_START + 1.0), decision(20, 2, 3, 1.5 + BEFORE_A_START + 3.0)]
     shrinking, failed = decision(30, 3, 1, 60.0), replace(decision(40, 1, 2, 60.0), outcome="given_up")
-    assert startup_seconds([*took, shrinking, failed]) == pytest.approx(2.0)
-    assert startup_seconds([decision(10, 1, 2, 0.1)]) == 0.0
-    assert startup_seconds([shrinking]) == USUAL_STARTUP_SECONDS
+    assert startup_seconds([*took, shrinking, failed], 1.5) == pytest.approx(2.0)
+    assert startup_seconds([decision(10, 1, 2, 0.1)], 1.5) == 0.0
+    assert startup_seconds([shrinking], 1.5) == USUAL_STARTUP_SECONDS
+
+
+def test_a_playbook_takes_from_the_decision_until_docker_has_the_count() -> None:
+    run, _lab = recorded("headroom")
+    looks = [
+        {"time": START + at, "wanted": wanted, "nodes": 3}
+        for at, wanted in [(0, 1), (12, 1), (13, 2), (21, 2), (22, 3)]
+    ]
+    slow = replace(run, replicas=looks, scalings=[decision(10, 1, 2, 9.0), decision(20, 2, 3, 9.0)])
+    assert playbook_seconds(slow) == pytest.approx(2.0)  # 2.5 and 1.5
+    assert playbook_seconds(replace(slow, scalings=())) == ANSIBLE_SECONDS
 
 
 def test_the_scenario_has_the_policy_and_the_shop_from_where_the_demo_takes_them() -> None:

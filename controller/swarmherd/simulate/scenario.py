@@ -30,6 +30,7 @@ from swarmherd.policy.units import (
 )
 from swarmherd.simulate.cluster.faults import ON_NODES, ON_SERVICES, Kind
 from swarmherd.simulate.cluster.measuring import SCRAPE_SECONDS
+from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS
 from swarmherd.simulate.trace import TraceError, read_trace
 
 SCENARIO = "scenario"
@@ -175,6 +176,8 @@ class Scenario(Part):
     """From one cycle to the next."""
     scrape_seconds: PositiveSeconds = SCRAPE_SECONDS
     """How often Prometheus scrapes: what a policy's rates are made of."""
+    playbook_seconds: PositiveSeconds = ANSIBLE_SECONDS
+    """From a playbook's start until it changes something."""
     heartbeat_seconds: PositiveSeconds = 5.0
     """Of the dispatcher: three missed, and a node is down."""
     seed: PositiveCount = 1

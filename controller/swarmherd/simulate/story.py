@@ -83,6 +83,7 @@ def played(
         scenario.interval_seconds,
         scenario.heartbeat_seconds,
         scrape_seconds=scenario.scrape_seconds,
+        playbook_seconds=scenario.playbook_seconds,
         tally_seconds=tally_seconds,
     )
     simulation = Simulation(layout, scenario.seed, controlled=controlled)

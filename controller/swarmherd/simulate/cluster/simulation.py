@@ -21,6 +21,7 @@ from swarmherd.simulate.cluster.hands import SimulatedHands
 from swarmherd.simulate.cluster.measuring import SCRAPE_SECONDS, Measuring
 from swarmherd.simulate.cluster.notebook import Keeping, Notebook, Watched
 from swarmherd.simulate.cluster.orchestrator import Orchestrator
+from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS
 from swarmherd.simulate.cluster.swarm import Swarm
 from swarmherd.simulate.cluster.timeline import Timeline
 from swarmherd.simulate.cluster.waiting import Line
@@ -43,6 +44,7 @@ class Layout:
     heartbeat_seconds: float = 5.0
     name: str = "simulated"
     scrape_seconds: float = SCRAPE_SECONDS
+    playbook_seconds: float = ANSIBLE_SECONDS
     tally_seconds: float = TALLY_SECONDS
     """How often is counted what users notice."""
 
@@ -83,7 +85,7 @@ class Simulation:
         }
         self.api = Api(self.orchestrator)
         self.measuring = Measuring(self.swarm, layout.scrape_seconds, self.lines)
-        self.hands = SimulatedHands(self.api, self.crash)
+        self.hands = SimulatedHands(self.api, self.crash, layout.playbook_seconds)
         self.store: Keeping = Watched(store or Notebook(), self.crash)
         self.tallies = {service.name: Tally() for service, _habits in layout.services}
         self.cycles: list[Cycle] = []
