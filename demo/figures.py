@@ -14,6 +14,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from demo.apart import Apart, apart
+
 Record = Mapping[str, Any]
 PREAMBLE = re.compile(r"^scale \S+ from \d+ to \d+, because ")
 """How a reason may begin with what the other columns say already."""
@@ -52,12 +54,19 @@ class Recording:
     replicas: Sequence[Record] = ()
     """{time, wanted, running, nodes} as Docker said, about once a second."""
     scalings: Sequence[Scaling] = ()
+    simulated: Sequence[Record] = ()
+    """{time, wanted, running} of the same traffic in simulation, as agreement.py writes them."""
     setup_seconds: float = 0.0
     total_seconds: float = 0.0
     engine_version: str = ""
     nodes: int = 0
     steps: Sequence[tuple[str, float]] = field(default=())
     """What was done, and the seconds that it took."""
+
+    @property
+    def apart(self) -> Apart | None:
+        """What was real, held against what was simulated; None where nothing was."""
+        return apart(self.replicas, self.simulated)
 
 
 def instant(text: str | None) -> float | None:
@@ -100,6 +109,7 @@ def report(recording: Recording) -> dict[str, Any]:
             "median": round(statistics.median(took), 2) if took else None,
             "max": round(max(took), 2) if took else None,
         },
+        "simulated": recording.apart.report() if recording.apart else None,
         "setup_seconds": round(recording.setup_seconds, 1),
         "total_seconds": round(recording.total_seconds, 1),
         "engine_version": recording.engine_version,
@@ -128,6 +138,8 @@ def shortcomings(recording: Recording) -> list[str]:
     if unseen:
         counts = ", ".join(f"{s.before} to {s.after}" for s in unseen)
         found.append(f"the counts that Docker reports never matched what the controller decided: {counts}")
+    if recording.apart and (objection := recording.apart.objection()):
+        found.append(objection)
     return found
 
 

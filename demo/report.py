@@ -55,7 +55,7 @@ def opening(recording: Recording) -> str:
     return (
         f"{told['requests_sent']:,} requests were sent to a shop on {told['nodes']} hosts and {lost}, while the"
         f" controller moved between {told['replicas_min']} and {told['replicas_max']} replicas, every change made by a"
-        " playbook and seen in Docker."
+        " playbook and seen in Docker." + (f" {sentence(recording.apart.sentence())}" if recording.apart else "")
     )
 
 
@@ -73,6 +73,10 @@ def tiles(recording: Recording) -> str:
     ]
     cards = (tag("div", tag("dd", text(value)), tag("dt", text(name))) for value, name in shown)
     return tag("dl", *cards, class_="tiles")
+
+
+def sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def seconds(value: float | None) -> str:
@@ -98,11 +102,16 @@ def pictures(recording: Recording, shape_name: str) -> list[str]:
         Series("running", "running", "step-area", steps(recording.replicas, "running", origin)),
         Series("wanted", "wanted", "steps", steps(recording.replicas, "wanted", origin)),
     ]
+    if recording.simulated:
+        counts.append(
+            Series("wanted in simulation", "simulated", "steps", steps(recording.simulated, "wanted", origin))
+        )
     marks = [mark(s, origin) for s in recording.scalings if s.done]
     told = figures.report(recording)
     peak = max(line["offered"] for line in recording.traffic)
     load_told = f"Offered up to {peak:g} per second; {told['requests_failed']} of {told['requests_sent']} were lost."
     counts_told = f"From {told['replicas_min']} to {told['replicas_max']} replicas; an arrow for each decision."
+    counts_told += f" {sentence(recording.apart.sentence())}" if recording.apart else ""
     latency_told = "How long served requests took, second by second."
     return [
         figure(f"Requests per second ({shape_name})", load_told, load, length, bands),

@@ -129,15 +129,17 @@ def end(demo: Demo, keep: bool) -> int:
 
 
 def summary(recording: Recording) -> str:
-    """The figures in three lines."""
+    """The figures in a few lines."""
     figures = report(recording)
     took = figures["decision_to_running_seconds"]
+    simulated = f"    {recording.apart.sentence()}\n" if recording.apart else ""
     return (
         f"    {figures['requests_sent']} requests sent, {figures['requests_failed']} lost;"
         f" replicas {figures['replicas_min']} to {figures['replicas_max']},"
         f" {figures['scale_ups']} times up and {figures['scale_downs']} times down\n"
         f"    from decision to running: median {took['median']} s, longest {took['max']} s;"
         f" set up in {figures['setup_seconds']:.0f} s, all in {figures['total_seconds']:.0f} s\n"
+        f"{simulated}"
         f"    {(HOME / 'report.html').relative_to(ROOT)}"
     )
 

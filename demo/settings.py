@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "build" / "demo"
 INVENTORY = "inventories/lab"
 SERVICE = "shop_web"
+SIMULATED = "simulated.jsonl"
+"""Where agreement.py leaves, in HOME, what the same traffic asked for in simulation."""
 SHOP_PORT = 8000
 MOST_NODES = 50
 ONE_DAY_SECONDS = 86_400

@@ -19,7 +19,8 @@ from demo import report
 from demo.children import Children
 from demo.cluster import UNREADABLE, Watcher
 from demo.figures import Recording, is_over, scalings
-from demo.settings import HOME, INVENTORY, SERVICE, Settings, tool
+from demo.records import records
+from demo.settings import HOME, INVENTORY, SERVICE, SIMULATED, Settings, tool
 from demo.steps import (
     DemoError,
     InterruptedDemoError,
@@ -90,9 +91,10 @@ class Demo:
             self.setup_seconds = self.screen.seconds()
             self.traffic_began = time.time()
             self.traffic()
-        with self.screen.step("the report"):
+        with self.screen.step("the same traffic in simulation, and the report"):
             self.stop_controller(CONTROLLER_STOP_SECONDS)
             self.keep_history()
+            self.simulate(120)
             return self.write_report()
 
     def engine(self) -> None:
@@ -185,6 +187,16 @@ class Demo:
         said = self.runner.run("history", [tool("swarmherd"), "-i", INVENTORY, "history", "--json"], 60)
         (HOME / "history.json").write_text(json.dumps(json_list(said), indent=1))
 
+    def simulate(self, seconds: float) -> None:
+        """The same traffic in simulation. Where that fails there is a report of the real run nevertheless."""
+        try:
+            self.runner.run("agreement", [sys.executable, "-m", "demo.agreement"], seconds)
+        except InterruptedDemoError:
+            raise
+        except DemoError:
+            self.write_report()
+            raise
+
     def write_report(self) -> Recording:
         """Called again when all is taken down: only then is the total known."""
         history = json.loads((HOME / "history.json").read_text())
@@ -195,6 +207,7 @@ class Demo:
             traffic=records(HOME / "traffic.jsonl"),
             replicas=counts,
             scalings=ours,
+            simulated=records(HOME / SIMULATED),
             setup_seconds=self.setup_seconds,
             total_seconds=self.screen.seconds(),
             engine_version=self.engine_version,
@@ -256,12 +269,6 @@ def answer(url: str) -> str:
         return str(error.code)
     except OSError as error:
         return str(error)
-
-
-def records(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a JSONL file that may still be written to; none where there is no file."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def json_list(output: str) -> list[Any]:

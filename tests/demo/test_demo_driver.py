@@ -37,6 +37,9 @@ class Rig:
         self.root, self.state, self.port = home / "root", home / "rig", port
         self.programs = home / "venv" / "bin"
         shutil.copytree(ROOT / "demo", self.root / "demo", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "inventories", self.root / "inventories")
+        (self.root / "playbooks").mkdir()
+        shutil.copy(ROOT / "playbooks" / "demo.yml", self.root / "playbooks")
         for folder in (self.state, self.programs, self.root / "molecule"):
             folder.mkdir(parents=True)
         self.environment(home / "venv")
@@ -143,12 +146,14 @@ def test_a_demo_runs_from_nothing_to_nothing_and_leaves_its_report(rig: Rig) -> 
     assert (figures["scale_ups"], figures["scale_downs"], figures["engine_version"]) == (1, 1, "20.10.24")
     assert 0.7 <= figures["decision_to_running_seconds"]["median"] <= 3
     assert 0 < figures["setup_seconds"] < figures["total_seconds"] < 90
+    assert figures["simulated"]["mean_replicas_simulated"] == 1  # three seconds of traffic ask for no more
+    assert "in simulation the same traffic asked for 1 to 1 replicas" in said
     assert "the rig wants it" in (home / "report.html").read_text()
     assert rig.journal()[-2:] == TAKEN_DOWN
     assert rig.children() == []
     assert [path.name.split("-", 1)[1] for path in sorted((home / "logs").iterdir())] == [
         "engine.log", "hosts.log", "provision.log", "provision-again.log", "shop.log", "controller.log", "tunnel.log",
-        "traffic.log", "history.log", "destroy.log", "engine-down.log",
+        "traffic.log", "history.log", "agreement.log", "destroy.log", "engine-down.log",
     ]  # fmt: skip
 
 

@@ -68,7 +68,25 @@ def test_the_report_has_its_figures_and_no_others() -> None:
         "total_seconds": 200.3,
         "engine_version": "20.10.24",
         "nodes": 3,
+        "simulated": None,
     }
+
+
+def test_what_was_simulated_stands_beside_what_was_real() -> None:
+    told = report(replace(GOOD, simulated=(sample(0, 1, 1), sample(11, 3, 3), sample(25, 1, 1))))["simulated"]
+    assert {key: told[key] for key in ("scale_ups", "scale_downs", "longest_apart_seconds")} == {
+        "scale_ups": 1,
+        "scale_downs": 1,
+        "longest_apart_seconds": 4,
+    }
+    assert told["mean_difference"] == round(4 * 2 / 26, 2)
+
+
+def test_a_run_that_the_simulation_does_not_repeat_falls_short() -> None:
+    long = replace(GOOD, replicas=(*GOOD.replicas, sample(70, 1, 1)))
+    assert shortcomings(replace(long, simulated=(sample(0, 1, 1), sample(70, 1, 1)))) == []
+    (said,) = shortcomings(replace(long, simulated=(sample(0, 9, 9), sample(70, 9, 9))))
+    assert said.startswith("in simulation the same traffic asked for 9 to 9 replicas, 9.0 on average (1.3 on Swarm)")
 
 
 def test_a_run_that_recorded_nothing_reports_nothing_instead_of_failing() -> None:

@@ -55,6 +55,15 @@ def test_the_page_tells_the_figures_and_each_decision_with_its_reason() -> None:
     assert "prefers-color-scheme: dark" in html
 
 
+def test_what_was_simulated_is_a_line_of_its_own_beside_the_real_replicas() -> None:
+    simulated = tuple(record | {"wanted": 2} for record in GOOD.replicas)
+    html = report.page(replace(GOOD, simulated=simulated), "day")
+    assert html.count('<path d="M') == report.page(GOOD, "day").count('<path d="M') + 1
+    assert 'class="line simulated"' in html
+    assert "wanted in simulation</span>" in html
+    assert "In simulation the same traffic asked for 2 to 2 replicas" in html
+
+
 def test_what_a_reason_says_is_never_markup() -> None:
     history = scalings([entry(10, 1, 3, reason='<script>alert("x")</script>'), entry(20, 3, 1)])
     html = report.page(replace(GOOD, scalings=history), "day")

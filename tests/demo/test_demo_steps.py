@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from demo.children import Children
+from demo.records import records
 from demo.settings import Settings, began
 from demo.shape import walk
-from demo.stage import json_list, records
+from demo.stage import json_list
 from demo.steps import (
     DemoError,
     InterruptedDemoError,

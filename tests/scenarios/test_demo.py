@@ -19,6 +19,7 @@ REPORT = on.ROOT / "build" / "demo" / "report.json"
 KEYS = {
     "requests_sent", "requests_failed", "replicas_min", "replicas_max", "scale_ups", "scale_downs",
     "decision_to_running_seconds", "setup_seconds", "total_seconds", "engine_version", "nodes",
+    "simulated",
 }  # fmt: skip
 ENVIRONMENT = {
     key: value for key, value in os.environ.items() if key not in ("DEMO_BEGAN", "KEEP", "NODES", "SHAPE", "SEED")
@@ -61,6 +62,8 @@ def test_make_demo_scales_up_and_down_by_playbook_and_leaves_its_report_and_noth
     assert report["scale_downs"] >= 1
     assert report["replicas_max"] > report["replicas_min"]
     assert 0 < report["decision_to_running_seconds"]["median"] <= report["decision_to_running_seconds"]["max"]
+    assert report["simulated"]["scale_ups"] >= 1
+    assert report["simulated"]["mean_difference"] <= max(1.0, 0.15 * report["simulated"]["mean_replicas_real"])
     assert report["requests_failed"] < report["requests_sent"] / 10
     page = REPORT.with_name("report.html").read_text()
     assert page.count("<svg") >= 2

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from swarmherd.policy import PolicyError, Problem
+from swarmherd.policy import Policy, PolicyError, Problem
 from swarmherd.policy.document import Part
 from swarmherd.policy.units import (
     Count,
@@ -29,6 +29,8 @@ from swarmherd.policy.units import (
     wrong,
 )
 from swarmherd.simulate.cluster.faults import ON_NODES, ON_SERVICES, Kind
+from swarmherd.simulate.cluster.measuring import SCRAPE_SECONDS
+from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS
 from swarmherd.simulate.trace import TraceError, read_trace
 
 SCENARIO = "scenario"
@@ -133,6 +135,8 @@ class ServiceKeys(Part):
     """Swarm's restart delay."""
     capacity: Positive = 50.0
     """Requests per second that one replica serves."""
+    queue: Count = 0
+    """Requests that may wait at one replica."""
     memory: Bytes = 200.0 * 2**20
     """What one task really uses."""
     memory_limit: Bytes | None = None
@@ -170,14 +174,23 @@ class Scenario(Part):
     run_for: PositiveSeconds = 1800.0
     interval_seconds: PositiveSeconds = 15.0
     """From one cycle to the next."""
+    scrape_seconds: PositiveSeconds = SCRAPE_SECONDS
+    """How often Prometheus scrapes: what a policy's rates are made of."""
+    playbook_seconds: PositiveSeconds = ANSIBLE_SECONDS
+    """From a playbook's start until it changes something."""
     heartbeat_seconds: PositiveSeconds = 5.0
     """Of the dispatcher: three missed, and a node is down."""
     seed: PositiveCount = 1
     """Of whatever Swarm leaves to chance."""
 
 
-def mistakes(scenario: Scenario, file: str) -> Iterator[Problem]:
+def mistakes(scenario: Scenario, policy: Policy, file: str) -> Iterator[Problem]:
     """What is wrong between keys."""
+    window, scrape = policy.queries.window, scenario.scrape_seconds
+    if window < 2 * scrape:
+        said = f"a window of {window:g} s may hold fewer than two scrapes of {scrape:g} s each, and has no rate then"
+        remedy = f"write up to {window / 2:g}s, or a longer swarmherd_policy.queries.window"
+        yield Problem(file, f"{SCENARIO}.scrape_seconds", said, remedy)
     if not any(node.manager for node in scenario.nodes.values()):
         yield Problem(file, f"{SCENARIO}.nodes", "none of them is a manager", "write manager: true below one, or three")
     if scenario.run_for > LONGEST_SECONDS:

@@ -13,7 +13,7 @@ from swarmherd.policy import Policy, PolicyError, parse_policy
 from swarmherd.policy.parse import parse
 from swarmherd.simulate.cluster.faults import Fault
 from swarmherd.simulate.cluster.habits import Habits
-from swarmherd.simulate.cluster.simulation import BEGIN, Layout, Simulation, Tally
+from swarmherd.simulate.cluster.simulation import BEGIN, TALLY_SECONDS, Layout, Simulation, Tally
 from swarmherd.simulate.cluster.standing import problems
 from swarmherd.simulate.scenario import SCENARIO, NodeKeys, Scenario, ServiceKeys, demand_of, mistakes
 from swarmherd.store import Entry
@@ -44,7 +44,7 @@ def read_scenario(document: Mapping[str, Any], file: str) -> tuple[Scenario, Pol
     wanted = parse_policy(document.get(POLICY) or {}, file)
     rest = {key: value for key, value in document.items() if key != POLICY}
     scenario = parse(Scenario, rest, file, SCENARIO)
-    if found := tuple(mistakes(scenario, file)):
+    if found := tuple(mistakes(scenario, wanted, file)):
         raise PolicyError(found)
     return scenario, wanted
 
@@ -52,7 +52,7 @@ def read_scenario(document: Mapping[str, Any], file: str) -> tuple[Scenario, Pol
 def tell(scenario: Scenario, policy: Policy, folder: Path, file: str) -> Told:
     """Runs it, once with the controller and once without. `folder` is where its traces are. Raises PolicyError."""
     faults = tuple(_fault(scenario, place) for place in range(len(scenario.faults)))
-    ours, alone = (_run(scenario, policy, faults, folder, file, controlled) for controlled in (True, False))
+    ours, alone = (played(scenario, policy, folder, file, controlled) for controlled in (True, False))
     return Told(
         scenario,
         faults,
@@ -65,16 +65,30 @@ def tell(scenario: Scenario, policy: Policy, folder: Path, file: str) -> Told:
     )
 
 
-def _run(
-    scenario: Scenario, policy: Policy, faults: tuple[Fault, ...], folder: Path, file: str, controlled: bool
+def played(
+    scenario: Scenario,
+    policy: Policy,
+    folder: Path,
+    file: str,
+    controlled: bool = True,
+    tally_seconds: float = TALLY_SECONDS,
 ) -> Simulation:
-    """The mode is not looked at: what the policy would do is done."""
+    """The scenario, once through. The mode is not looked at: what the policy would do is done. Raises PolicyError."""
     nodes = [_node(place, name, keys) for place, (name, keys) in enumerate(scenario.nodes.items(), 1)]
     services = [(_service(name, keys), _habits(name, keys, folder, file)) for name, keys in scenario.services.items()]
-    layout = Layout(nodes, services, policy, scenario.interval_seconds, scenario.heartbeat_seconds)
+    layout = Layout(
+        nodes,
+        services,
+        policy,
+        scenario.interval_seconds,
+        scenario.heartbeat_seconds,
+        scrape_seconds=scenario.scrape_seconds,
+        playbook_seconds=scenario.playbook_seconds,
+        tally_seconds=tally_seconds,
+    )
     simulation = Simulation(layout, scenario.seed, controlled=controlled)
-    for fault in faults:
-        fault.plan(simulation)
+    for place in range(len(scenario.faults)):
+        _fault(scenario, place).plan(simulation)
     simulation.run_for(scenario.run_for)
     return simulation
 
@@ -115,7 +129,16 @@ def _service(name: str, keys: ServiceKeys) -> Service:
 
 def _habits(name: str, keys: ServiceKeys, folder: Path, file: str) -> Habits:
     demand = demand_of(keys.traffic, folder, file, f"{SCENARIO}.services.{name}.traffic")
-    return Habits(keys.startup, keys.stop, keys.restart_delay, keys.capacity, keys.memory, keys.cpus, demand)
+    return Habits(
+        keys.startup,
+        keys.stop,
+        keys.restart_delay,
+        keys.capacity,
+        keys.queue,
+        keys.memory,
+        keys.cpus,
+        demand,
+    )
 
 
 def _fault(scenario: Scenario, place: int) -> Fault:

@@ -95,6 +95,12 @@ def test_what_is_not_as_it_should_be_in_the_end_is_told(tmp_path: Path) -> None:
         ("faults: [{at: 1m, fault: node_dies}]", "faults[0].node: node_dies is about a node; write node: with one of"),
         ("faults: [{at: 1m, fault: deploy, service: wep}]", "there is no service 'wep'; did you mean web?"),
         ("faults: [{at: 1m, fault: prometheus_down, node: n1}]", "prometheus_down is not about a node; leave it out"),
+        (
+            "scrape_seconds: 31",
+            "scenario.scrape_seconds: a window of 60 s may hold fewer than two scrapes of 31 s each, and has no rate"
+            " then; write up to 30s, or a longer swarmherd_policy.queries.window",
+        ),
+        ("services: {web: {queue: -1}}", "scenario.services.web.queue"),
         ("run_for: 90d", "run_for: this is too long; write a month at most: 31d"),
         ("swarmherd_policy: {services: {web: {scale: {maxx: 3}}}}", "swarmherd_policy.services.web.scale.maxx"),
     ],

@@ -24,6 +24,8 @@ class Habits:
     """Swarm's own default."""
     capacity: float = 50.0
     """Requests per second that one replica serves."""
+    queue: int = 0
+    """Requests that may wait at one replica; what finds no room is lost."""
     memory_bytes: float = 200 * MEBIBYTE
     """What one task really uses."""
     cores: float = 1.0

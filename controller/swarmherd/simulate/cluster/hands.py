@@ -19,7 +19,7 @@ from swarmherd.simulate.cluster.errors import ModuleFailedError
 from swarmherd.simulate.cluster.mending import failover, restart, rollback
 from swarmherd.simulate.cluster.moving import move
 from swarmherd.simulate.cluster.playbooks import drain, relabel, release, scale
-from swarmherd.simulate.cluster.steps import Play, Steps
+from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS, STARTED, Play, Steps
 
 LOOK_SECONDS = 0.5
 MANAGER = "m1"
@@ -39,9 +39,12 @@ PLAYS: dict[str, Play] = {
 class Playing:
     """One playbook that runs."""
 
-    def __init__(self, kind: str, steps: Steps, api: Api, crash: Crash, started: str) -> None:
+    def __init__(
+        self, kind: str, steps: Steps, api: Api, crash: Crash, started: str, playbook_seconds: float = ANSIBLE_SECONDS
+    ) -> None:
         self._kind, self._steps, self._api, self._crash = kind, steps, api, crash
         self.started_for = started
+        self._playbook_seconds = playbook_seconds
         self.run: Run | None = None
         """How it ended."""
         self._hangs = False
@@ -66,7 +69,8 @@ class Playing:
         except ModuleFailedError as error:
             self.run = Run(Ending.FAILED, {MANAGER: error.facts}, f"{MANAGER}: {error}")
             return
-        self._api.swarm.timeline.after(step.seconds, self._go_on)
+        seconds = self._playbook_seconds if step.name == STARTED else step.seconds
+        self._api.swarm.timeline.after(seconds, self._go_on)
         if step.name:
             self._crash.step(f"{self._kind}: {step.name}", self.kill)
 
@@ -74,8 +78,8 @@ class Playing:
 class SimulatedHands:
     """See `enact.hands.Hands`."""
 
-    def __init__(self, api: Api, crash: Crash) -> None:
-        self._api, self._crash = api, crash
+    def __init__(self, api: Api, crash: Crash, playbook_seconds: float = ANSIBLE_SECONDS) -> None:
+        self._api, self._crash, self._playbook_seconds = api, crash, playbook_seconds
         self._timeline = api.swarm.timeline
         self.running: dict[str, Playing] = {}
         """By the action's id, as long as it runs."""
@@ -118,7 +122,9 @@ class SimulatedHands:
         about = next((str(variables[name]) for name in named if variables.get(name)), "")
         at_once = sum(one.started_for == about for one in self.running.values()) + 1
         self.most_at_once = max(self.most_at_once, at_once)
-        playing = Playing(kind, PLAYS[kind](self._api, variables), self._api, self._crash, about)
+        playing = Playing(
+            kind, PLAYS[kind](self._api, variables), self._api, self._crash, about, self._playbook_seconds
+        )
         self.running[action_id] = playing
         return playing
 

@@ -3,20 +3,30 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from swarmherd.model import MetricQuery, MetricScope, Reading, Sample, Task, TaskState
 from swarmherd.policy import HEALTH
 from swarmherd.simulate.cluster.swarm import Swarm
+from swarmherd.simulate.cluster.waiting import Line
 
 SCRAPE_SECONDS = 15.0
-"""Everything is known as it was at the last scrape."""
+"""Prometheus' own default: everything is known as it was at the last scrape."""
+MOST_LOOKS = 20
+"""How often the demand of a rate's window is looked at, to take its mean."""
 LIE = 100.0
 """A Prometheus that lies says so many times too much."""
 ENGINE_SHARE = 0.1
 """Of a node's memory that is used with no task on it."""
+
+
+_RANGE = re.compile(r"\[((?:\d+(?:ms|[smhdw]))+)(?::[^\]]*)?\]", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
 class Answers(StrEnum):
@@ -36,11 +46,27 @@ _SAYS_NOTHING = {
 }
 
 
-class Measuring:
-    """See `observe.Measurements`."""
+def window_seconds(promql: str) -> float:
+    """The longest range that a question looks back over; 0 where it asks for nothing but the newest samples."""
+    found = (re.findall(r"(\d+)(ms|[smhdw])", text) for text in _RANGE.findall(promql))
+    return max((sum(int(count) * _UNITS[unit] for count, unit in parts) for parts in found), default=0.0)
 
-    def __init__(self, swarm: Swarm) -> None:
-        self._swarm = swarm
+
+def span_seconds(window: float, age: float, scrape: float) -> float | None:
+    """From the first to the last scrape in a window whose newest one is `age` old. None where there are not two:
+    Prometheus has no rate then, and between two that are there its extrapolation keeps to their own rate."""
+    steps = math.floor((window - age) / scrape + 1e-9)
+    return steps * scrape if steps >= 1 else None
+
+
+class Measuring:
+    """See `observe.Measurements`. Scrapes fall half way between the multiples of `scrape_seconds`, at which cycles
+    begin: nobody knows how Prometheus' phase and the controller's lie to each other, and this is the mean of it."""
+
+    def __init__(
+        self, swarm: Swarm, scrape_seconds: float = SCRAPE_SECONDS, lines: Mapping[str, Line] = MappingProxyType({})
+    ) -> None:
+        self._swarm, self._scrape_seconds, self._lines = swarm, scrape_seconds, lines
         self.answers = Answers.RIGHT
 
     def close(self) -> None:
@@ -59,18 +85,38 @@ class Measuring:
             return Sample(whole=Reading(None, now, query.promql, problem))
         factor = LIE if self.answers is Answers.LYING else 1.0
         if query.scope is MetricScope.SERVICE:
-            return Sample(whole=Reading(self.demand(query.service) * factor, now, query.promql))
-        values = self._of_nodes(query.metric) if query.scope is MetricScope.NODE else self._of_tasks(query)
+            rate = self.demand(query.service, window_seconds(query.promql))
+            if rate is None:
+                return Sample(whole=Reading(None, now, query.promql, _SAYS_NOTHING[Answers.EMPTY]))
+            return Sample(whole=Reading(rate * factor, now, query.promql))
+        values = self._of_nodes(query) if query.scope is MetricScope.NODE else self._of_tasks(query)
         return Sample(by_task={label: Reading(value * factor, now, query.promql) for label, value in values})
 
-    def demand(self, service: str) -> float:
-        """Requests per second, as they were at the last scrape."""
-        return self._swarm.habits[service].demand(max(0.0, self._swarm.timeline.seconds - SCRAPE_SECONDS))
+    def demand(self, service: str, window: float = 0.0) -> float | None:
+        """Requests per second, as they were at the last scrape; with a window what `rate` makes of the scrapes in it,
+        which is the mean from the first to the last of them; where requests wait, of those that were answered then.
+        None where there are fewer than two."""
+        asked, newest = self._swarm.habits[service].demand, self._last_scrape()
+        if not window:
+            return asked(max(0.0, newest))
+        span = span_seconds(window, self._swarm.timeline.seconds - newest, self._scrape_seconds)
+        if span is None:
+            return None
+        if line := self._lines.get(service):
+            return line.rate(newest - span, newest)
+        looks = (newest - span * (look + 0.5) / MOST_LOOKS for look in range(MOST_LOOKS))
+        return sum(asked(max(0.0, at)) for at in looks) / MOST_LOOKS
 
-    def fullness(self, service: str) -> float:
-        """How busy each of its replicas is; 1 is full."""
-        serving = self._swarm.serving(service)
-        return min(1.0, self.demand(service) / (serving * self._swarm.habits[service].capacity)) if serving else 0.0
+    def _last_scrape(self) -> float:
+        every = self._scrape_seconds
+        return (math.floor(self._swarm.timeline.seconds / every + 0.5) - 0.5) * every
+
+    def fullness(self, service: str, window: float = 0.0) -> float | None:
+        """How busy each of its replicas is; 1 is full. None where the demand is unknown."""
+        serving, asked = self._swarm.serving(service), self.demand(service, window)
+        if asked is None:
+            return None
+        return min(1.0, asked / (serving * self._swarm.habits[service].capacity)) if serving else 0.0
 
     def _running(self) -> Iterator[Task]:
         """Those of which samples come: a silent host's do not."""
@@ -88,12 +134,12 @@ class Measuring:
                 elif query.metric.endswith("memory"):
                     most = service.memory_limit_bytes or service.memory_reservation_bytes
                     yield task.id, habits.memory_bytes * (100.0 / most if query.service and most else 1.0)
-                else:
-                    fullness = self.fullness(task.service)
+                elif (fullness := self.fullness(task.service, window_seconds(query.promql))) is not None:
                     yield task.id, fullness * (100.0 if query.service else habits.cores)
 
-    def _of_nodes(self, metric: str) -> Iterator[tuple[str, float]]:
+    def _of_nodes(self, query: MetricQuery) -> Iterator[tuple[str, float]]:
         """Shares from 0 to 1."""
+        metric, window = query.metric, window_seconds(query.promql)
         for host in self._swarm.hosts.values():
             if host.heard:
                 there = [task for task in self._running() if task.node_id == host.node.id]
@@ -101,7 +147,8 @@ class Measuring:
                     used = sum(self._swarm.habits[task.service].memory_bytes for task in there)
                     share = ENGINE_SHARE + used / host.node.memory_bytes
                 elif metric == "node:cpu":
-                    cores = sum(self._swarm.habits[t.service].cores * self.fullness(t.service) for t in there)
+                    full = [(self._swarm.habits[t.service].cores, self.fullness(t.service, window)) for t in there]
+                    cores = sum(most * share for most, share in full if share is not None)
                     share = cores / host.node.cpus
                 else:
                     share = ENGINE_SHARE

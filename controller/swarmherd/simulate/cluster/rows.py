@@ -19,8 +19,10 @@ from swarmherd.simulate.cluster.standing import apart
 
 
 def _scaled(before: float, after: float, replicas: int, nodes: int = 4, **keys: Any) -> Layout:
-    """Demand changes after a minute and a half."""
-    scale = {"min": 1, "max": 10, "metrics": [{"requests_per_replica": 40}], "stabilization": 0, "cooldown": 30}
+    """Demand changes after a minute and a half. A gauge tells of it at once, where a rate would rise in steps: there
+    is to be one action."""
+    asked = {"query": 'demand{service="$service"}', "target": 40}
+    scale = {"min": 1, "max": 10, "metrics": [asked], "stabilization": 0, "cooldown": 30}
     web = Habits(demand=lambda seconds: before if seconds < 90 else after)
     there = [node(n) for n in range(1, nodes + 1)]
     return Layout(there, [(service("web", replicas), web)], policy(services={"web": {"scale": scale, **keys}}))

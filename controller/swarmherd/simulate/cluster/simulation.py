@@ -18,11 +18,13 @@ from swarmherd.simulate.cluster.crash import Crash
 from swarmherd.simulate.cluster.errors import Killed
 from swarmherd.simulate.cluster.habits import Habits
 from swarmherd.simulate.cluster.hands import SimulatedHands
-from swarmherd.simulate.cluster.measuring import Measuring
+from swarmherd.simulate.cluster.measuring import SCRAPE_SECONDS, Measuring
 from swarmherd.simulate.cluster.notebook import Keeping, Notebook, Watched
 from swarmherd.simulate.cluster.orchestrator import Orchestrator
+from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS
 from swarmherd.simulate.cluster.swarm import Swarm
 from swarmherd.simulate.cluster.timeline import Timeline
+from swarmherd.simulate.cluster.waiting import Line
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning."""
@@ -41,6 +43,10 @@ class Layout:
     interval_seconds: float = 15.0
     heartbeat_seconds: float = 5.0
     name: str = "simulated"
+    scrape_seconds: float = SCRAPE_SECONDS
+    playbook_seconds: float = ANSIBLE_SECONDS
+    tally_seconds: float = TALLY_SECONDS
+    """How often is counted what users notice."""
 
 
 @dataclass
@@ -50,7 +56,7 @@ class Tally:
     asked: float = 0.0
     """Requests."""
     lost: float = 0.0
-    """Those that no replica had room for."""
+    """Those that no replica had room for, now or in its queue."""
     missing_seconds: float = 0.0
     """Replicas that were wanted and did not serve, times how long."""
     replica_seconds: float = 0.0
@@ -74,8 +80,12 @@ class Simulation:
         self.timeline = Timeline(BEGIN)
         self.swarm = Swarm(layout.name, self.timeline, Random(seed), layout.nodes, layout.heartbeat_seconds)  # noqa: S311  (a seed is to give the same again)
         self.orchestrator = Orchestrator(self.swarm)
-        self.api, self.measuring = Api(self.orchestrator), Measuring(self.swarm)
-        self.hands = SimulatedHands(self.api, self.crash)
+        self.lines = {
+            service.name: Line(self.swarm, service.name) for service, habits in layout.services if habits.queue
+        }
+        self.api = Api(self.orchestrator)
+        self.measuring = Measuring(self.swarm, layout.scrape_seconds, self.lines)
+        self.hands = SimulatedHands(self.api, self.crash, layout.playbook_seconds)
         self.store: Keeping = Watched(store or Notebook(), self.crash)
         self.tallies = {service.name: Tally() for service, _habits in layout.services}
         self.cycles: list[Cycle] = []
@@ -92,7 +102,7 @@ class Simulation:
         self._next_cycle = 0.0
         for service, habits in layout.services:
             self.swarm.create(service, habits)
-        self.timeline.after(TALLY_SECONDS, self._tally)
+        self.timeline.after(layout.tally_seconds, self._tally)
 
     # ------------------------------------------------------------ time passes
 
@@ -181,16 +191,20 @@ class Simulation:
     # ------------------------------------------------------------ what users notice
 
     def _tally(self) -> None:
+        seconds = self.layout.tally_seconds
         for name, tally in self.tallies.items():
             habits, replicas = self.swarm.habits[name], self.swarm.services[name].replicas or 0
             serving, demand = self.swarm.serving(name), habits.demand(self.timeline.seconds)
-            lost = max(0.0, demand - serving * habits.capacity)
-            tally.asked += demand * TALLY_SECONDS
-            tally.lost += lost * TALLY_SECONDS
-            tally.missing_seconds += max(0, replicas - serving) * TALLY_SECONDS
-            tally.replica_seconds += replicas * TALLY_SECONDS
+            if line := self.lines.get(name):
+                demand, lost = (line.asked - tally.asked) / seconds, (line.turned_away - tally.lost) / seconds
+            else:
+                lost = max(0.0, demand - serving * habits.capacity)
+            tally.asked += demand * seconds
+            tally.lost += lost * seconds
+            tally.missing_seconds += max(0, replicas - serving) * seconds
+            tally.replica_seconds += replicas * seconds
             tally.course.append((self.timeline.seconds, demand, lost, replicas, serving))
-        self.timeline.after(TALLY_SECONDS, self._tally)
+        self.timeline.after(seconds, self._tally)
 
     @property
     def lost(self) -> Mapping[str, float]:

@@ -17,7 +17,9 @@ from swarmherd.simulate.cluster.api import Api
 from swarmherd.simulate.cluster.errors import ModuleFailedError
 
 ANSIBLE_SECONDS = 1.5
-"""From its start to its first module's first reading."""
+"""From its start to its first module's first reading, unless a layout says otherwise."""
+STARTED = "playbook started"
+"""The step that takes so long."""
 MODULE_SECONDS = 0.5
 LOOK_SECONDS = 0.5
 AT_REST = (UpdateState.NONE, UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)
