@@ -55,7 +55,7 @@ class Apart:
     @property
     def longest_seconds(self) -> int:
         """The longest stretch at which they differed at every second."""
-        stretches = (sum(1 for _ in some) for same, some in groupby(self._pairs(), lambda p: p[0] == p[1]) if not same)
+        stretches = (len(list(some)) for same, some in groupby(self._pairs(), lambda p: p[0] == p[1]) if not same)
         return max(stretches, default=0)
 
     @property

@@ -47,7 +47,7 @@ def test_a_latency_target_is_followed_and_without_readings_the_count_is_held(tmp
     queue = {"queue": {"replica_capacity": 50}, "target": {"p95": "90ms"}}
     policy = {"services": {"web": {"scale": {"min": 2, "max": 12, "stabilization": 0, "metrics": [queue]}}}}
     traffic = {"steps": {"0s": 60, "3m": 200, "5m": 60}}
-    blind = [{"at": "4m30s", "fault": "prometheus_empty"}]
+    blind = [{"at": "4m50s", "fault": "prometheus_empty"}]
     one = document(told(tmp_path, services={"web": {"replicas": 2, "traffic": traffic}}, swarmherd_policy=policy))
     held = document(
         told(tmp_path, services={"web": {"replicas": 2, "traffic": traffic}}, swarmherd_policy=policy, faults=blind)
