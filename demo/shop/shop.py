@@ -23,13 +23,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import FrameType
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 IDLE_SECONDS = 30.0  # a silent keep-alive connection is closed after this
 QUIET_SECONDS = 1.5  # while draining: this long without a request means that the balancer has understood
+STOPS = {signal.SIGTERM, signal.SIGINT}
 
 
 class SettingError(Exception):
@@ -227,16 +227,12 @@ def run(settings: Settings) -> int:
     except OSError as error:
         say(f"SHOP_PORT: cannot listen on {settings.port}: {error.strerror}")
         return 2
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    # Every thread inherits it, so that they wait until they are asked for. A handler runs in the main thread alone, and
+    # that does not always wake for it while it waits for a lock.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     say(f"{settings.name}: serving {settings.capacity:g} requests per second on port {server.server_port}")
-    stop.wait()
+    signal.sigwait(STOPS)
     shop.drain()
     server.shutdown()
     say(f"{settings.name}: closed, {shop.in_flight} requests left unanswered")
