@@ -25,7 +25,7 @@ STOP_SECONDS = 2.0
 
 
 class Bell:
-    """Wakes one loop. It may be rung from any thread, and from a signal's handler in a thread that never waits here."""
+    """Wakes one loop. It may be rung from any thread."""
 
     def __init__(self, instant: Callable[[], float] = monotonic) -> None:
         self._instant = instant
