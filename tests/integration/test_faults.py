@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.scenarios import between, faults, hosts
-from tests.scenarios.stage import REPLICAS, SHOP, Stage
+from tests.scenarios.stage import REPLICAS, SHOP, Stage, shop_policy
 
 pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.one_release]
 NODES = ("manager1", "worker1", "worker2")
@@ -31,6 +32,29 @@ def test_when_prometheus_answers_with_nothing_the_controller_says_so_within_6_s_
         stage.controller.cycles(2, stage.controller.mark())
         stage.nothing_moved(fault)
     stage.controller.knows(mark)
+
+
+def test_when_node_exporter_of_a_node_is_down_that_alone_moves_nothing(stage: Stage) -> None:
+    with faults.node_exporter_down(stage.worker_with_most()) as fault:
+        stage.controller.cycles(3, stage.controller.mark())
+        stage.nothing_moved(fault)
+    stage.whole()
+
+
+def test_when_an_engine_freezes_for_a_second_nothing_moves_and_no_request_is_lost(stage: Stage) -> None:
+    with faults.engine_frozen(stage.worker_with_most()) as fault:
+        stage.until(lambda now: now.at >= fault + 1, "a second has passed", 20)
+    stage.controller.cycles(2, stage.controller.mark())
+    stage.nothing_moved(fault)
+    assert not stage.load.failures(fault, time.monotonic())
+
+
+def test_when_the_shop_is_scaled_down_under_load_no_request_is_lost(stage: Stage) -> None:
+    began = time.monotonic()
+    with stage.controller.policy(services={SHOP: shop_policy(20)}):
+        stage.until(lambda now: (now.wanted[SHOP], now.running(SHOP)) == (2, 2), "two replicas are left", 60)
+    stage.whole()
+    assert not stage.load.failures(began, time.monotonic())
 
 
 def test_when_a_worker_is_killed_all_replicas_run_elsewhere_and_no_request_is_lost(stage: Stage) -> None:
