@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def test_what_follows_an_anchor_comes_to_its_node_and_goes_with_it(create: Creat
     cluster = inventory(services={api: {"follows": db}})
     swarmherd(cluster, "run", "--once")
     assert (labelled(), set(tasks(api).values())) == (["worker1"], {"worker1"})
+    assert re.search(r"It answers in [0-9.]+ m?s\.", swarmherd(cluster, "explain", "worker1")), "Prometheus tells it"
     beside = tasks(api)
     swarmherd(cluster, "run", "--once")
     assert tasks(api) == beside

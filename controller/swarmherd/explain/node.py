@@ -10,7 +10,7 @@ from swarmherd.decide.marks import denied, is_cordoned, paused_for
 from swarmherd.decide.place.seen import nodes as seen_nodes
 from swarmherd.decide.words import number
 from swarmherd.explain.service import ANCHOR
-from swarmherd.explain.words import amount, listed, percent
+from swarmherd.explain.words import amount, listed, percent, seconds
 from swarmherd.model import Availability, ClusterView, Node, NodeState, Rescue, TaskState
 
 USES = ("cpu", "memory", "disk", "network")
@@ -37,6 +37,8 @@ def about_node(view: ClusterView, node: Node, rescue: Rescue | None = None) -> I
     said = [f"{name} {percent(reading)}" for name in USES if (reading := getattr(use, name, None)) is not None]
     if said:
         yield f"Really used: {', '.join(said)}."
+    if use is not None and use.response is not None:
+        yield f"It answers in {seconds(use.response)}."
 
 
 def _standing(node: Node, rescue: Rescue) -> Iterator[str]:

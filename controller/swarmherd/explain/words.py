@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarmherd.decide.words import number
+from swarmherd.decide.words import latency, number
 from swarmherd.model import Reading
 
 SHOWN = 5
@@ -30,3 +30,8 @@ def amount(size: float) -> str:
 def percent(reading: Reading) -> str:
     """`41 %`, or why it is unknown."""
     return f"unknown ({reading.problem})" if reading.value is None else f"{100 * reading.value:.0f} %"
+
+
+def seconds(reading: Reading) -> str:
+    """`35 ms`, or why nobody knows."""
+    return f"nobody knows how long ({reading.problem})" if reading.value is None else latency(reading.value)

@@ -179,7 +179,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class NodeUse:
-    """What is really used of a node, each a share from 0 to 1, measured by node_exporter. None was not asked."""
+    """What is really used of a node, each a share from 0 to 1, and how soon it answers. None was not asked."""
 
     cpu: Reading | None = None
     memory: Reading | None = None
@@ -187,6 +187,8 @@ class NodeUse:
     """The share of time that its disks are busy."""
     network: Reading | None = None
     """The share of its bandwidth."""
+    response: Reading | None = None
+    """In seconds."""
 
 
 @dataclass(frozen=True, slots=True)

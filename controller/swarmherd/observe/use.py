@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -26,6 +27,7 @@ from swarmherd.model import (
 )
 from swarmherd.policy.use import NODE, TASK
 
+RESPONSE = "node:response"
 MOST = 1.05
 """Rates are extrapolated: a share may be a little over 1, and no more than that."""
 
@@ -71,7 +73,8 @@ def _by_node(
         for node in meant:
             unclear = Reading(None, now, query.promql, f"{label} may be any of {len(meant)} nodes")
             answers[node.id].append(reading if len(meant) == 1 else unclear)
-    return {node.id: _share(answers[node.id], query, now) for node in nodes}
+    judged = _not_negative if query.metric == RESPONSE else _share
+    return {node.id: judged(_only(answers[node.id], query, now)) for node in nodes}
 
 
 def _called(nodes: Sequence[Node]) -> Mapping[str, list[Node]]:
@@ -98,21 +101,27 @@ def _short(host: str) -> str:
     return host if host.replace(".", "").isdigit() else host.partition(".")[0]
 
 
-def _share(answers: list[Reading], query: MetricQuery, now: datetime) -> Reading:
+def _only(answers: list[Reading], query: MetricQuery, now: datetime) -> Reading:
     if not answers:
         return Reading(None, now, query.promql, "no series")
     if len(answers) > 1:
         return Reading(None, now, query.promql, f"{len(answers)} series where one is expected")
-    value = answers[0].value
-    if value is None:
-        return answers[0]
-    if not 1 - MOST <= value <= MOST:
-        return Reading(None, now, query.promql, f"{value:g} is no share from 0 to 1")
-    return Reading(min(1.0, max(0.0, value)), answers[0].at, query.promql)
+    return answers[0]
+
+
+def _share(reading: Reading) -> Reading:
+    if reading.value is None:
+        return reading
+    if not 1 - MOST <= reading.value <= MOST:
+        return replace(reading, value=None, problem=f"{reading.value:g} is no share from 0 to 1")
+    return replace(reading, value=min(1.0, max(0.0, reading.value)))
+
+
+def _not_negative(reading: Reading) -> Reading:
+    if reading.value is not None and reading.value < 0:
+        return replace(reading, value=None, problem=f"{reading.value:g} is less than nothing")
+    return reading
 
 
 def _amount(task: str, query: MetricQuery, sample: Sample, now: datetime) -> Reading:
-    reading = sample.whole or sample.by_task.get(task) or Reading(None, now, query.promql, "no series")
-    if reading.value is not None and reading.value < 0:
-        return Reading(None, now, query.promql, f"{reading.value:g} is less than nothing")
-    return reading
+    return _not_negative(sample.whole or sample.by_task.get(task) or Reading(None, now, query.promql, "no series"))

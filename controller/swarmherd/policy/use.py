@@ -10,7 +10,7 @@ from swarmherd.policy.queries import fill
 from swarmherd.policy.wanted import Policy
 from swarmherd.policy.wishes import service_wishes
 
-NODE = ("cpu", "memory", "disk", "network")
+NODE = ("cpu", "memory", "disk", "network", "response")
 """Each asked by the query `node_NAME`, and a field of NodeUse."""
 TASK = ("cpu", "memory")
 """Each asked by the query `task_NAME`, and a field of TaskUse."""

@@ -249,6 +249,10 @@ class Queries(Part):
         "(node_network_speed_bytes > 0))"
     )
     """The share of bandwidth of its busiest interface, in the busier direction, where the speed is known."""
+    node_response: PromQL = (
+        "max by (instance) (avg_over_time(scrape_duration_seconds[$window]) and on (instance, job) node_uname_info)"
+    )
+    """In how many seconds it answers: what Prometheus waits for its node_exporter, unless you have something better."""
     node_label: LabelName = "instance"
     """The label of the answers per node that holds the node's address or hostname; a port behind it is left out."""
     task_cpu: PromQL = f'sum by ({TASK_LABEL}) (rate(container_cpu_usage_seconds_total{{{TASK_LABEL}!=""}}[$window]))'

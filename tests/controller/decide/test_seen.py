@@ -135,11 +135,11 @@ def test_the_image_of_a_task_is_there_once_it_is_ready_and_while_the_service_has
     assert nodes(view(task("running"), services=(updating,)))[0].images == set()
 
 
-def test_readings_are_shares_and_unknown_stays_unknown() -> None:
+def test_readings_are_what_was_measured_and_unknown_stays_unknown() -> None:
     known, unknown = Reading(0.4, NOW, "q"), Reading(None, NOW, "q", "stale")
-    use = {"id1": NodeUse(cpu=known, memory=unknown, network=known)}
+    use = {"id1": NodeUse(cpu=known, memory=unknown, network=known, response=known)}
     one, other = nodes(view(node_use=use))
-    assert one.readings == Readings(cpu=0.4, network=0.4)
+    assert one.readings == Readings(cpu=0.4, network=0.4, response_seconds=0.4)
     assert other.readings == Readings()
 
 

@@ -131,7 +131,11 @@ def test_why_it_is_not_moved_is_told_as_it_was_decided() -> None:
 
 
 def test_a_node_says_what_it_is_and_has() -> None:
-    use = NodeUse(cpu=Reading(0.41, NOW, "q"), memory=Reading(None, NOW, "q", "no series"))
+    use = NodeUse(
+        cpu=Reading(0.41, NOW, "q"),
+        memory=Reading(None, NOW, "q", "no series"),
+        response=Reading(0.035, NOW, "q"),
+    )
     more = {"cpus": 4.0, "memory_bytes": 8 * 2**30, "address": "10.0.0.1", "role": Role.MANAGER, "leader": True}
     view = replace(
         cluster(nodes={"n1": more}, cpu_reservation=0.5, memory_reservation_bytes=2**30), node_use={"id-n1": use}
@@ -141,6 +145,7 @@ def test_a_node_says_what_it_is_and_has() -> None:
     assert "Swarm wants 2 tasks there: 2 of web." in said
     assert "They reserve 1 of 4 CPUs and 2 GiB of 8 GiB." in said
     assert "Really used: cpu 41 %, memory unknown (no series)." in said
+    assert "It answers in 35 ms." in said
 
 
 def test_a_node_that_is_down_and_its_twin_are_told() -> None:

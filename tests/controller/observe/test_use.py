@@ -16,6 +16,7 @@ from swarmherd.observe.docker import Docker
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.observe.use import host_of
 from swarmherd.policy import Policy, parse_policy, use_queries, wants_use
+from swarmherd.policy.use import NODE
 
 from tests.controller.conftest import Answer, Engine, Metrics, vector
 
@@ -29,6 +30,7 @@ ANSWERS = {
     "node_memory_MemAvailable": [({"instance": "n1.example.org:9100"}, "0.75"), ({"instance": "N2:9100"}, "0.9")],
     "node_disk_io": [({"instance": "10.0.0.1:9100"}, "1.02"), ({"instance": "10.0.0.2:9100"}, "1.2")],
     "node_network": [({"instance": "10.0.0.9:9100"}, "0.5")],
+    "scrape_duration": [({"instance": "10.0.0.1:9100"}, "1.7"), ({"instance": "10.0.0.2:9100"}, "-1")],
     "container_cpu_usage": [({TASK: "web-1"}, "0.4"), ({TASK: "gone"}, "9")],
     "container_memory": [({TASK: "web-1"}, "1000"), ({TASK: "web-2"}, "1000"), ({TASK: "web-2"}, "2000")],
 }
@@ -55,18 +57,19 @@ def observe(engine: Engine, metrics: Metrics) -> Iterator[Observe]:
 
 def used(view: ClusterView, node: str) -> dict[str, Any]:
     use = view.node_use[node]
-    readings = {name: getattr(use, name) for name in ("cpu", "memory", "disk", "network")}
+    readings = {name: getattr(use, name) for name in NODE}
     return {name: r.value if r.value is not None else r.problem for name, r in readings.items()}
 
 
 def test_a_node_is_known_by_its_address_or_its_hostname(observe: Observe) -> None:
     view = observe()
-    assert used(view, "node1") == {"cpu": 0.25, "memory": 0.75, "disk": 1.0, "network": "no series"}
+    assert used(view, "node1") == {"cpu": 0.25, "memory": 0.75, "disk": 1.0, "network": "no series", "response": 1.7}
     assert used(view, "node2") == {
         "cpu": 0.5,
         "memory": 0.9,
         "disk": "1.2 is no share from 0 to 1",
         "network": "no series",
+        "response": "-1 is less than nothing",
     }
     assert view.samples == {}, "they are no samples of a service"
 

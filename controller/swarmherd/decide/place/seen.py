@@ -176,7 +176,13 @@ def _images(tasks: list[Task], services: dict[str, Service]) -> frozenset[str]:
 def _readings(use: NodeUse | None) -> Readings:
     if use is None:
         return Readings()
-    return Readings(cpu=_value(use.cpu), memory=_value(use.memory), disk=_value(use.disk), network=_value(use.network))
+    return Readings(
+        cpu=_value(use.cpu),
+        memory=_value(use.memory),
+        disk=_value(use.disk),
+        network=_value(use.network),
+        response_seconds=_value(use.response),
+    )
 
 
 def _value(reading: Reading | None) -> float | None:

@@ -23,6 +23,8 @@ LIE = 100.0
 """A Prometheus that lies says so many times too much."""
 ENGINE_SHARE = 0.1
 """Of a node's memory that is used with no task on it."""
+ANSWERS_SECONDS = 0.02
+"""How soon a node's exporter answers, however busy the node is."""
 
 
 _RANGE = re.compile(r"\[((?:\d+(?:ms|[smhdw]))+)(?::[^\]]*)?\]", re.ASCII)
@@ -138,7 +140,7 @@ class Measuring:
                     yield task.id, fullness * (100.0 if query.service else habits.cores)
 
     def _of_nodes(self, query: MetricQuery) -> Iterator[tuple[str, float]]:
-        """Shares from 0 to 1."""
+        """Shares from 0 to 1, and the seconds in which a node answers."""
         metric, window = query.metric, window_seconds(query.promql)
         for host in self._swarm.hosts.values():
             if host.heard:
@@ -151,5 +153,5 @@ class Measuring:
                     cores = sum(most * share for most, share in full if share is not None)
                     share = cores / host.node.cpus
                 else:
-                    share = ENGINE_SHARE
+                    share = ANSWERS_SECONDS if metric == "node:response" else ENGINE_SHARE
                 yield f"{host.node.address}:9100", min(1.0, share)
