@@ -9,7 +9,7 @@ import pytest
 from swarmherd.simulate.cluster.chance import Verdict, scene, verdict
 from swarmherd.simulate.cluster.faults import Kind
 
-QUICK, ALL = 300, 1000
+QUICK, ALL = 100, 1000
 LEAST = 0.95
 
 
