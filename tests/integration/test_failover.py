@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 WEB, DB = "swarmherd-test-web", "swarmherd-test-db"
 IMAGE = ["swarmherd-lab/base:bookworm", "sleep", "infinity"]
 BOUND_SECONDS = 12.0
-"""From the death of a worker until all of its replicas run elsewhere, with everything set to fast. Three missed heartbeats
-of Swarm's own alone are 15 s; `make scenarios` has the median of five deaths."""
+"""From the death of a worker until all of its replicas run elsewhere, with everything set to fast. Three of Swarm's own
+missed heartbeats are 15 s alone; `make scenarios` has the median of five deaths."""
 Make = Callable[..., str]
 Inventory = Callable[..., Path]
 
