@@ -17,6 +17,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 INVENTORY = "inventories/lab"
+HEARTBEAT_SECONDS = 5
+"""Swarm's own."""
 SECOND_RUN = {
     "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "plugins" / "callback"),
     "ANSIBLE_CALLBACKS_ENABLED": "second_run",
@@ -145,6 +147,18 @@ def inspect(service: str) -> Any:
 def running(service: str) -> int:
     """How many tasks of a service run, by Docker's own count."""
     return int(docker("service", "ls", "--filter", f"name={service}", "--format", "{{.Replicas}}").split("/")[0])
+
+
+@contextmanager
+def quick_heartbeat() -> Iterator[None]:
+    """What `failover: fast` sets on a Swarm: a heartbeat of a second."""
+    docker("swarm", "update", "--dispatcher-heartbeat", "1s")
+    # A node hears of it with the answer to its next heartbeat, and nothing shows that it has.
+    time.sleep(HEARTBEAT_SECONDS + 1)
+    try:
+        yield
+    finally:
+        docker("swarm", "update", "--dispatcher-heartbeat", f"{HEARTBEAT_SECONDS}s")
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float, every: float = 0.3) -> Any:

@@ -71,9 +71,8 @@ def outer(engine: str) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def quick_heartbeat() -> Iterator[None]:
-    on.docker("swarm", "update", "--dispatcher-heartbeat", "1s")
-    yield
-    on.docker("swarm", "update", "--dispatcher-heartbeat", "5s")
+    with on.quick_heartbeat():
+        yield
 
 
 def state(node: str) -> str:

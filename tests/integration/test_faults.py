@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scenarios import between, faults, hosts
+from tests.scenarios import between, faults
 from tests.scenarios.stage import REPLICAS, SHOP, Stage, shop_policy
+
+from . import lab as on
 
 pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.one_release]
 NODES = ("manager1", "worker1", "worker2")
@@ -58,15 +60,12 @@ def test_when_the_shop_is_scaled_down_under_load_no_request_is_lost(stage: Stage
 
 
 def test_when_a_worker_is_killed_all_replicas_run_elsewhere_and_no_request_is_lost(stage: Stage) -> None:
-    hosts.docker("swarm", "update", "--dispatcher-heartbeat", "1s")
-    victim = stage.worker_with_most()
-    try:
+    with on.quick_heartbeat():
+        victim = stage.worker_with_most()
         with faults.host_killed(victim) as fault:
             elsewhere = stage.until(
                 lambda now: now.running(SHOP, away_from=[victim]) == REPLICAS, f"the shop runs without {victim}", 20
             )
         stage.whole()
-    finally:
-        hosts.docker("swarm", "update", "--dispatcher-heartbeat", "5s")
     assert not stage.load.failures(fault, elsewhere.at)
     stage.never_fewer_wanted(SHOP, REPLICAS, fault)

@@ -23,15 +23,13 @@ import pytest
 from tests.integration import lab as on
 
 from . import faults, report
-from .hosts import Eye, Seen, UnseenError, docker
+from .hosts import Eye, Seen, UnseenError
 from .report import Row, Times
 from .stage import Stage
 
 FOLDER = on.ROOT / "build" / "scenarios"
 ROWS = pytest.StashKey[list[Row]]()
 LONGEST_SECONDS = 900
-HEARTBEAT_SECONDS = 5
-"""Swarm's own."""
 ORDER = (
     "test_demo",
     "test_metrics",
@@ -189,9 +187,6 @@ def limited(name: str) -> Iterator[None]:
 
 @pytest.fixture
 def fast_failover(row: Play) -> Iterator[None]:  # noqa: ARG001 - the scenario's time has begun
-    """What `failover: fast` sets on a Swarm: a heartbeat of a second. The services restart without delay."""
-    docker("swarm", "update", "--dispatcher-heartbeat", "1s")
-    # A node hears of it with the answer to its next heartbeat, and nothing shows that it has.
-    time.sleep(HEARTBEAT_SECONDS + 1)
-    yield
-    docker("swarm", "update", "--dispatcher-heartbeat", f"{HEARTBEAT_SECONDS}s")
+    """What `failover: fast` sets on a Swarm. The services restart without delay."""
+    with on.quick_heartbeat():
+        yield
