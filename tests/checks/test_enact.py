@@ -238,6 +238,7 @@ def behind(swarm: Any, balancer: Any, socket_path: str) -> dict[str, Any]:
     return {"service": "shop", "balancer_backend": "shop", "balancer_socket": socket_path}
 
 
+@pytest.mark.slow
 def test_what_goes_is_drained_before_it_goes_and_its_slot_serves_again_after(
     enact: Enact, behind: dict[str, Any], balancer: Any
 ) -> None:

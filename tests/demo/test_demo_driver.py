@@ -158,6 +158,7 @@ def test_a_demo_runs_from_nothing_to_nothing_and_leaves_its_report(rig: Rig) -> 
 
 
 @pytest.mark.usefixtures("shop")
+@pytest.mark.slow
 def test_a_demo_without_scaling_waits_for_it_then_fails_and_says_why_and_reports_nevertheless(rig: Rig) -> None:
     rig.wish("no-scaling")
     status, said = rig.run()

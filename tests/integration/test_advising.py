@@ -12,7 +12,7 @@ import pytest
 
 from . import lab as on
 
-pytestmark = pytest.mark.usefixtures("lab")
+pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 NAME = "swarmherd-test-advised"
 MIB = 2**20

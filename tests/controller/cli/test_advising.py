@@ -232,6 +232,7 @@ def test_on_request_it_is_set_by_playbook_and_journaled_with_its_undo(roomy: Sho
     assert roomy.engine.version == 101
 
 
+@pytest.mark.slow
 def test_what_finds_no_place_is_set_back(roomy: Shop) -> None:
     roomy.engine.move_ends = "stuck"
     done = json.loads(roomy.call("advise", "web", "--apply", "--json", code=1).stdout)
