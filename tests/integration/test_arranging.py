@@ -108,6 +108,7 @@ def test_what_follows_an_anchor_comes_to_its_node_and_goes_with_it(create: Creat
     assert tasks(bystander) == others
 
 
+@pytest.mark.slow
 def test_no_label_goes_while_the_anchor_is_away(create: Create, inventory: Inventory) -> None:
     db = create(DB, 1, "16m", "--constraint", "node.hostname==worker1")
     api = create(API, 2, "16m")

@@ -51,6 +51,7 @@ def test_when_an_engine_freezes_for_a_second_nothing_moves_and_no_request_is_los
     assert not stage.load.failures(fault, time.monotonic())
 
 
+@pytest.mark.slow
 def test_when_the_shop_is_scaled_down_under_load_no_request_is_lost(stage: Stage) -> None:
     began = time.monotonic()
     with stage.controller.policy(services={SHOP: shop_policy(20)}):
