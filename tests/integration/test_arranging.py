@@ -85,6 +85,7 @@ def pin(service: str, node: str, was: str | None = None) -> None:
     on.wait_until(lambda: on.inspect(service)["UpdateStatus"]["State"] == "completed", f"{service} is updated", 40)
 
 
+@pytest.mark.slow
 def test_what_follows_an_anchor_comes_to_its_node_and_goes_with_it(create: Create, inventory: Inventory) -> None:
     db = create(DB, 1, "16m", "--constraint", "node.hostname==worker1")
     api, bystander = create(API, 2, "16m"), create(BYSTANDER, 3, "16m")
@@ -108,7 +109,6 @@ def test_what_follows_an_anchor_comes_to_its_node_and_goes_with_it(create: Creat
     assert tasks(bystander) == others
 
 
-@pytest.mark.slow
 def test_no_label_goes_while_the_anchor_is_away(create: Create, inventory: Inventory) -> None:
     db = create(DB, 1, "16m", "--constraint", "node.hostname==worker1")
     api = create(API, 2, "16m")

@@ -102,6 +102,7 @@ def test_a_single_replica_goes_to_the_node_that_was_named_and_never_runs_twice(c
     assert {spec["Availability"] for spec in nodes().values()} == {"active"}
 
 
+@pytest.mark.slow
 def test_a_move_whose_command_was_killed_is_cleared_by_the_next_cycle(create: Create, inventory: Path) -> None:
     moved = create(MOVED, 1, "--stop-grace-period", "10s")
     ((_task, source),) = tasks(moved).values()
