@@ -78,6 +78,7 @@ def test_a_task_that_is_named_moves_and_nothing_else_restarts() -> None:
     assert task_of(SINGLE, after)[1] != node
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("services")
 def test_several_moves_are_made_in_turn_and_the_first_that_fails_is_the_last() -> None:
     before = tasks()
@@ -104,6 +105,7 @@ def slow() -> Iterator[str]:
     on.docker("service", "rm", SLOW)
 
 
+@pytest.mark.slow
 def test_a_playbook_killed_in_mid_move_leaves_a_mark_that_the_next_one_clears(slow: str) -> None:
     before = nodes()
     task, node = task_of(slow, tasks())

@@ -85,6 +85,7 @@ def test_a_demand_of_38_becomes_four_replicas_by_the_playbook_and_the_journal_sa
     assert entry["evidence"][0]["source"] == "vector(38)"
 
 
+@pytest.mark.slow
 def test_a_cycle_after_the_action_does_nothing_more(service: str, inventory: Inventory) -> None:
     cluster = inventory(wants(38))
     swarmherd(cluster, "run", "--once")
@@ -125,6 +126,7 @@ def test_a_count_outside_the_bounds_is_put_right_even_when_blind(service: str, i
     assert on.running(service) == 3
 
 
+@pytest.mark.slow
 def test_labels_alone_opt_a_service_in_and_nonsense_in_one_leaves_it_alone(service: str, inventory: Inventory) -> None:
     cluster = inventory(None)
     label = ["service", "update", "--detach", "--label-add"]

@@ -152,6 +152,7 @@ def test_a_move_whose_only_target_dies_on_the_way_is_given_up_and_clears_up(crea
     assert tasks(BYSTANDER) == others
 
 
+@pytest.mark.slow
 def test_a_drained_node_is_empty_and_takes_tasks_again_when_that_is_undone(create: Create, inventory: Path) -> None:
     moved = create(MOVED, 3)
     source = next(node for _task, node in tasks(moved).values() if node != "manager1")
