@@ -5,7 +5,7 @@ end after a controller died (S13, S15, S17)."""
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -285,6 +285,19 @@ def test_a_relabel_cut_short_is_rolled_forward_where_the_anchor_still_runs(clust
     assert ANCHOR not in engine.nodes["node1"].labels
 
 
+def fails_towards(collection: Path, node: str, why: str) -> Callable[[], None]:
+    """The playbook of relabels fails where `node` is to get the label. What is answered mends it."""
+    playbook = collection / "playbooks" / "enact" / "relabel.yml"
+    sound = playbook.read_text()
+    fails = f"    - ansible.builtin.fail: {{msg: {why}}}\n      when: swarmherd_node == '{node}'\n"
+    playbook.write_text(sound.replace("  tasks:\n", f"  tasks:\n{fails}"))
+
+    def mend() -> None:
+        playbook.write_text(sound)
+
+    return mend
+
+
 def test_a_relabel_that_cannot_be_rolled_forward_is_set_back_and_counts_as_failed(
     cluster: Cluster, engine: Engine, collection: Path
 ) -> None:
@@ -292,9 +305,7 @@ def test_a_relabel_that_cannot_be_rolled_forward_is_set_back_and_counts_as_faile
     left_by_a_dead_controller(cluster, relabel(engine))
     anchor_runs_on(engine, "node2")
     engine.nodes["node2"].labels[ANCHOR] = "yes"
-    playbook = collection / "playbooks" / "enact" / "relabel.yml"
-    fails = "    - ansible.builtin.fail: {msg: no room}\n      when: swarmherd_node == 'node2'\n"
-    playbook.write_text(playbook.read_text().replace("  tasks:\n", f"  tasks:\n{fails}"))
+    fails_towards(collection, "node2", "no room")
     outcome, detail = closed(cluster)
     assert outcome is Outcome.GIVEN_UP
     assert "rolling it forward failed: m1: no room" in detail
@@ -309,12 +320,9 @@ def test_what_failed_and_could_not_be_set_back_is_set_back_later_and_never_rolle
     one = relabel(engine)
     anchor_runs_on(engine, "node2")
     engine.move_ends = "stuck"
-    playbook = collection / "playbooks" / "enact" / "relabel.yml"
-    sound = playbook.read_text()
-    fails = "    - ansible.builtin.fail: {msg: no answer}\n      when: swarmherd_node == 'node1'\n"
-    playbook.write_text(sound.replace("  tasks:\n", f"  tasks:\n{fails}"))
+    mended = fails_towards(collection, "node1", "no answer")
     assert done(cluster, one).outcome is Outcome.STARTED
-    playbook.write_text(sound)
+    mended()
     assert closed(cluster)[0] is Outcome.UNDONE
     assert [asked["node"] for asked in engine.moves_asked] == ["node2", "node1"]
 

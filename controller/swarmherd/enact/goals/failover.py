@@ -9,7 +9,7 @@ from typing import Any
 
 from swarmherd.decide.marks import CORDONED, is_cordoned
 from swarmherd.decide.place.constraints import ConstraintError, parse_constraint
-from swarmherd.enact.goals.goal import called, complaints, find_node, same, some
+from swarmherd.enact.goals.goal import OfService, called, complaints, find_node, same, some
 from swarmherd.model import Action, ClusterView, Node, Outcome, Service
 
 
@@ -66,14 +66,8 @@ class Cordoned:
 
 
 @dataclass(frozen=True, slots=True)
-class Recreated:
+class Recreated(OfService):
     """See `Goal`."""
-
-    action: Action
-
-    @property
-    def reads(self) -> str:
-        return self.action.service
 
     @property
     def leaves_traces(self) -> bool:
@@ -127,13 +121,6 @@ class Recreated:
         if service is not None and self._wanted and not any(_bears(service, text) for text in self._wanted):
             return Outcome.UNDONE, "nothing of it had happened, it is bound as before"
         return Outcome.GIVEN_UP, self.shortfall(view)
-
-    def version(self, view: ClusterView) -> int | None:
-        service = view.service(self.action.service)
-        return None if service is None else service.version
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None
 
     def _missing(self, view: ClusterView, service: Service) -> Iterator[str]:
         yield from (f"it lacks the constraint {text}" for text in self._wanted if not _bears(service, text))

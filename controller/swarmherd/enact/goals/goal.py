@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from swarmherd.model import ClusterView, Node, Outcome, Task, TaskState
+from swarmherd.model import Action, ClusterView, Node, Outcome, Service, Task, TaskState
 
 SHOWN = 3
 ENDED_BADLY = (TaskState.FAILED, TaskState.REJECTED, TaskState.ORPHANED)
@@ -45,6 +46,36 @@ class Goal(Protocol):
 
     def host_needed(self, view: ClusterView) -> Node | None:
         """The node whose own host the playbook must reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfService:
+    """What goals have in common that are about one service. See `Goal`."""
+
+    action: Action
+
+    @property
+    def reads(self) -> str:
+        return self.action.service
+
+    def version(self, view: ClusterView) -> int | None:
+        service = view.service(self.action.service)
+        return None if service is None else service.version
+
+    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
+        return None
+
+
+def all_run(view: ClusterView, service: Service) -> bool:
+    """Whether as many tasks run as are wanted; of a global service nobody says how many those are."""
+    return service.replicas is None or service.replicas == len(view.running(service.name))
+
+
+def update_told(view: ClusterView, service: Service) -> str:
+    """How far the update of a service is: `its update is paused, 1 of 2 replicas run`."""
+    wanted = "" if service.replicas is None else f" of {service.replicas} replicas"
+    state = service.update_state.value.replace("_", " ")
+    return f"its update is {state}, {len(view.running(service.name))}{wanted} run"
 
 
 def same(parameters: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

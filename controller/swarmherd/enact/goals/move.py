@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmherd.decide.marks import leftovers
-from swarmherd.enact.goals.goal import called, complaints, find_node, same, some
+from swarmherd.enact.goals.goal import OfService, called, complaints, find_node, same, some
 from swarmherd.model import Action, ClusterView, Node, Outcome, Task, TaskState
 
 CLEARED = "cleared"
@@ -16,13 +16,12 @@ RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Move(OfService):
     """See `Goal`. `moving` are the tasks that are to go, as they were before; None where nobody looked before.
 
     A restart is one that may come back to where it was.
     """
 
-    action: Action
     moving: tuple[Task, ...] | None = None
 
     @classmethod
@@ -33,10 +32,6 @@ class Move:
         task = action.parameters.get("swarmherd_task") or ""
         there = (t for t in before.tasks_of(action.service) if source is not None and t.node_id == source.id)
         return cls(action, tuple(t for t in there if task in ("", t.id)))
-
-    @property
-    def reads(self) -> str:
-        return self.action.service
 
     @property
     def leaves_traces(self) -> bool:
@@ -91,10 +86,6 @@ class Move:
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         return Outcome.UNDONE, f"nothing of it is left to clear; {self.shortfall(view)}"
 
-    def version(self, view: ClusterView) -> int | None:
-        service = view.service(self.action.service)
-        return None if service is None else service.version
-
     def host_needed(self, view: ClusterView) -> Node | None:
         return find_node(view, str(self.action.parameters["swarmherd_node"]))
 
@@ -126,14 +117,8 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class Cleared(OfService):
     """See `Goal`. Nothing is left that a move of the service has set."""
-
-    action: Action
-
-    @property
-    def reads(self) -> str:
-        return self.action.service
 
     @property
     def leaves_traces(self) -> bool:
@@ -154,10 +139,6 @@ class Cleared:
 
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         return Outcome.GIVEN_UP, self.shortfall(view)
-
-    def version(self, view: ClusterView) -> int | None:
-        service = view.service(self.action.service)
-        return None if service is None else service.version
 
     def host_needed(self, view: ClusterView) -> Node | None:
         """Where marks are cleared that nobody is behind any more, no node is named."""

@@ -8,19 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from swarmherd.enact.goals.goal import complaints, same
-from swarmherd.model import Action, ClusterView, Node, Outcome, Service, UpdateState
+from swarmherd.enact.goals.goal import OfService, all_run, complaints, same, update_told
+from swarmherd.model import ClusterView, Outcome, Service, UpdateState
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(OfService):
     """See `Goal`."""
-
-    action: Action
-
-    @property
-    def reads(self) -> str:
-        return self.action.service
 
     @property
     def leaves_traces(self) -> bool:
@@ -34,7 +28,7 @@ class Resources:
             return False
         over = service.update_state is UpdateState.COMPLETED
         idle = service.update_state is UpdateState.NONE and not view.tasks_of(service.name)
-        return (over or idle) and has(service, self.action.parameters) and self._all_run(view, service)
+        return (over or idle) and has(service, self.action.parameters) and all_run(view, service)
 
     def achieved(self, view: ClusterView) -> str:
         run = len(view.running(self.action.service))
@@ -44,11 +38,9 @@ class Resources:
         service = view.service(self.action.service)
         if service is None:
             return f"{self.action.service} is gone"
-        words = [] if has(service, self.action.parameters) else ["its reservations and limits are others"]
-        words.append(f"its update is {service.update_state.value.replace('_', ' ')}")
-        wanted = "" if service.replicas is None else f" of {service.replicas} replicas"
-        words.append(f"{len(view.running(service.name))}{wanted} run")
-        return ", ".join(words) + complaints(task for task in view.tasks if task.service == service.name)
+        others = "" if has(service, self.action.parameters) else "its reservations and limits are others, "
+        mine = (task for task in view.tasks if task.service == service.name)
+        return others + update_told(view, service) + complaints(mine)
 
     def undo(self, view: ClusterView, outcome: Outcome) -> Mapping[str, Any] | None:
         """What was there before, where the update stopped or a task finds no place (S13).
@@ -60,7 +52,7 @@ class Resources:
         if outcome is not Outcome.GIVEN_UP or service is None or not has(service, self.action.parameters):
             return None
         in_trouble = bool(complaints(view.tasks_of(service.name))) or service.update_state is UpdateState.PAUSED
-        if not in_trouble or self._all_run(view, service):
+        if not in_trouble or all_run(view, service):
             return None
         return same(self.action.parameters, {**self.action.undo, "swarmherd_expected_version": service.version})
 
@@ -72,16 +64,6 @@ class Resources:
         if service is not None and has(service, self.action.undo):
             return Outcome.UNDONE, f"nothing of it had happened, or Swarm took it back; {service.name} is as it was"
         return Outcome.GIVEN_UP, self.shortfall(view)
-
-    def version(self, view: ClusterView) -> int | None:
-        service = view.service(self.action.service)
-        return None if service is None else service.version
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None
-
-    def _all_run(self, view: ClusterView, service: Service) -> bool:
-        return service.replicas is None or service.replicas == len(view.running(service.name))
 
 
 def has(service: Service, variables: Mapping[str, Any]) -> bool:

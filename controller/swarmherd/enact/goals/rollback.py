@@ -7,21 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from swarmherd.enact.goals.goal import complaints
-from swarmherd.model import Action, ClusterView, Node, Outcome, Service, UpdateState
+from swarmherd.enact.goals.goal import OfService, all_run, complaints, update_told
+from swarmherd.model import ClusterView, Outcome, Service, UpdateState
 
 OVER = (UpdateState.NONE, UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(OfService):
     """See `Goal`. Nothing is set back: to roll back a rollback is to bring the failed specification in force again."""
-
-    action: Action
-
-    @property
-    def reads(self) -> str:
-        return self.action.service
 
     @property
     def leaves_traces(self) -> bool:
@@ -32,7 +26,7 @@ class Rollback:
         service = view.service(self.action.service)
         if service is None or service.update_state not in OVER or not self._written(service):
             return False
-        return service.replicas is None or service.replicas == len(view.running(service.name))
+        return all_run(view, service)
 
     def achieved(self, view: ClusterView) -> str:
         return f"{self.action.service} is rolled back, and {len(view.running(self.action.service))} of its tasks run"
@@ -41,10 +35,7 @@ class Rollback:
         service = view.service(self.action.service)
         if service is None:
             return f"{self.action.service} is gone"
-        state = service.update_state.value.replace("_", " ")
-        wanted = "" if service.replicas is None else f" of {service.replicas} replicas"
-        words = f"its update is {state}, {len(view.running(service.name))}{wanted} run"
-        return words + complaints(task for task in view.tasks if task.service == service.name)
+        return update_told(view, service) + complaints(task for task in view.tasks if task.service == service.name)
 
     def undo(self, view: ClusterView, outcome: Outcome) -> Mapping[str, Any] | None:  # noqa: ARG002  (the protocol's)
         return None
@@ -57,13 +48,6 @@ class Rollback:
         if service is not None and service.update_state is UpdateState.ROLLBACK_STARTED:
             return Outcome.DONE, f"Swarm is rolling it back; {self.shortfall(view)}"
         return Outcome.GIVEN_UP, self.shortfall(view)
-
-    def version(self, view: ClusterView) -> int | None:
-        service = view.service(self.action.service)
-        return None if service is None else service.version
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None
 
     def _written(self, service: Service) -> bool:
         return service.version != self.action.parameters.get("swarmherd_expected_version")

@@ -7,20 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from swarmherd.enact.goals.goal import complaints, same
+from swarmherd.enact.goals.goal import OfService, complaints, same
 from swarmherd.enact.goals.undrained import BACKEND, left_unseen
-from swarmherd.model import Action, ClusterView, Node, Outcome
+from swarmherd.model import ClusterView, Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(OfService):
     """See `Goal`."""
-
-    action: Action
-
-    @property
-    def reads(self) -> str:
-        return self.action.service
 
     @property
     def leaves_traces(self) -> bool:
@@ -84,10 +78,3 @@ class Scale:
         if service is not None and service.replicas == before:
             return Outcome.UNDONE, f"nothing of it had happened, {before} replicas are wanted as before"
         return Outcome.GIVEN_UP, self.shortfall(view)
-
-    def version(self, view: ClusterView) -> int | None:
-        service = view.service(self.action.service)
-        return None if service is None else service.version
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from swarmherd.enact.goals.goal import same
-from swarmherd.model import Action, ClusterView, Node, Outcome
+from swarmherd.enact.goals.goal import OfService, same
+from swarmherd.model import Action, ClusterView, Outcome
 
 BACKEND = "swarmherd_balancer_backend"
 STATE, CLEARED = "swarmherd_state", "cleared"
@@ -23,14 +23,8 @@ def left_unseen(action: Action) -> Mapping[str, Any] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Undrained:
+class Undrained(OfService):
     """See `Goal`. It has landed when its playbook ended well: whoever asks must look at that too."""
-
-    action: Action
-
-    @property
-    def reads(self) -> str:
-        return self.action.service
 
     @property
     def leaves_traces(self) -> bool:
@@ -50,10 +44,3 @@ class Undrained:
 
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         return Outcome.GIVEN_UP, self.shortfall(view)
-
-    def version(self, view: ClusterView) -> int | None:
-        service = view.service(self.action.service)
-        return None if service is None else service.version
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002
-        return None
