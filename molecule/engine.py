@@ -23,7 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "build" / "engine"
 SOCKET, PID, LOG, STATE = HOME / "docker.sock", HOME / "docker.pid", HOME / "dockerd.log", HOME / "state.json"
-BRIDGE, BRIDGE_ADDRESS, BRIDGE_NETWORK = "swarmherd0", "10.212.0.1/24", "10.212.0.0/24"
+BRIDGE, BRIDGE_ADDRESS = "swarmherd0", "10.212.0.1/24"
+OURS = "swarmherd"  # How the names of the engine's bridge and of each lab's begin.
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 START_SECONDS, STOP_SECONDS = 60, 60
 SOCKET_PATH_LIMIT = 107  # of Linux, for the path of a Unix socket
@@ -83,6 +84,41 @@ def forwarding() -> str:
     return FORWARDING.read_text().strip()
 
 
+def dockerd_runs() -> bool:
+    """Whether any dockerd, of whomever, runs in this network namespace."""
+    here = Path("/proc/self/ns/net").stat().st_ino
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().split(b"\0")[0]
+            if Path(os.fsdecode(command)).name == "dockerd" and (process / "ns" / "net").stat().st_ino == here:
+                return True
+        except OSError:
+            continue  # It has ended since.
+    return False
+
+
+def interfaces() -> list[str]:
+    """The bridges of ours, each behind what is plugged into it."""
+    found = json.loads(run("ip", "-json", "link", "show").stdout or "[]")
+    ports = [link["ifname"] for link in found if link.get("master", "").startswith(OURS)]
+    return ports + [link["ifname"] for link in found if link["ifname"].startswith(OURS)]
+
+
+def clear_remains() -> None:
+    """Take away what an engine of any checkout left when it was killed: its networks would stay in the way of new ones.
+
+    Where any dockerd runs, what bears our name may be in use, and is left alone.
+    """
+    if dockerd_runs():
+        return
+    for interface in interfaces():
+        run("ip", "link", "del", interface)
+    for table, lines in firewall().items():
+        for rule in lines:
+            if f"-i {OURS}" in rule or f"-o {OURS}" in rule:
+                run("iptables", "-t", table, "-D", *rule.split()[1:])
+
+
 def start() -> None:
     """Start dockerd under build/engine and wait until it answers."""
     if os.geteuid():
@@ -94,6 +130,7 @@ def start() -> None:
         raise EngineError(f"The path of the engine's socket is too long for Linux: {SOCKET}. Check out nearer to /.")
     if not shutil.which("dockerd") or not shutil.which("iptables"):
         install()
+    clear_remains()
     HOME.mkdir(parents=True, exist_ok=True)
     STATE.write_text(json.dumps({"firewall": firewall(), "forwarding": forwarding()}))
     run("ip", "link", "add", BRIDGE, "type", "bridge")
@@ -126,8 +163,8 @@ def down() -> None:
             raise EngineError(f"The private dockerd (pid {pid}) did not stop within {STOP_SECONDS} s; its log: {LOG}")
     if STATE.exists():
         before = json.loads(STATE.read_text())
+        clear_remains()
         restore_firewall(before["firewall"])
-        run("ip", "link", "del", BRIDGE)
         FORWARDING.write_text(before["forwarding"] + "\n")
         STATE.unlink()
 
@@ -137,7 +174,7 @@ def restore_firewall(before: dict[str, list[str]]) -> None:
     for table, lines in firewall().items():
         added = [line.split() for line in lines if line not in before[table]]
         for words in added:
-            if words[0] == "-A" and any(mark in " ".join(words) for mark in ("DOCKER", BRIDGE, "br-", BRIDGE_NETWORK)):
+            if words[0] == "-A" and any(mark in " ".join(words) for mark in ("DOCKER", OURS)):
                 run("iptables", "-t", table, "-D", *words[1:])
         for words in added:
             if words[0] == "-N" and words[1].startswith("DOCKER"):

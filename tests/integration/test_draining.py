@@ -18,8 +18,6 @@ pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 SHOP = "shop_web"
 CLIENTS = 100
-LATE = {"504"}
-"""What the load balancer says after five seconds: a busy machine may take so long, and no task was ended for it."""
 SERVER = f"""
 import http.server, os, random, signal, time
 signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
@@ -111,13 +109,13 @@ def test_what_is_drained_before_it_goes_loses_no_order_that_could_not_be_repeate
     """A POST is never sent twice. The first step, without the balancer's name, shows that the load would notice."""
     with load() as orders:
         scale(inventory(tmp_path / "plain"), 3)
-    assert set(orders) - LATE == {"200", "502"}, "some orders were in hand when a task was ended, nothing else is amiss"
+    assert set(orders) == {"200", "502"}, "some orders were in hand when a task was ended, and nothing else is amiss"
     on.wait_until(lambda: used() == 3, "the load balancer has seen that one is gone", 20)
     with load() as orders:
         said = scale(inventory(tmp_path / "drained", balancer=shop), 2)
         before = len(orders)
         on.wait_until(lambda: len(orders) > before + 2 * CLIENTS, "orders go on after it", 60)
     assert "2 replicas run, and what went was drained at shop_web first" in said
-    assert set(orders) - LATE == {"200"}
+    assert [order for order in orders if order != "200"] == []
     scale(inventory(tmp_path / "up", balancer=shop), 4)
     on.wait_until(lambda: used() == 4, "every slot serves again", 30)
