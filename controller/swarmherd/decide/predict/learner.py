@@ -20,7 +20,7 @@ from swarmherd.decide.predict.spend import Spending, at_score
 from swarmherd.decide.predict.words import said
 from swarmherd.model import Outlook
 
-LOOKED_AHEAD = 6
+LOOKED_AHEAD = 4
 """Minutes, from when new replicas serve on, for which a count is kept."""
 WATCHED_MINUTES = 120
 """Nothing is foretold before."""
@@ -84,7 +84,7 @@ class Learner:
         self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
         self._factors = [1.0] * LOOKED_AHEAD
         self._quantiles = np.zeros((0, 0))
-        self._level_then, self._uppers_then = 0.0, [0.0] * LOOKED_AHEAD
+        self._level_then, self._headroom_then, self._uppers_then = 0.0, 0.0, [0.0] * LOOKED_AHEAD
         self._why = ""
 
     def see(self, at: float, value: float | None) -> None:
@@ -131,10 +131,9 @@ class Learner:
         perhaps been foretold already: it counts for itself, not times what is usual once more.
         """
         level = self._level.value
-        if level <= self._level_then or self._error is None:
+        if level <= self._level_then:
             return self._uppers_then
-        headroom = min(MOST_PLAIN, max(0.0, float(at_score(self._spending.score, self._errors.plain))))
-        plain = level + self._error.value * headroom
+        plain = level + self._headroom_then
         return [
             max(then, min(1.0, factor) * plain) for then, factor in zip(self._uppers_then, self._factors, strict=True)
         ]
@@ -176,6 +175,8 @@ class Learner:
         by_score = np.maximum(0.0, (level * np.array(self._factors))[:, np.newaxis] + error.value * self._quantiles)
         self._spending.see(by_score[0], np.maximum.reduce(by_score))
         self._level_then, self._uppers_then = level, at_score(self._spending.score, by_score).tolist()
+        plain = float(at_score(self._spending.score, self._errors.plain))
+        self._headroom_then = error.value * min(MOST_PLAIN, max(0.0, plain))
         upper = self._uppers_then[0]
         rare = float(by_score[0][RARE])
         expected = level * self._factors[0]

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-AVERAGED_SECONDS = np.array([25.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0])
+AVERAGED_SECONDS = (25.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0)
 """Time constants of the exponential averages."""
 TRENDS = ((60.0, 0.5), (60.0, 1.0), (120.0, 0.5))
 """(span in seconds, share): so much of the change over the span is expected to come again."""
-_FIRST_TREND = 1 + len(AVERAGED_SECONDS)
-EXPERTS = _FIRST_TREND + len(TRENDS)
+EXPERTS = 1 + len(AVERAGED_SECONDS) + len(TRENDS)
 JUDGED_MINUTES = 720.0
 """Time constant of the squared errors that the weights come from."""
 SHARPNESS = 8.0
@@ -32,41 +32,43 @@ _TINY = 1e-12
 
 
 class Level:
-    """Fed with every reading; answers one level. Costs a few microseconds a reading."""
+    """Fed with every reading; answers one level. Costs a few microseconds a reading: for so few numbers, lists are
+    quicker than arrays.
+    """
 
     def __init__(self) -> None:
-        self._averages: Floats | None = None
+        self._averages: list[float] = []
         self._recent: deque[tuple[float, float]] = deque()
         self._errors = np.full(EXPERTS, _TINY)
-        self._weights = np.full(EXPERTS, 1.0 / EXPERTS)
-        self._said: deque[tuple[int, Floats]] = deque()
+        self._weights = [1.0 / EXPERTS] * EXPERTS
+        self._said: deque[tuple[int, list[float]]] = deque()
         self._judged = 0
-        self._step, self._shares = -1.0, np.zeros(len(AVERAGED_SECONDS))
-        self.opinions = np.zeros(EXPERTS)
+        self._step, self._shares = -1.0, [0.0] * len(AVERAGED_SECONDS)
+        self._opinions = [0.0] * EXPERTS
         self.value = 0.0
         self.trend = 0.0
         """The change over the last two minutes, as a part of what it was before."""
 
     def see(self, at: float, value: float, usual_error: float) -> None:
         """`value` was read at `at` (seconds); `usual_error` is in its unit."""
-        if self._averages is None or not self._recent or at - self._recent[-1][0] > 10 * LONGEST_SPAN:
-            self._averages = np.full(len(AVERAGED_SECONDS), value)
+        if not self._recent or at - self._recent[-1][0] > 10 * LONGEST_SPAN:
+            self._averages = [value] * len(AVERAGED_SECONDS)
             self._recent.clear()
         else:
             step = at - self._recent[-1][0]
             if step != self._step:
-                self._step, self._shares = step, 1.0 - np.exp(-step / AVERAGED_SECONDS)
-            self._averages += self._shares * (value - self._averages)
+                self._step, self._shares = step, [1.0 - math.exp(-step / constant) for constant in AVERAGED_SECONDS]
+            old = zip(self._averages, self._shares, strict=True)
+            self._averages = [average + share * (value - average) for average, share in old]
         self._recent.append((at, value))
         while self._recent[0][0] < at - LONGEST_SPAN:
             self._recent.popleft()
         changes = {60.0: value - self._since(at - 60.0), LONGEST_SPAN: value - self._recent[0][1]}
         before = value - changes[LONGEST_SPAN]
         self.trend = changes[LONGEST_SPAN] / before if before > 0 else 0.0
-        self.opinions = opinions = np.empty(EXPERTS)
-        opinions[0], opinions[1:_FIRST_TREND] = value, self._averages
-        opinions[_FIRST_TREND:] = [max(0.0, value + share * changes[span]) for span, share in TRENDS]
-        base = float(self._weights @ self.opinions)
+        trends = [max(0.0, value + share * changes[span]) for span, share in TRENDS]
+        self._opinions = [value, *self._averages, *trends]
+        base = sum(map(mul, self._weights, self._opinions))
         excess = (value - base) / (usual_error + _TINY)
         counts = min(1.0, max(0.0, (excess - SURPRISE[0]) / (SURPRISE[1] - SURPRISE[0])))
         self.value = base + counts * max(0.0, value + 0.5 * changes[60.0] - base)
@@ -78,11 +80,11 @@ class Level:
         if self._said and self._said[0][0] == minute - horizon:
             self._judged += 1
             share = max(1.0 / self._judged, 1.0 / JUDGED_MINUTES)
-            self._errors += share * ((value - self._said.popleft()[1]) ** 2 - self._errors)
+            self._errors += share * ((value - np.array(self._said.popleft()[1])) ** 2 - self._errors)
             relative = (self._errors + _TINY) / (float(self._errors.min()) + _TINY)
             weights = relative**-SHARPNESS
-            self._weights = weights / weights.sum()
-        self._said.append((minute, self.opinions))
+            self._weights = (weights / weights.sum()).tolist()
+        self._said.append((minute, self._opinions))
 
     def _since(self, instant: float) -> float:
         """The value at `instant`, or the oldest after it."""

@@ -73,6 +73,7 @@ class Usual:
         self.seasons = (
             Factors("5 minutes", 5, 1, 24),
             Factors("hour", 60, 1, 16),
+            Factors("half an hour", 30, 1, 20),
             Factors("day", 1440, 5, 25),
             Factors("week", 10080, 5, 15),
         )
