@@ -61,6 +61,13 @@ def test_it_spends_what_it_may_spend(spend: int, least: float) -> None:
     assert least <= found.outcome.replica_seconds / found.compared["hpa"].replica_seconds <= spend / 100 + 0.05
 
 
+@pytest.mark.parametrize("absurd", [1e308, math.inf, math.nan, -1.0])
+def test_a_reading_that_no_demand_can_be_teaches_nothing(absurd: float) -> None:
+    learner, before = taught(noisy(3 * HOUR))
+    learner.see(3 * 3600.0, absurd)
+    assert learner.outlook(3 * 3600.0).need == before.need
+
+
 @pytest.mark.parametrize("minutes", [1, 5, 30])
 def test_a_hole_in_the_capture_is_not_acted_on(minutes: int) -> None:
     asked = noisy(12 * HOUR)

@@ -12,9 +12,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
-from swarmherd.decide.predict.level import Floats, Level, UsualError
+from swarmherd.decide.predict.level import Level, UsualError
 from swarmherd.decide.predict.seasons import SCORES, Errors, Usual
 from swarmherd.decide.predict.spend import Spending, at_score
 from swarmherd.decide.predict.words import said
@@ -29,7 +27,9 @@ HOLE = 0.15
 LONGEST_HOLE_SECONDS = 2400.0
 LONGEST_GAP_SECONDS = 600.0
 """After a longer pause between two readings the minutes before it say nothing about those after it."""
-RARE = int(np.argmin(abs(SCORES - 2.0)))
+BEYOND_REASON = 1e100
+"""A reading from here on tells of no demand, and its square would be beyond all numbers."""
+RARE = SCORES.index(2.0)
 WRONG, RIGHT = 0.3, 0.15
 """It is not relied on from this share of recent demands above what should be rare, until the lower share."""
 RECENT_MINUTES = 20.0
@@ -61,7 +61,7 @@ class _Said:
     level: float
     expected: float
     error: float
-    quantiles: Floats
+    quantiles: list[float]
     rare: float
     """The demand that one minute in forty exceeds."""
 
@@ -83,20 +83,20 @@ class Learner:
         self._slow, self._hole_since = 0.0, math.nan
         self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
         self._factors = [1.0] * LOOKED_AHEAD
-        self._quantiles = np.zeros((0, 0))
+        self._quantiles: list[list[float]] = []
         self._level_then, self._headroom_then, self._uppers_then = 0.0, 0.0, [0.0] * LOOKED_AHEAD
         self._why = ""
 
     def see(self, at: float, value: float | None) -> None:
-        """The demand read at `at` (seconds since the epoch, UTC); None, or what is no finite number, is unknown."""
-        if value is None or not math.isfinite(value) or value < 0 or at <= self._at:
+        """The demand read at `at` (seconds since the epoch, UTC); None, or what no demand can be, is unknown."""
+        if value is None or not 0 <= value < BEYOND_REASON or at <= self._at:
             return
         if self._error is None:
             self._slow, self._error = value, UsualError(0.1 * value)
         elif at - self._at > LONGEST_GAP_SECONDS:
             self._promises.clear()
             self._keeps.clear()
-            self._slow, self._hole_since, self._quantiles = value, math.nan, np.zeros((0, 0))
+            self._slow, self._hole_since, self._quantiles = value, math.nan, []
         step, self._at, self._load = min(60.0, at - self._at), at, value
         if self._is_hole(at, value):
             return
@@ -108,7 +108,7 @@ class Learner:
 
     def outlook(self, at: float) -> Outlook:
         """What is to be expected, as known at `at`."""
-        if self._error is None or not len(self._quantiles):
+        if self._error is None or not self._quantiles:
             return Outlook(0.0, 0.0, problem="nothing was read yet")
         minute = int(at // 60)
         ahead = min(max(0, minute - self._minute), LOOKED_AHEAD - 1)
@@ -159,26 +159,27 @@ class Learner:
 
     def _tick(self, minute: int, value: float, error: UsualError) -> None:
         """Once a minute: judge what was said, learn from it, and say what comes next."""
-        gone = 1 if not len(self._quantiles) else minute - self._minute
+        gone = 1 if not self._quantiles else minute - self._minute
         self._minute, self._watched = minute, self._watched + 1
         self._level.judge(minute, self._lead + self._lag, value)
         self._judge(minute, value, error)
         first = minute + self._lead
-        if gone != 1 or not len(self._quantiles):
-            self._quantiles = np.array([self._errors.quantiles(first + ahead) for ahead in range(LOOKED_AHEAD)])
+        if gone != 1 or not self._quantiles:
+            self._quantiles = [self._errors.quantiles(first + ahead) for ahead in range(LOOKED_AHEAD)]
             self._factors = [self._usual.factor(first + ahead) for ahead in range(LOOKED_AHEAD)]
         else:
             newest = first + LOOKED_AHEAD - 1
-            self._quantiles = np.concatenate((self._quantiles[1:], self._errors.quantiles(newest)[np.newaxis]))
+            self._quantiles = [*self._quantiles[1:], self._errors.quantiles(newest)]
             self._factors = [*self._factors[1:], self._usual.factor(newest)]
         level = self._level.value
-        by_score = np.maximum(0.0, (level * np.array(self._factors))[:, np.newaxis] + error.value * self._quantiles)
-        self._spending.see(by_score[0], np.maximum.reduce(by_score))
-        self._level_then, self._uppers_then = level, at_score(self._spending.score, by_score).tolist()
-        plain = float(at_score(self._spending.score, self._errors.plain))
-        self._headroom_then = error.value * min(MOST_PLAIN, max(0.0, plain))
+        ahead = zip(self._factors, self._quantiles, strict=True)
+        by_score = [[max(0.0, level * factor + error.value * one) for one in quantiles] for factor, quantiles in ahead]
+        self._spending.see(by_score[0], list(map(max, *by_score)))
+        score = self._spending.score
+        self._level_then, self._uppers_then = level, [at_score(score, demands) for demands in by_score]
+        self._headroom_then = error.value * min(MOST_PLAIN, max(0.0, at_score(score, self._errors.plain)))
         upper = self._uppers_then[0]
-        rare = float(by_score[0][RARE])
+        rare = by_score[0][RARE]
         expected = level * self._factors[0]
         self._promises.append(_Said(minute, level, expected, error.value, self._quantiles[0], rare))
         now = self._usual.factor(minute)

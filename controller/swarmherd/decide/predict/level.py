@@ -11,11 +11,6 @@ import math
 from collections import deque
 from operator import mul
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
-
 AVERAGED_SECONDS = (25.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0)
 """Time constants of the exponential averages."""
 TRENDS = ((60.0, 0.5), (60.0, 1.0), (120.0, 0.5))
@@ -32,14 +27,12 @@ _TINY = 1e-12
 
 
 class Level:
-    """Fed with every reading; answers one level. Costs a few microseconds a reading: for so few numbers, lists are
-    quicker than arrays.
-    """
+    """Fed with every reading; answers one level. Costs a few microseconds a reading."""
 
     def __init__(self) -> None:
         self._averages: list[float] = []
         self._recent: deque[tuple[float, float]] = deque()
-        self._errors = np.full(EXPERTS, _TINY)
+        self._errors = [_TINY] * EXPERTS
         self._weights = [1.0 / EXPERTS] * EXPERTS
         self._said: deque[tuple[int, list[float]]] = deque()
         self._judged = 0
@@ -80,10 +73,12 @@ class Level:
         if self._said and self._said[0][0] == minute - horizon:
             self._judged += 1
             share = max(1.0 / self._judged, 1.0 / JUDGED_MINUTES)
-            self._errors += share * ((value - np.array(self._said.popleft()[1])) ** 2 - self._errors)
-            relative = (self._errors + _TINY) / (float(self._errors.min()) + _TINY)
-            weights = relative**-SHARPNESS
-            self._weights = (weights / weights.sum()).tolist()
+            judged = zip(self._errors, self._said.popleft()[1], strict=True)
+            self._errors = [error + share * ((value - said) ** 2 - error) for error, said in judged]
+            least = min(self._errors) + _TINY
+            weights = [((error + _TINY) / least) ** -SHARPNESS for error in self._errors]
+            whole = sum(weights)
+            self._weights = [weight / whole for weight in weights]
         self._said.append((minute, self._opinions))
 
     def _since(self, instant: float) -> float:

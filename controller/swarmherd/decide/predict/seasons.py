@@ -9,23 +9,28 @@ one where it was quiet 23 times of 24 still remembers the 24th.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
-from swarmherd.decide.predict.level import Floats
+Floats = NDArray[np.float64]
 
-SCORES = np.array([-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0])
+SCORES = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 """Standard scores at which quantiles are known; between them they are interpolated."""
-CHANCES = np.array([0.5 * (1 + math.erf(score / math.sqrt(2))) for score in SCORES])
+CHANCES = tuple(0.5 * (1 + math.erf(score / math.sqrt(2))) for score in SCORES)
 """The chance that the demand stays below the quantile of each score."""
-_LOW, _ABOVE = SCORES <= 0, 1 - CHANCES
 ANY_TIME = 24.0
 """Weight of what is usual at any time, in memories of a phase."""
 TRACKING = 0.02
 """How far a quantile moves, in usual errors, when it was crossed (Gibbs and Candès, Adaptive Conformal Inference)."""
 SURE = 2.0
 """A factor counts by what it exceeds so many standard errors by."""
+MEDIAN = SCORES.index(0.0)
+_CHANCES = np.array(CHANCES)
+_MIRRORED = np.concatenate((1 - _CHANCES[:MEDIAN:-1], _CHANCES[MEDIAN:]))
 _SHARES = np.unique(np.concatenate((np.linspace(0, 0.9, 19), 1 - 0.1 * np.geomspace(0.75, 0.001, 22), (1.0,))))
 _ATOMS, _WEIGHTS = (_SHARES[1:] + _SHARES[:-1]) / 2, ANY_TIME * np.diff(_SHARES)
 
@@ -101,12 +106,12 @@ class Errors:
     def __init__(self) -> None:
         self._memory = [np.zeros((length // phase, many)) for length, phase, many in self.SEASONS]
         self._count = [[0] * (length // phase) for length, phase, _many in self.SEASONS]
-        self._any_time = SCORES.copy()
-        self.plain = SCORES.copy()
+        self._any_time = list(SCORES)
+        self.plain = list(SCORES)
         """What is usual whatever the phase."""
         self._atoms = self._of_any_time()
 
-    def quantiles(self, minute: int) -> Floats:
+    def quantiles(self, minute: int) -> list[float]:
         """One for each of SCORES."""
         values, many_known = [self._atoms], 0
         for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
@@ -118,15 +123,15 @@ class Errors:
         order = value.argsort()
         weight = weight[order]
         heaped = weight.cumsum()
-        found: Floats = np.interp(CHANCES * heaped[-1], heaped - 0.5 * weight, value[order])
+        found: list[float] = np.interp(_CHANCES * heaped[-1], heaped - 0.5 * weight, value[order]).tolist()
         return found
 
-    def see(self, minute: int, error: float, said: Floats) -> None:
+    def see(self, minute: int, error: float, said: Sequence[float]) -> None:
         """`said`: the quantiles that were given for `minute`; those that were crossed too often move up."""
         # A low quantile of the mixture can lie where no share of it reaches: those follow the errors alone.
-        crossed = error > np.where(_LOW, self._any_time, said)
-        self._any_time = np.maximum.accumulate(self._any_time + TRACKING * (crossed - _ABOVE))
-        self.plain = np.maximum.accumulate(self.plain + TRACKING * ((error > self.plain) - _ABOVE))
+        crossable = [*self._any_time[: MEDIAN + 1], *said[MEDIAN + 1 :]]
+        self._any_time = _followed(self._any_time, error, crossable)
+        self.plain = _followed(self.plain, error, self.plain)
         for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
             row = minute % length // phase
             memory[row, count[row] % many] = error
@@ -135,8 +140,15 @@ class Errors:
             self._atoms = self._of_any_time()
 
     def _of_any_time(self) -> Floats:
-        upper = self._any_time[2:]
-        scores = np.concatenate((-upper[:0:-1], upper))
-        chances = np.concatenate((1 - CHANCES[:2:-1], CHANCES[2:]))
-        atoms: Floats = np.interp(_ATOMS, chances, scores)
+        """The distribution that the quantiles from the median on give, with their mirror image below it."""
+        upper = self._any_time[MEDIAN:]
+        scores = [-score for score in upper[:0:-1]] + upper
+        atoms: Floats = np.interp(_ATOMS, _MIRRORED, scores)
         return atoms
+
+
+def _followed(quantiles: Sequence[float], error: float, crossable: Sequence[float]) -> list[float]:
+    """Each a little up where `error` exceeds its `crossable`, else down: so it is crossed as often as it should be."""
+    both = zip(quantiles, crossable, CHANCES, strict=True)
+    moved = (quantile + TRACKING * ((error > line) - (1 - chance)) for quantile, line, chance in both)
+    return list(accumulate(moved, max))

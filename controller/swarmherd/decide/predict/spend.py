@@ -8,12 +8,11 @@ ever enacted. The headroom is the one whose replicas cost the wanted share of wh
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
+from itertools import accumulate
 
-import numpy as np
-
-from swarmherd.decide.predict.level import Floats
 from swarmherd.decide.predict.seasons import SCORES
 
 ROOM_UP = 0.1
@@ -32,7 +31,6 @@ REPAID = 3.0
 TOLERANCE = 0.1
 """The stabilization window and the tolerance that target tracking has by default."""
 _ROUNDING = 1e-9
-_SCORES: list[float] = SCORES.tolist()
 
 
 def steady(count: int, need: float, keep: float) -> int:
@@ -61,7 +59,7 @@ class Spending:
 
     def __init__(self, target: float, capacity: float, share: float, least: int) -> None:
         self._target, self._capacity, self._share, self._least = target, capacity, share, max(1, least)
-        self._counts, self._paid = np.zeros(len(SCORES)), np.zeros(len(SCORES))
+        self._counts, self._paid = [0] * len(SCORES), [0.0] * len(SCORES)
         self._minutes, self._chosen = 0, 0.0
         self._wishes: deque[tuple[float, int]] = deque()
         self._count = self._tracking = 0
@@ -85,26 +83,31 @@ class Spending:
         if self._minutes:
             self._thought.see(at, step, self._chosen)
 
-    def see(self, need: Floats, keep: Floats) -> None:
+    def see(self, need: Sequence[float], keep: Sequence[float]) -> None:
         """Once a minute: what each score would cost. `need` and `keep` are demands, one for each of SCORES."""
-        need, keep = need / self._capacity, keep / self._capacity * (1 + ROOM_UP)
-        enough = np.maximum(need, keep)
-        down = np.where(enough < self._counts * (1 - ROOM_DOWN), np.ceil(enough - _ROUNDING), self._counts)
-        more = np.ceil(need * (1 + ROOM_UP) - _ROUNDING)
-        self._counts = np.maximum(self._least, np.where(need > self._counts, more, down))
+        each, least = self._capacity, self._least
+        by_score = zip(self._counts, need, keep, strict=True)
+        self._counts = [max(least, steady(count, now / each, then / each)) for count, now, then in by_score]
         self._minutes += 1
-        self._paid += max(1 / self._minutes, 60 / REMEMBERED_SECONDS) * (self._counts - self._paid)
+        share = max(1 / self._minutes, 60 / REMEMBERED_SECONDS)
+        self._paid = [paid + share * (count - paid) for paid, count in zip(self._paid, self._counts, strict=True)]
         if self._minutes >= LEAST_MINUTES:
             dearer = self._own.value / self._thought.value  # between the minutes, and by what is kept, costs more
-            paid = np.maximum.accumulate(self._paid) * dearer
+            paid = [dearer * paid for paid in accumulate(self._paid, max)]
             aim = THRIFT * self._share * self._tracked.value
-            self.score = float(np.interp(aim + REPAID * (aim - self._own.value), paid, SCORES))
-        self._chosen = float(at_score(self.score, self._counts))
+            self.score = _interpolated(aim + REPAID * (aim - self._own.value), paid, SCORES)
+        self._chosen = at_score(self.score, self._counts)
 
 
-def at_score(score: float, by_score: Floats) -> Floats:
-    """`by_score` (scores along the last axis) at a score between those that are known."""
-    right = min(max(bisect_left(_SCORES, score), 1), len(_SCORES) - 1)
-    part = (score - _SCORES[right - 1]) / (_SCORES[right] - _SCORES[right - 1])
-    found: Floats = by_score[..., right - 1] * (1 - part) + by_score[..., right] * part
-    return found
+def at_score(score: float, by_score: Sequence[float]) -> float:
+    """`by_score`, one for each of SCORES, at a score between those that are known."""
+    return _interpolated(score, SCORES, by_score)
+
+
+def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
+    """As numpy's `interp`, which takes ten times as long for one point between so few: `xs` ascend."""
+    if x <= xs[0] or x >= xs[-1]:
+        return ys[0] if x <= xs[0] else ys[-1]
+    right = bisect_right(xs, x)
+    part = (x - xs[right - 1]) / (xs[right] - xs[right - 1])
+    return ys[right - 1] + part * (ys[right] - ys[right - 1])
