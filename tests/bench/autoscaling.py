@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import math
 import os
 import time
 from collections.abc import Iterable
@@ -17,9 +18,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from swarmherd.policy import ScaleKeys
 from swarmherd.policy.merge import complete
 from swarmherd.simulate import OPPONENTS, Account, Demand, Outcome, backtest, read_trace
+from swarmherd.simulate.trace import STEP_SECONDS
 
 TRACES = Path(os.environ.get("SWARMHERD_TRACES", Path(__file__).resolve().parents[3] / "shared" / "traces"))
 PEAK_REPLICAS = {
@@ -31,6 +34,8 @@ PEAK_REPLICAS = {
 SPENDS = (80, 85, 90, 95, 110, 125)
 """Percent; 100 is the default and measured anyway."""
 WEEK_STEPS = 7 * 86400 / 15
+STEPS_PER_MINUTE = round(60 / STEP_SECONDS)
+AROUND_MINUTES = (5, 10, 20)
 
 
 def capacity(file: Path, replicas: int) -> float:
@@ -46,6 +51,30 @@ def told(one: Outcome, beside: Outcome) -> dict[str, Any]:
         "lost_over_hpa": round(one.lost_fraction / beside.lost_fraction, 3) if beside.lost_fraction else None,
         "changes_over_hpa": round(one.changes / max(1, beside.changes), 3),
     }
+
+
+def knowing_around(demand: Demand, capacity: float, replica_seconds: float, minutes: int) -> float:
+    """What is lost for so much money by who knows the average of so many minutes before *and after* each step, without
+    the minute on either side of it: no forecast from the past alone can be expected to lose less.
+
+    The headroom is a multiple of the average's square root, as of requests that come independently of each other; it
+    is what the money allows, all replicas are ready at once, and their count may change at every step.
+    """
+    many, near = minutes * STEPS_PER_MINUTE, STEPS_PER_MINUTE
+    weights = np.ones(2 * many + 1)
+    weights[many - near : many + near + 1] = 0
+    around = np.convolve(np.pad(demand.values, many, mode="edge"), weights / weights.sum(), "valid")
+
+    def counts(headroom: float) -> Any:
+        return np.maximum(1, np.ceil((around + headroom * np.sqrt(around)) / capacity))
+
+    least, most = 0.0, 100.0 * math.sqrt(capacity)
+    for _halving in range(60):
+        middle = (least + most) / 2
+        affordable = float(counts(middle).sum()) * STEP_SECONDS <= replica_seconds
+        least, most = (middle, most) if affordable else (least, middle)
+    missing = np.maximum(0.0, demand.values - counts(least) * capacity)
+    return float(missing.sum() / demand.values.sum())
 
 
 def trial(demand: Demand, account: Account, others: Iterable[str] = (), **keys: Any) -> tuple[Any, float]:
@@ -73,6 +102,12 @@ def on(file: Path, replicas: int, grid: Iterable[int]) -> dict[str, Any]:
         "target": told(target.outcome, hpa),
         **{name: told(one, hpa) for name, one in target.compared.items()},
         "predictive_by_spend": frontier,
+        "lost_over_hpa_by_who_knows_so_many_minutes_around": {
+            minutes: round(
+                knowing_around(demand, account.capacity, hpa.replica_seconds, minutes) / hpa.lost_fraction, 3
+            )
+            for minutes in AROUND_MINUTES
+        },
         "seconds_per_week_and_setting": round(seconds / len(demand.values) * WEEK_STEPS, 2),
     }
 
