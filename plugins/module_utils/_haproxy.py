@@ -89,14 +89,19 @@ def _address(text: str) -> str:
     return "" if text == "-" else text
 
 
-def sessions(answer: str) -> dict[str, int]:
-    """Sessions that are served or wait, by server, from the answer to `show stat BACKEND 4 -1`."""
+def sessions(path: str, backend: str) -> dict[str, int]:
+    """Sessions that are served or wait, by server of a backend. Raises a SwarmError where that is not told.
+
+    Servers of all backends are asked for: by its name HAProxy would look for a frontend first, which often has the
+    same name, and tell of its servers, which are none.
+    """
+    answer = ask(path, "show stat -1 4 -1")
     lines = [line for line in answer.splitlines() if line.strip()]
     if not lines or not lines[0].startswith("# "):
         raise SwarmError(f"the load balancer's answer about sessions is not understood: {answer[:200]!r}")
     keys = lines[0][2:].split(",")
     rows = [dict(zip(keys, line.split(","))) for line in lines[1:]]
-    return {row["svname"]: int(row.get("scur") or 0) + int(row.get("qcur") or 0) for row in rows}
+    return {row["svname"]: int(row["scur"]) + int(row["qcur"]) for row in rows if row["pxname"] == backend}
 
 
 def chosen(

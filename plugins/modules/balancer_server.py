@@ -212,8 +212,10 @@ def left(path: str, backend: str, meant: Sequence[_haproxy.Server], params: Mapp
     names = {server.name for server in meant}
 
     def look() -> int:
-        counts = _haproxy.sessions(_haproxy.ask(path, f"show stat {backend} 4 -1"))
-        return sum(count for name, count in counts.items() if name in names)
+        counts = _haproxy.sessions(path, backend)
+        if untold := sorted(names - set(counts)):
+            raise SwarmError(f"the load balancer does not tell of the sessions of {', '.join(untold)} in {backend}")
+        return sum(counts[name] for name in names)
 
     if check or not names or params["state"] != "drain" or not params["wait"]:
         return look() if names else 0

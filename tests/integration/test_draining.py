@@ -18,6 +18,9 @@ pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 SHOP = "shop_web"
 CLIENTS = 100
+ORDER_SECONDS = (3.6, 4.0)
+"""Swarm takes a task out of its DNS two seconds before it sends SIGTERM, and a load balancer that asks every second has
+turned away by then: it takes orders that last longer than that to lose any, and shorter than it waits for (5 s)."""
 SERVER = f"""
 import http.server, os, random, signal, time
 signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
@@ -30,7 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"{SHOP}")
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        time.sleep(random.uniform(3.6, 4.0))
+        time.sleep(random.uniform{ORDER_SECONDS})
         self.do_GET()
     def log_message(self, *_):
         pass
@@ -38,8 +41,6 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = {CLIENTS}
 Server(("", 8000), Handler).serve_forever()
 """
-"""Swarm takes a task out of its DNS two seconds before it sends SIGTERM, and a load balancer that asks every second has
-turned away by then: it takes orders that last longer than that to lose any, and shorter than it waits for (5 s)."""
 
 
 @pytest.fixture
@@ -78,11 +79,16 @@ def scale(inventory: str, replicas: int) -> str:
 
 @contextmanager
 def load() -> Iterator[list[str]]:
-    """Clients that order one thing after the other, each on a connection of its own; what came of each order."""
+    """Clients that order one thing after the other, each on a connection of its own; what came of each order.
+
+    They begin one after the other, so that at every moment some orders are new: whenever a task is ended, its last ones
+    are cut short.
+    """
     orders: list[str] = []
     stopping, address = threading.Event(), on.address("manager1")
 
-    def order() -> None:
+    def order(begin_after: float) -> None:
+        stopping.wait(begin_after)
         while not stopping.is_set():
             line = http.client.HTTPConnection(address, 8000, timeout=10)
             try:
@@ -93,7 +99,8 @@ def load() -> Iterator[list[str]]:
             finally:
                 line.close()
 
-    threads = [threading.Thread(target=order) for _client in range(CLIENTS)]
+    begins = (ORDER_SECONDS[1] * client / CLIENTS for client in range(CLIENTS))
+    threads = [threading.Thread(target=order, args=(begin,)) for begin in begins]
     for thread in threads:
         thread.start()
     try:

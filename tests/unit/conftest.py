@@ -280,6 +280,7 @@ class Balancer:
             "shop-3": ["-", FREE, 1],
         }
         self.sessions = [0]
+        self.untold: list[tuple[str, str]] = []
         self.before_state: Callable[[], Any] = lambda: None
         self.told: list[str] = []
 
@@ -289,8 +290,7 @@ class Balancer:
             self.before_state()
             return self.state() if words[3:] in ([], ["shop"]) else "Can't find backend.\n"
         if words[:2] == ["show", "stat"]:
-            left = self.sessions.pop(0) if len(self.sessions) > 1 else self.sessions[0]
-            return f"# pxname,svname,qcur,qmax,scur,\nshop,shop-1,0,0,{left},\nshop,shop-2,0,0,9,\n\n"
+            return self.stat(of_all=words[2:] == ["-1", "4", "-1"])
         self.told.append(command)
         server = self.servers[words[2].split("/")[1]]
         if words[3] == "state":
@@ -298,6 +298,14 @@ class Balancer:
         else:
             server[2] = int(words[4])
         return "\n"
+
+    def stat(self, of_all: bool) -> str:
+        """Servers. Asked for `shop` by name it would tell of the frontend of that name, which has none."""
+        left = self.sessions.pop(0) if len(self.sessions) > 1 else self.sessions[0]
+        other, untold = ("other", "shop-1", 0, 0, 7), set(self.untold)
+        rows = [("shop", "shop-1", 0, 0, left), ("shop", "shop-2", 2, 2, 7), ("shop", "shop-3", 0, 0, 0), other]
+        told = [",".join(map(str, row)) for row in rows if of_all and row[:2] not in untold]
+        return "\n".join(["# pxname,svname,qcur,qmax,scur", *told, "", ""])
 
     def state(self) -> str:
         rows = [

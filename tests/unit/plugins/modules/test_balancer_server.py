@@ -38,6 +38,18 @@ def test_a_drain_waits_until_the_sessions_of_its_servers_have_ended(set_server, 
     assert balancer.sessions == [0]
 
 
+def test_sessions_that_wait_count_too(set_server, balancer):
+    assert set_server(servers=["shop-2"], state="drain", wait=False)["sessions"] == 9
+    assert balancer.told == ["set server shop/shop-2 state drain\n"]
+
+
+def test_sessions_that_are_not_told_are_not_taken_for_none(set_server, balancer):
+    balancer.untold = [("shop", "shop-1")]
+    result = set_server(servers=["shop-1", "shop-2"], state="drain")
+    assert result["failed"]
+    assert "does not tell of the sessions of shop-1 in shop" in result["msg"]
+
+
 def test_past_the_bound_the_sessions_that_are_left_are_told_and_are_no_error(set_server, balancer):
     balancer.sessions = [3]
     result = set_server(servers=["shop-1"], state="drain", wait_timeout=0)
