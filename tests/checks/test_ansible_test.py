@@ -25,6 +25,13 @@ def test_sanity_finds_nothing_of_what_is_quick_to_find() -> None:
     assert done.returncode == 0, done.stdout[-8000:]
 
 
+def test_every_module_has_a_target_on_a_real_engine() -> None:
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("[!_]*.py")}
+    targets = {path.parent.name for path in (ROOT / "tests" / "integration" / "targets").glob("*/tasks")}
+    assert modules
+    assert modules - targets == set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", matrix.COMMANDS)
 def test_on_every_python_that_hosts_can_have(command: str) -> None:
