@@ -163,6 +163,7 @@ def down() -> None:
             raise EngineError(f"The private dockerd (pid {pid}) did not stop within {STOP_SECONDS} s; its log: {LOG}")
     if STATE.exists():
         before = json.loads(STATE.read_text())
+        run("ip", "link", "del", BRIDGE)  # ours for certain, whoever else has an engine here
         clear_remains()
         restore_firewall(before["firewall"])
         FORWARDING.write_text(before["forwarding"] + "\n")

@@ -55,7 +55,7 @@ def told(one: Outcome, beside: Outcome) -> dict[str, Any]:
 
 def knowing_around(demand: Demand, capacity: float, replica_seconds: float, minutes: int) -> float:
     """What is lost for so much money by who knows the average of so many minutes before *and after* each step, without
-    the minute on either side of it: no forecast from the past alone can be expected to lose less.
+    the minute on either side of it. A yardstick and no bound: who knows what is usual at a minute can do better.
 
     The headroom is a multiple of the average's square root, as of requests that come independently of each other; it
     is what the money allows, all replicas are ready at once, and their count may change at every step.

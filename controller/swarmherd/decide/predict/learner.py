@@ -67,7 +67,7 @@ class _Said:
 
 
 class Learner:
-    """The history of one service's demand, condensed. About 20 microseconds a reading, 150 more once a minute."""
+    """The history of one service's demand, condensed."""
 
     def __init__(self, aim: Aim) -> None:
         self._aim = aim
