@@ -103,7 +103,7 @@ def _foretold(s: Situation, name: str, target: float, load: Load) -> tuple[int, 
         return wanted, f"{why} (not foretold: {outlook.problem})", False
     full = target * s.scale.ahead.full / 100
     need = max(outlook.need, load.total) / full
-    wanted = min(steady(s.replicas, need, outlook.keep / full), MOST)
+    wanted = min(steady(s.replicas, need, outlook.keep / full, outlook.room), MOST)
     why = f"{name}: {outlook.why}" if outlook.need >= load.total else f"{name} {number(load.value)} leaves no room"
     return wanted, why, True
 

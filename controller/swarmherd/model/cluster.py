@@ -212,6 +212,8 @@ class Outlook:
     why: str = ""
     problem: str = ""
     """Why it is not to be relied on; empty where it is."""
+    room: float = 0.1
+    """By which part the count may exceed what is needed before it is changed, so that it changes seldom."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,14 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from swarmherd.decide.predict.level import Level, UsualError
+from swarmherd.decide.predict.level import Level, Scatter
 from swarmherd.decide.predict.seasons import SCORES, Errors, Usual
-from swarmherd.decide.predict.spend import Spending, at_score
+from swarmherd.decide.predict.spend import WATCHED_MINUTES, Spending, at_score
 from swarmherd.decide.predict.words import said
 from swarmherd.model import Outlook
 
 LOOKED_AHEAD = 4
 """Minutes, from when new replicas serve on, for which a count is kept."""
-WATCHED_MINUTES = 120
-"""Nothing is foretold before."""
 HOLE = 0.15
 """A fall below this part of the level is a hole in the capture, for at most LONGEST_HOLE_SECONDS."""
 LONGEST_HOLE_SECONDS = 2400.0
@@ -33,8 +31,6 @@ RARE = SCORES.index(2.0)
 WRONG, RIGHT = 0.3, 0.15
 """It is not relied on from this share of recent demands above what should be rare, until the lower share."""
 RECENT_MINUTES = 20.0
-MOST_PLAIN = 2.0
-"""Usual errors of headroom, at most, above what rose within a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,9 @@ class _Said:
     minute: int
     level: float
     expected: float
+    base: float
     error: float
+    """The usual one."""
     quantiles: list[float]
     rare: float
     """The demand that one minute in forty exceeds."""
@@ -75,7 +73,7 @@ class Learner:
         self._lag = max(0, round(aim.lag_seconds / 60))
         self._level, self._usual, self._errors = Level(), Usual(), Errors()
         self._spending = Spending(aim.target, aim.capacity, aim.spend, aim.least)
-        self._error: UsualError | None = None
+        self._scatter: Scatter | None = None
         self._promises: deque[_Said] = deque()
         self._keeps: deque[tuple[float, float]] = deque()
         self._at = self._asked = -math.inf
@@ -84,15 +82,15 @@ class Learner:
         self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
         self._factors = [1.0] * LOOKED_AHEAD
         self._quantiles: list[list[float]] = []
-        self._level_then, self._headroom_then, self._uppers_then = 0.0, 0.0, [0.0] * LOOKED_AHEAD
+        self._uppers = [0.0] * LOOKED_AHEAD
         self._why = ""
 
     def see(self, at: float, value: float | None) -> None:
         """The demand read at `at` (seconds since the epoch, UTC); None, or what no demand can be, is unknown."""
         if value is None or not 0 <= value < BEYOND_REASON or at <= self._at:
             return
-        if self._error is None:
-            self._slow, self._error = value, UsualError(0.1 * value)
+        if self._scatter is None:
+            self._slow, self._scatter = value, Scatter(value)
         elif at - self._at > LONGEST_GAP_SECONDS:
             self._promises.clear()
             self._keeps.clear()
@@ -101,19 +99,18 @@ class Learner:
         if self._is_hole(at, value):
             return
         self._slow += (1 - math.exp(-step / 480.0)) * (value - self._slow)
-        self._level.see(at, value, self._error.value)
+        self._level.see(at, value)
         minute = int(at // 60)
         if minute != self._minute:
-            self._tick(minute, value, self._error)
+            self._tick(minute, value, self._scatter)
 
     def outlook(self, at: float) -> Outlook:
         """What is to be expected, as known at `at`."""
-        if self._error is None or not self._quantiles:
+        if not self._quantiles:
             return Outlook(0.0, 0.0, problem="nothing was read yet")
         minute = int(at // 60)
         ahead = min(max(0, minute - self._minute), LOOKED_AHEAD - 1)
-        uppers = self._uppers()
-        need, keep = uppers[ahead], max(uppers[ahead:])
+        need, keep = self._uppers[ahead], max(self._uppers[ahead:])
         while self._keeps and self._keeps[-1][1] <= keep:  # the largest stands first, what it outlives is dropped
             self._keeps.pop()
         self._keeps.append((at, keep))
@@ -122,21 +119,7 @@ class Learner:
         keep = self._keeps[0][1]
         self._spending.pay(at, min(60.0, at - self._asked), self._load, need, keep)
         self._asked = at
-        return Outlook(need, keep, self._why, self._problem())
-
-    def _uppers(self) -> list[float]:
-        """By minute ahead: the demand that is not exceeded, at the chance that was chosen.
-
-        What is usual was learned minute by minute, from the level at the minute's begin. What rose since then has
-        perhaps been foretold already: it counts for itself, not times what is usual once more.
-        """
-        level = self._level.value
-        if level <= self._level_then:
-            return self._uppers_then
-        plain = level + self._headroom_then
-        return [
-            max(then, min(1.0, factor) * plain) for then, factor in zip(self._uppers_then, self._factors, strict=True)
-        ]
+        return Outlook(need, keep, self._why, self._problem(), self._spending.room)
 
     def _problem(self) -> str:
         if self._watched < WATCHED_MINUTES:
@@ -157,12 +140,12 @@ class Learner:
         self._slow = value
         return False
 
-    def _tick(self, minute: int, value: float, error: UsualError) -> None:
+    def _tick(self, minute: int, value: float, scatter: Scatter) -> None:
         """Once a minute: judge what was said, learn from it, and say what comes next."""
         gone = 1 if not self._quantiles else minute - self._minute
         self._minute, self._watched = minute, self._watched + 1
-        self._level.judge(minute, self._lead + self._lag, value)
-        self._judge(minute, value, error)
+        self._level.look(minute, self._lead + self._lag)
+        self._judge(minute, value, scatter)
         first = minute + self._lead
         if gone != 1 or not self._quantiles:
             self._quantiles = [self._errors.quantiles(first + ahead) for ahead in range(LOOKED_AHEAD)]
@@ -171,30 +154,27 @@ class Learner:
             newest = first + LOOKED_AHEAD - 1
             self._quantiles = [*self._quantiles[1:], self._errors.quantiles(newest)]
             self._factors = [*self._factors[1:], self._usual.factor(newest)]
-        level = self._level.value
+        level, error = self._level.value, scatter.of(self._level.base)
         ahead = zip(self._factors, self._quantiles, strict=True)
-        by_score = [[max(0.0, level * factor + error.value * one) for one in quantiles] for factor, quantiles in ahead]
+        by_score = [[max(0.0, level * factor + error * one) for one in quantiles] for factor, quantiles in ahead]
         self._spending.see(by_score[0], list(map(max, *by_score)))
-        score = self._spending.score
-        self._level_then, self._uppers_then = level, [at_score(score, demands) for demands in by_score]
-        self._headroom_then = error.value * min(MOST_PLAIN, max(0.0, at_score(score, self._errors.plain)))
-        upper = self._uppers_then[0]
-        rare = by_score[0][RARE]
-        expected = level * self._factors[0]
-        self._promises.append(_Said(minute, level, expected, error.value, self._quantiles[0], rare))
+        self._uppers = [at_score(self._spending.score, demands) for demands in by_score]
+        expected, rare = level * self._factors[0], by_score[0][RARE]
+        promise = _Said(minute, level, expected, self._level.base, error, self._quantiles[0], rare)
+        self._promises.append(promise)
         now = self._usual.factor(minute)
-        self._why = said(minute, first, self._usual, now, self._factors[0], self._level, expected, upper)
+        self._why = said(minute, first, self._usual, now, self._factors[0], self._level, expected, self._uppers[0])
 
-    def _judge(self, minute: int, value: float, error: UsualError) -> None:
+    def _judge(self, minute: int, value: float, scatter: Scatter) -> None:
         due = minute - self._lead - self._lag
         while self._promises and self._promises[0].minute < due:
             self._promises.popleft()
         if not self._promises or self._promises[0].minute != due:
             return
         promise, past = self._promises.popleft(), minute - self._lag
-        off = (value - promise.expected) / promise.error
-        self._errors.see(past, off, promise.quantiles)
-        error.see(value - promise.expected)
+        off = value - promise.expected
+        self._errors.see(past, off / promise.error, promise.quantiles)
+        scatter.see(off, promise.base)
         self._usual.see(past, min(5.0, (value - promise.level) / max(promise.level, 1e-9)))
         self._misses += ((value > promise.rare) - self._misses) / RECENT_MINUTES
         self._relied_on = self._misses < (WRONG if self._relied_on else RIGHT)

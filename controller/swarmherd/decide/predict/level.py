@@ -1,105 +1,166 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a demand stands now: several averages and trends, weighed by how well each foretold it of late.
+"""Where the demand will stand when new replicas serve, as far as the last hour tells: a regression on what it was a
+moment ago and on several averages, fitted to the service's own history.
 
-Averages over seconds follow a ramp, averages over half an hour see through noise; which serves better is a matter of
-the traffic, and is learned from it. A surprise (the demand is far above what the averages say) counts at once.
+Averages over a minute follow a ramp, averages over an hour see through noise; how they are best joined is a matter of
+the traffic, and is learned from it. Where that is of no use of late, because the demand does what it never did, a plain
+average is believed instead.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from operator import mul
+from typing import NamedTuple
 
-AVERAGED_SECONDS = (25.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0)
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LAGS_SECONDS = (0.0, 30.0, 60.0, 120.0, 240.0)
+AVERAGED_SECONDS = (60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3840.0)
 """Time constants of the exponential averages."""
-TRENDS = ((60.0, 0.5), (60.0, 1.0), (120.0, 0.5))
-"""(span in seconds, share): so much of the change over the span is expected to come again."""
-EXPERTS = 1 + len(AVERAGED_SECONDS) + len(TRENDS)
-JUDGED_MINUTES = 720.0
-"""Time constant of the squared errors that the weights come from."""
-SHARPNESS = 8.0
-"""A weight is the squared error to this negative power."""
-SURPRISE = (1.5, 3.0)
-"""In usual errors above the average: from the first on a surprise counts, from the second on it counts in full."""
-LONGEST_SPAN = 120.0
+PLAIN = AVERAGED_SECONDS.index(120.0)
+"""The average that is believed before anything was learned, and where the regression fails."""
+BASE = AVERAGED_SECONDS.index(960.0)
+"""The average that all else is counted in, so that a quiet hour teaches as much as a busy one."""
+TREND_SECONDS = 120.0
+LONGEST_PAUSE_SECONDS = 1200.0
+RIDGE = 0.1
+"""How firmly the first belief is held, in typical minutes."""
+REMEMBERED_MINUTES = 14 * 1440.0
+REFITTED_MINUTES = 60
+JUMP = 10.0
+"""What is so many times the base was no matter of proportion, and would outweigh all that was learned."""
+FAILING = 3.0
+"""The regression fails where its recent squared errors are so many times those of the plain average."""
+RECENT_MINUTES = 20.0
 _TINY = 1e-12
 
 
+class _Look(NamedTuple):
+    minute: int
+    seen: Floats
+    """Lags, then averages, over the base."""
+    base: float
+    fitted: float
+    plain: float
+
+
 class Level:
-    """Fed with every reading; answers one level. Costs a few microseconds a reading."""
+    """Fed with every reading, asked once a minute."""
 
     def __init__(self) -> None:
         self._averages: list[float] = []
         self._recent: deque[tuple[float, float]] = deque()
-        self._errors = [_TINY] * EXPERTS
-        self._weights = [1.0 / EXPERTS] * EXPERTS
-        self._said: deque[tuple[int, list[float]]] = deque()
-        self._judged = 0
+        self._looks: deque[_Look] = deque()
         self._step, self._shares = -1.0, [0.0] * len(AVERAGED_SECONDS)
-        self._opinions = [0.0] * EXPERTS
-        self.value = 0.0
+        self._regression = _Regression()
+        self._fitted_off = self._plain_off = 0.0
+        self.value = self.base = 0.0
         self.trend = 0.0
         """The change over the last two minutes, as a part of what it was before."""
 
-    def see(self, at: float, value: float, usual_error: float) -> None:
-        """`value` was read at `at` (seconds); `usual_error` is in its unit."""
-        if not self._recent or at - self._recent[-1][0] > 10 * LONGEST_SPAN:
+    def see(self, at: float, value: float) -> None:
+        """`value` was read at `at` (seconds)."""
+        recent = self._recent
+        if not recent or at - recent[-1][0] > LONGEST_PAUSE_SECONDS:
             self._averages = [value] * len(AVERAGED_SECONDS)
-            self._recent.clear()
+            recent.clear()
         else:
-            step = at - self._recent[-1][0]
+            step = at - recent[-1][0]
             if step != self._step:
                 self._step, self._shares = step, [1.0 - math.exp(-step / constant) for constant in AVERAGED_SECONDS]
             old = zip(self._averages, self._shares, strict=True)
             self._averages = [average + share * (value - average) for average, share in old]
-        self._recent.append((at, value))
-        while self._recent[0][0] < at - LONGEST_SPAN:
-            self._recent.popleft()
-        changes = {60.0: value - self._since(at - 60.0), LONGEST_SPAN: value - self._recent[0][1]}
-        before = value - changes[LONGEST_SPAN]
-        self.trend = changes[LONGEST_SPAN] / before if before > 0 else 0.0
-        trends = [max(0.0, value + share * changes[span]) for span, share in TRENDS]
-        self._opinions = [value, *self._averages, *trends]
-        base = sum(map(mul, self._weights, self._opinions))
-        excess = (value - base) / (usual_error + _TINY)
-        counts = min(1.0, max(0.0, (excess - SURPRISE[0]) / (SURPRISE[1] - SURPRISE[0])))
-        self.value = base + counts * max(0.0, value + 0.5 * changes[60.0] - base)
+        recent.append((at, value))
+        while recent[0][0] < at - LAGS_SECONDS[-1]:
+            recent.popleft()
 
-    def judge(self, minute: int, horizon: int, value: float) -> None:
-        """Once a minute: compare what was said `horizon` minutes ago with `value`, and weigh anew."""
-        while self._said and self._said[0][0] < minute - horizon:
-            self._said.popleft()
-        if self._said and self._said[0][0] == minute - horizon:
-            self._judged += 1
-            share = max(1.0 / self._judged, 1.0 / JUDGED_MINUTES)
-            judged = zip(self._errors, self._said.popleft()[1], strict=True)
-            self._errors = [error + share * ((value - said) ** 2 - error) for error, said in judged]
-            least = min(self._errors) + _TINY
-            weights = [((error + _TINY) / least) ** -SHARPNESS for error in self._errors]
-            whole = sum(weights)
-            self._weights = [weight / whole for weight in weights]
-        self._said.append((minute, self._opinions))
+    def look(self, minute: int, horizon: int) -> None:
+        """Once a minute: learn what the demand of now was to what was seen `horizon` minutes ago, and estimate where
+        it will be in as many minutes."""
+        at, value = self._recent[-1]
+        while self._looks and self._looks[0].minute < minute - horizon:
+            self._looks.popleft()
+        if self._looks and self._looks[0].minute == minute - horizon:
+            self._judge(self._looks.popleft(), value)
+        self.base, plain = max(_TINY, self._averages[BASE]), self._averages[PLAIN]
+        seen = np.array([*(self._since(at - lag) for lag in LAGS_SECONDS), *self._averages]) / self.base
+        fitted = self.base * max(0.0, float(self._regression.weights @ seen))
+        self.value = plain if self._fitted_off > FAILING * self._plain_off else fitted
+        self._looks.append(_Look(minute, seen, self.base, fitted, plain))
+        before = self._since(at - TREND_SECONDS)
+        self.trend = (value - before) / before if before > 0 else 0.0
+
+    def _judge(self, then: _Look, value: float) -> None:
+        self._fitted_off += (_off(value, then.fitted, then.base) - self._fitted_off) / RECENT_MINUTES
+        self._plain_off += (_off(value, then.plain, then.base) - self._plain_off) / RECENT_MINUTES
+        self._regression.see(then.seen, value / then.base)
 
     def _since(self, instant: float) -> float:
         """The value at `instant`, or the oldest after it."""
         edge = instant - 1e-6
-        for at, value in self._recent:
-            if at >= edge:
-                return value
-        return self._recent[-1][1]
+        return next(value for at, value in self._recent if at >= edge)
 
 
-class UsualError:
-    """The root mean square of recent errors, over about two hours, with no single error counting for too much."""
+def _off(value: float, said: float, base: float) -> float:
+    """The squared error, over the base; none counts for more than that."""
+    return min(1.0, abs(value - said) / base) ** 2
 
-    MINUTES = 120.0
+
+class _Regression:
+    """Ridge regression (Hoerl and Kennard, 1970) that forgets, drawn towards the plain average instead of zero."""
+
+    def __init__(self) -> None:
+        many = len(LAGS_SECONDS) + len(AVERAGED_SECONDS)
+        self._first = np.zeros(many)
+        self._first[len(LAGS_SECONDS) + PLAIN] = 1.0
+        self.weights = self._first
+        self._squares, self._products = np.zeros((many, many)), np.zeros(many)
+        self._count, self._seen, self._next = 0.0, 0, 1
+
+    def see(self, inputs: Floats, output: float) -> None:
+        if max(output, float(inputs.max())) > JUMP:
+            return
+        kept = 1.0 - 1.0 / REMEMBERED_MINUTES
+        self._squares = kept * self._squares + np.outer(inputs, inputs)
+        self._products = kept * self._products + output * inputs
+        self._count, self._seen = kept * self._count + 1, self._seen + 1
+        if self._seen >= self._next:
+            self._next = self._seen + min(REFITTED_MINUTES, 1 + self._seen // 8)
+            self._fit()
+
+    def _fit(self) -> None:
+        many = len(self._first)
+        firm = RIDGE * float(np.trace(self._squares)) / self._count / many + _TINY
+        missed = self._products - self._squares @ self._first
+        self.weights = self._first + np.linalg.solve(self._squares + firm * np.eye(many), missed)
+
+
+class Scatter:
+    """How far forecasts are off, as a multiple of the demand's square root, over about a day.
+
+    Requests that come independently of each other scatter by the square root of how many they are (Poisson); that
+    those of a service scatter more, or less, is in the multiple. No single error counts for too much.
+    """
+
+    MINUTES = 1440.0
+    LEAST_MINUTES = 10.0
     CLIP = 20.0
 
     def __init__(self, first: float) -> None:
-        self.value = max(_TINY, first)
+        """As of a demand of `first`, of which it is taken to be a tenth."""
+        self._multiple = max(_TINY, 0.1 * math.sqrt(first))
+        self._minutes = self.LEAST_MINUTES
 
-    def see(self, error: float) -> None:
-        bounded = min(abs(error), self.CLIP * self.value)
-        share = 1.0 / self.MINUTES
-        self.value = max(_TINY, math.sqrt((1 - share) * self.value**2 + share * bounded**2))
+    def of(self, demand: float) -> float:
+        """The usual error at `demand`."""
+        return self._multiple * math.sqrt(demand)
+
+    def see(self, error: float, demand: float) -> None:
+        multiple = min(abs(error) / math.sqrt(demand), self.CLIP * self._multiple)
+        self._minutes = min(self.MINUTES, self._minutes + 1)
+        share = 1.0 / self._minutes
+        self._multiple = max(_TINY, math.sqrt((1 - share) * self._multiple**2 + share * multiple**2))

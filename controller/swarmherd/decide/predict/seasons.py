@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SCORES = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
-"""Standard scores at which quantiles are known; between them they are interpolated."""
+SCORES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+"""Standard scores at which quantiles are known, from the median on; between them they are interpolated."""
 CHANCES = tuple(0.5 * (1 + math.erf(score / math.sqrt(2))) for score in SCORES)
 """The chance that the demand stays below the quantile of each score."""
 ANY_TIME = 24.0
@@ -28,9 +28,8 @@ TRACKING = 0.02
 """How far a quantile moves, in usual errors, when it was crossed (Gibbs and Candès, Adaptive Conformal Inference)."""
 SURE = 2.0
 """A factor counts by what it exceeds so many standard errors by."""
-MEDIAN = SCORES.index(0.0)
 _CHANCES = np.array(CHANCES)
-_MIRRORED = np.concatenate((1 - _CHANCES[:MEDIAN:-1], _CHANCES[MEDIAN:]))
+_MIRRORED = np.concatenate((1 - _CHANCES[:0:-1], _CHANCES))
 _SHARES = np.unique(np.concatenate((np.linspace(0, 0.9, 19), 1 - 0.1 * np.geomspace(0.75, 0.001, 22), (1.0,))))
 _ATOMS, _WEIGHTS = (_SHARES[1:] + _SHARES[:-1]) / 2, ANY_TIME * np.diff(_SHARES)
 
@@ -76,9 +75,7 @@ class Usual:
 
     def __init__(self) -> None:
         self.seasons = (
-            Factors("5 minutes", 5, 1, 24),
             Factors("hour", 60, 1, 16),
-            Factors("half an hour", 30, 1, 20),
             Factors("day", 1440, 5, 25),
             Factors("week", 10080, 5, 15),
         )
@@ -99,16 +96,14 @@ class Usual:
 class Errors:
     """Quantiles of the errors, in usual errors, by phase."""
 
-    SEASONS = ((5, 1, 12), (60, 1, 24), (1440, 5, 35), (10080, 5, 20))
-    """(length in minutes, phase in minutes, memories)."""
+    SEASONS = ((60, 1, 336), (1440, 10, 70))
+    """(length in minutes, phase in minutes, memories): two weeks of hours, one of days."""
     _ONES = np.ones(sum(memories for _length, _phase, memories in SEASONS))
 
     def __init__(self) -> None:
         self._memory = [np.zeros((length // phase, many)) for length, phase, many in self.SEASONS]
         self._count = [[0] * (length // phase) for length, phase, _many in self.SEASONS]
         self._any_time = list(SCORES)
-        self.plain = list(SCORES)
-        """What is usual whatever the phase."""
         self._atoms = self._of_any_time()
 
     def quantiles(self, minute: int) -> list[float]:
@@ -128,10 +123,7 @@ class Errors:
 
     def see(self, minute: int, error: float, said: Sequence[float]) -> None:
         """`said`: the quantiles that were given for `minute`; those that were crossed too often move up."""
-        # A low quantile of the mixture can lie where no share of it reaches: those follow the errors alone.
-        crossable = [*self._any_time[: MEDIAN + 1], *said[MEDIAN + 1 :]]
-        self._any_time = _followed(self._any_time, error, crossable)
-        self.plain = _followed(self.plain, error, self.plain)
+        self._any_time = _followed(self._any_time, error, said)
         for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
             row = minute % length // phase
             memory[row, count[row] % many] = error
@@ -140,9 +132,8 @@ class Errors:
             self._atoms = self._of_any_time()
 
     def _of_any_time(self) -> Floats:
-        """The distribution that the quantiles from the median on give, with their mirror image below it."""
-        upper = self._any_time[MEDIAN:]
-        scores = [-score for score in upper[:0:-1]] + upper
+        """The distribution that the quantiles give, with their mirror image below the median."""
+        scores = [-score for score in self._any_time[:0:-1]] + self._any_time
         atoms: Floats = np.interp(_ATOMS, _MIRRORED, scores)
         return atoms
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much headroom: as much as target tracking would have paid for on the same history, spent where it is uncertain.
+"""How much headroom: as much as target tracking would have paid for on the same history, spent where it is uncertain;
+and how much room for the count to stay as it is, so that it changes less often than tracking's.
 
 Beside the real service run imaginary ones, one per size of headroom and one that tracks the target; none of them is
 ever enacted. The headroom is the one whose replicas cost the wanted share of what the tracking one costs.
@@ -15,30 +16,37 @@ from itertools import accumulate
 
 from swarmherd.decide.predict.seasons import SCORES
 
-ROOM_UP = 0.1
-"""A count that is too small goes up by so much more than is needed, so that it need not move again at once."""
-ROOM_DOWN = 0.1
-"""A count stays while less than this part of it is too much."""
+LEAST_ROOM, MOST_ROOM = 0.05, 0.25
+FEWER = 0.8
+"""There is the least room while there are no more changes than this part of tracking's."""
+FEW_CHANGES = 0.002
+"""In changes per reading: so many are counted on either side, so that the first ones do not decide."""
 FIRST = 1.5
 """The score to begin with."""
-LEAST_MINUTES = 120
+WATCHED_MINUTES = 120
+"""Nothing is foretold before: the target is tracked."""
 REMEMBERED_SECONDS = 14 * 86400.0
 TRACKING_WINDOW_SECONDS = 300.0
-THRIFT = 0.995
-"""Aim at a little less than may be spent, so that it does not become more."""
-REPAID = 3.0
-"""What was spent beyond the aim, or saved, is made up for that much quicker than it came about."""
+THRIFT, UNSURE = 0.999, 0.007
+"""Aim at a little less than may be spent, and at less by UNSURE in the first day, so that it does not become more."""
+LEAST_REPAID = 6.0
+"""What was spent beyond the aim, or saved, is made up for that much quicker than it came about, or within a day."""
+MOST_REPAID = 0.2
+"""As a part of what may be spent: no strange day is paid for with a bare one."""
 TOLERANCE = 0.1
 """The stabilization window and the tolerance that target tracking has by default."""
 _ROUNDING = 1e-9
 
 
-def steady(count: int, need: float, keep: float) -> int:
-    """The count to have: `need` replicas will be needed when new ones serve, and `keep` for some time from now."""
+def steady(count: int, need: float, keep: float, room: float) -> int:
+    """The count to have: `need` replicas will be needed when new ones serve, and `keep` for some time from now.
+
+    It goes up by `room`, a part of it, more than is needed, and stays while less than that is too much.
+    """
     if need > count:
-        return math.ceil(need * (1 + ROOM_UP) - _ROUNDING)
-    enough = max(need, keep * (1 + ROOM_UP))
-    return math.ceil(enough - _ROUNDING) if enough < count * (1 - ROOM_DOWN) else count
+        return math.ceil(need * (1 + room) - _ROUNDING)
+    enough = max(need, keep) * (1 + room)
+    return math.ceil(enough - _ROUNDING) if enough < count * (1 - room) else count
 
 
 class Average:
@@ -54,49 +62,75 @@ class Average:
         self.value += min(1.0, step / min(at - self._first, REMEMBERED_SECONDS)) * (value - self.value)
 
 
+class _Imaginary:
+    """A service that is not there: its count, what it costs, and how often it changes."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.cost, self.changes = Average(), Average()
+
+    def have(self, count: int, at: float, step: float) -> None:
+        self.cost.see(at, step, count)
+        self.changes.see(at, step, count != self.count)
+        self.count = count
+
+
 class Spending:
-    """Finds the score whose replicas cost what may be spent."""
+    """Finds the score whose replicas cost what may be spent, and the room whose changes are few enough."""
 
     def __init__(self, target: float, capacity: float, share: float, least: int) -> None:
         self._target, self._capacity, self._share, self._least = target, capacity, share, max(1, least)
         self._counts, self._paid = [0] * len(SCORES), [0.0] * len(SCORES)
         self._minutes, self._chosen = 0, 0.0
         self._wishes: deque[tuple[float, int]] = deque()
-        self._count = self._tracking = 0
-        self._tracked, self._own, self._thought = Average(), Average(), Average()
-        self.score = FIRST
+        self._tracking, self._own = _Imaginary(), _Imaginary()
+        self._thought, self._spent = Average(), Average()
+        self.score, self.room = FIRST, LEAST_ROOM
 
     def pay(self, at: float, step: float, load: float, need: float, keep: float) -> None:
         """With every outlook: what tracking costs with `load`, and what the outlook's own `need` and `keep` do."""
-        near = abs(load / (self._target * max(1, self._tracking)) - 1) <= TOLERANCE
-        wish = self._tracking if near else max(self._least, math.ceil(load / self._target - _ROUNDING))
-        while self._wishes and (self._wishes[-1][1] <= wish):
-            self._wishes.pop()
-        self._wishes.append((at, wish))
-        while self._wishes[0][0] <= at - TRACKING_WINDOW_SECONDS:
-            self._wishes.popleft()
-        self._tracking = self._wishes[0][1]
-        self._tracked.see(at, step, self._tracking)
-        need = max(need, load)
-        self._count = max(self._least, steady(self._count, need / self._capacity, keep / self._capacity))
-        self._own.see(at, step, self._count)
+        self._tracking.have(self._tracked(at, load), at, step)
+        needed, kept = max(need, load) / self._capacity, keep / self._capacity
+        self._own.have(max(self._least, steady(self._own.count, needed, kept, self.room)), at, step)
+        enacted = self._own if self._minutes >= WATCHED_MINUTES else self._tracking
+        self._spent.see(at, step, enacted.count)
         if self._minutes:
             self._thought.see(at, step, self._chosen)
 
     def see(self, need: Sequence[float], keep: Sequence[float]) -> None:
         """Once a minute: what each score would cost. `need` and `keep` are demands, one for each of SCORES."""
-        each, least = self._capacity, self._least
+        own, tracking = self._own.changes.value + FEW_CHANGES, self._tracking.changes.value + FEW_CHANGES
+        most = LEAST_ROOM + (MOST_ROOM - LEAST_ROOM) * min(1.0, max(0.0, self.score))  # it costs what may be short
+        self.room = min(most, LEAST_ROOM + max(0.0, own / tracking - FEWER))
+        each, least, room = self._capacity, self._least, self.room
         by_score = zip(self._counts, need, keep, strict=True)
-        self._counts = [max(least, steady(count, now / each, then / each)) for count, now, then in by_score]
+        self._counts = [max(least, steady(count, now / each, then / each, room)) for count, now, then in by_score]
         self._minutes += 1
         share = max(1 / self._minutes, 60 / REMEMBERED_SECONDS)
         self._paid = [paid + share * (count - paid) for paid, count in zip(self._paid, self._counts, strict=True)]
-        if self._minutes >= LEAST_MINUTES:
-            dearer = self._own.value / self._thought.value  # between the minutes, and by what is kept, costs more
-            paid = [dearer * paid for paid in accumulate(self._paid, max)]
-            aim = THRIFT * self._share * self._tracked.value
-            self.score = _interpolated(aim + REPAID * (aim - self._own.value), paid, SCORES)
+        if self._minutes >= WATCHED_MINUTES:
+            dearer = self._own.cost.value / self._thought.value  # between the minutes, and by what is kept, costs more
+            self.score = _interpolated(self._wanted(), [dearer * paid for paid in accumulate(self._paid, max)], SCORES)
         self._chosen = at_score(self.score, self._counts)
+
+    def _wanted(self) -> float:
+        """What to cost from now on, so that the whole comes to what may be spent."""
+        days = min(self._minutes * 60, REMEMBERED_SECONDS) / 86400
+        aim = (THRIFT - UNSURE / max(1.0, days)) * self._share * self._tracking.cost.value
+        repaid = max(LEAST_REPAID, days) * (aim - self._spent.value)
+        return aim + min(MOST_REPAID * aim, max(-MOST_REPAID * aim, repaid))
+
+    def _tracked(self, at: float, load: float) -> int:
+        """The count that tracks the target."""
+        count = self._tracking.count
+        near = abs(load / (self._target * max(1, count)) - 1) <= TOLERANCE
+        wish = count if near else max(self._least, math.ceil(load / self._target - _ROUNDING))
+        while self._wishes and self._wishes[-1][1] <= wish:
+            self._wishes.pop()
+        self._wishes.append((at, wish))
+        while self._wishes[0][0] <= at - TRACKING_WINDOW_SECONDS:
+            self._wishes.popleft()
+        return self._wishes[0][1]
 
 
 def at_score(score: float, by_score: Sequence[float]) -> float:

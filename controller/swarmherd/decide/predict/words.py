@@ -21,7 +21,7 @@ def said(
         words.append(f"{when} is usually {number(then / now)} times {clock(minute)}")
     if abs(level.trend) >= _WORTH_TELLING:
         words.append(f"trend {100 * level.trend:+.0f} %")
-    words.append(f"{number(expected)} is expected in {ahead - minute} min, at most {number(upper)}")
+    words.append(f"{number(min(expected, upper))} is expected in {ahead - minute} min, at most {number(upper)}")
     return "; ".join(words)
 
 
