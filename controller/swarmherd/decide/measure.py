@@ -38,7 +38,7 @@ def measured(s: Situation, name: str, metric: Metric) -> tuple[Reading, Load | N
         return _unknown(s, "no replica runs on a node that is up"), None
     if isinstance(metric, MemoryMetric) and memory_capacity(s.service) is None:
         return _unknown(s, "the service has no memory limit or reservation to take a percentage of; set one"), None
-    if isinstance(metric, CpuMetric | MemoryMetric):
+    if isinstance(metric, (CpuMetric, MemoryMetric)):
         return _of_tasks(s, name)
     reading = whole(s, name)
     if reading.value is None:

@@ -44,8 +44,9 @@ def watched(
     present count stands for the wishes that were not seen: a controller that comes back does not shrink at once (S5).
     """
     since = now - timedelta(seconds=max(window_seconds, UNWATCHED_SECONDS))
-    if any(since < wish.at <= now for wish in reversed(earlier)):  # the newest is the likeliest
-        return earlier
+    for wish in reversed(earlier):  # the newest is the likeliest
+        if since < wish.at <= now:
+            return earlier
     return (Recommendation(now, replicas),)
 
 
@@ -137,9 +138,18 @@ def _recommended(
     wish = replicas if decision.wish is None else decision.wish
     window = max(keys.stabilization.up, keys.stabilization.down)
     earlier = watched(memory.recommendations, replicas, now, window)
-    since = now - timedelta(seconds=window)
-    kept = tuple([wish for wish in earlier if since < wish.at <= now])
+    kept = _between(earlier, now - timedelta(seconds=window), now)
     return replace(memory, recommendations=(*kept, Recommendation(now, wish)))
+
+
+def _between(wishes: tuple[Recommendation, ...], since: datetime, until: datetime) -> tuple[Recommendation, ...]:
+    """Those after `since` and up to `until`, of wishes in the order of their time."""
+    first, last = 0, len(wishes)
+    while first < last and wishes[first].at <= since:
+        first += 1
+    while first < last and wishes[last - 1].at > until:
+        last -= 1
+    return wishes[first:last]
 
 
 def _counted(memory: ServiceMemory, decision: Decision, keys: ScaleKeys) -> ServiceMemory:

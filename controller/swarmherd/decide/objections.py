@@ -52,8 +52,10 @@ def updating(s: Situation) -> str | None:
 
 def just_changed(s: Situation) -> str | None:
     """S6: a version that is not our own last write is somebody else's."""
+    if s.service.version == s.memory.last_version:
+        return None
     ago, settle = s.ago(s.service.updated_at), s.policy.settle_seconds
-    if s.service.version != s.memory.last_version and ago < settle:
+    if ago < settle:
         return f"somebody else changed it {duration(ago)} ago, and it is given {duration(settle)} to settle"
     return None
 

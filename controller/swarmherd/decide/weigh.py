@@ -46,17 +46,17 @@ def _wish(s: Situation, name: str, metric: Metric) -> Wish:
 
 def _joined(s: Situation, wishes: Sequence[Wish]) -> Opinion:
     unknown = [wish for wish in wishes if wish.unknown]
-    evidence = tuple(item for wish in wishes for item in wish.evidence)
-    largest = max((wish.replicas for wish in wishes if wish.replicas is not None), default=None)
+    evidence = tuple([item for wish in wishes for item in wish.evidence])
+    largest = max([wish.replicas for wish in wishes if wish.replicas is not None], default=None)
     if largest is None:
         why = "; ".join(wish.why for wish in unknown or wishes)
         return Opinion(None, s.replicas, why, evidence, bool(unknown))
     if unknown and largest < s.replicas:
         why = f"{'; '.join(wish.why for wish in unknown)}; so it is not scaled down"
         return Opinion(s.replicas, s.replicas, why, evidence, True)
-    why = " and ".join(wish.why for wish in wishes if wish.replicas == largest)
-    foretold = any(wish.foretold for wish in wishes if wish.replicas == largest)
-    return Opinion(largest, largest, why, evidence, bool(unknown), foretold)
+    leading = [wish for wish in wishes if wish.replicas == largest]
+    foretold = any(wish.foretold for wish in leading)
+    return Opinion(largest, largest, " and ".join([wish.why for wish in leading]), evidence, bool(unknown), foretold)
 
 
 def _fallback_holds(s: Situation, opinion: Opinion) -> bool:

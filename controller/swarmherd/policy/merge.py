@@ -113,11 +113,11 @@ def target_of_total(metric: Metric) -> float | None:
     """The target per replica of what is measured as a total for the whole service; None of any other metric."""
     if isinstance(metric, QueryMetric) and metric.per is not Per.SERVICE:
         return None
-    return metric.rule.target if isinstance(metric, RequestsMetric | QueryMetric) else None
+    return metric.rule.target if isinstance(metric, (RequestsMetric, QueryMetric)) else None
 
 
 def seen_from_zero(metric: Metric) -> bool:
     """Whether the metric is measured for the service as a whole, so that demand shows even where nothing runs."""
     if isinstance(metric, QueryMetric):
         return metric.per is Per.SERVICE
-    return not isinstance(metric, CpuMetric | MemoryMetric)
+    return not isinstance(metric, (CpuMetric, MemoryMetric))

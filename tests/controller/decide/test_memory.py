@@ -92,7 +92,7 @@ def test_windows_may_stand_in_the_defaults() -> None:
     policy = parse_policy({"defaults": {"scale": {"stabilization": 10}}}, "f.yml")
     labels = {"swarmherd.scale.max": 9, "swarmherd.scale.cpu": 70}
     view = view_of({"services": {"a": {"replicas": 3, "cpu": 70, "labels": labels}}})
-    before = memory_of({"a": {"wishes": {9: 1, 11: 2}}})
+    before = memory_of({"a": {"wishes": {11: 2, 9: 1}}})
     found = remember(before, decide(view, policy, before, NOW), policy, NOW)
     assert [r.replicas for r in found.of("a").recommendations] == [1, 3]
 

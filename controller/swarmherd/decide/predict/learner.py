@@ -156,9 +156,9 @@ class Learner:
             self._factors = [*self._factors[1:], self._usual.factor(newest)]
         level, error = self._level.value, scatter.of(self._level.base)
         ahead = zip(self._factors, self._quantiles, strict=True)
-        by_score = [[max(0.0, level * factor + error * one) for one in quantiles] for factor, quantiles in ahead]
+        by_score = [[level * factor + error * one for one in quantiles] for factor, quantiles in ahead]
         self._spending.see(by_score[0], list(map(max, *by_score)))
-        self._uppers = [at_score(self._spending.score, demands) for demands in by_score]
+        self._uppers = [max(0.0, at_score(self._spending.score, demands)) for demands in by_score]
         expected, rare = level * self._factors[0], by_score[0][RARE]
         promise = _Said(minute, level, expected, self._level.base, error, self._quantiles[0], rare)
         self._promises.append(promise)

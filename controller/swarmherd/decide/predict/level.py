@@ -10,13 +10,12 @@ average is believed instead.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import deque
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
 
 LAGS_SECONDS = (0.0, 30.0, 60.0, 120.0, 240.0)
 AVERAGED_SECONDS = (60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3840.0)
@@ -25,7 +24,7 @@ PLAIN = AVERAGED_SECONDS.index(120.0)
 """The average that is believed before anything was learned, and where the regression fails."""
 BASE = AVERAGED_SECONDS.index(960.0)
 """The average that all else is counted in, so that a quiet hour teaches as much as a busy one."""
-TREND_SECONDS = 120.0
+TREND = LAGS_SECONDS.index(120.0)
 LONGEST_PAUSE_SECONDS = 1200.0
 RIDGE = 0.1
 """How firmly the first belief is held, in typical minutes."""
@@ -41,7 +40,7 @@ _TINY = 1e-12
 
 class _Look(NamedTuple):
     minute: int
-    seen: Floats
+    seen: list[float]
     """Lags, then averages, over the base."""
     base: float
     fitted: float
@@ -87,11 +86,12 @@ class Level:
         if self._looks and self._looks[0].minute == minute - horizon:
             self._judge(self._looks.popleft(), value)
         self.base, plain = max(_TINY, self._averages[BASE]), self._averages[PLAIN]
-        seen = np.array([*(self._since(at - lag) for lag in LAGS_SECONDS), *self._averages]) / self.base
-        fitted = self.base * max(0.0, float(self._regression.weights @ seen))
+        lags = self._at([at - lag for lag in LAGS_SECONDS])
+        seen = [one / self.base for one in lags + self._averages]
+        fitted = self.base * max(0.0, sum(map(mul, self._regression.weights, seen)))
         self.value = plain if self._fitted_off > FAILING * self._plain_off else fitted
         self._looks.append(_Look(minute, seen, self.base, fitted, plain))
-        before = self._since(at - TREND_SECONDS)
+        before = lags[TREND]
         self.trend = (value - before) / before if before > 0 else 0.0
 
     def _judge(self, then: _Look, value: float) -> None:
@@ -99,10 +99,10 @@ class Level:
         self._plain_off += (_off(value, then.plain, then.base) - self._plain_off) / RECENT_MINUTES
         self._regression.see(then.seen, value / then.base)
 
-    def _since(self, instant: float) -> float:
-        """The value at `instant`, or the oldest after it."""
-        edge = instant - 1e-6
-        return next(value for at, value in self._recent if at >= edge)
+    def _at(self, instants: list[float]) -> list[float]:
+        """The values at `instants`, or the oldest after each."""
+        times = [at for at, _value in self._recent]
+        return [self._recent[bisect_left(times, instant - 1e-6)][1] for instant in instants]
 
 
 def _off(value: float, said: float, base: float) -> float:
@@ -117,26 +117,30 @@ class _Regression:
         many = len(LAGS_SECONDS) + len(AVERAGED_SECONDS)
         self._first = np.zeros(many)
         self._first[len(LAGS_SECONDS) + PLAIN] = 1.0
-        self.weights = self._first
-        self._squares, self._products = np.zeros((many, many)), np.zeros(many)
-        self._count, self._seen, self._next = 0.0, 0, 1
+        self.weights: list[float] = self._first.tolist()
+        self._squares, self._products, self._count = np.zeros((many, many)), np.zeros(many), 0.0
+        self._new: list[list[float]] = []
+        self._next = 1
 
-    def see(self, inputs: Floats, output: float) -> None:
-        if max(output, float(inputs.max())) > JUMP:
+    def see(self, inputs: list[float], output: float) -> None:
+        if max(output, *inputs) > JUMP:
             return
-        kept = 1.0 - 1.0 / REMEMBERED_MINUTES
-        self._squares = kept * self._squares + np.outer(inputs, inputs)
-        self._products = kept * self._products + output * inputs
-        self._count, self._seen = kept * self._count + 1, self._seen + 1
-        if self._seen >= self._next:
-            self._next = self._seen + min(REFITTED_MINUTES, 1 + self._seen // 8)
+        self._new.append([*inputs, output])
+        if len(self._new) >= self._next:
             self._fit()
 
     def _fit(self) -> None:
-        many = len(self._first)
-        firm = RIDGE * float(np.trace(self._squares)) / self._count / many + _TINY
+        rows, many = np.array(self._new), len(self._new)
+        inputs, outputs = rows[:, :-1], rows[:, -1]
+        kept = (1.0 - 1.0 / REMEMBERED_MINUTES) ** many
+        self._squares = kept * self._squares + inputs.T @ inputs
+        self._products = kept * self._products + inputs.T @ outputs
+        self._count = kept * self._count + many
+        self._new.clear()
+        self._next = min(REFITTED_MINUTES, 1 + int(self._count) // 8)
+        firm = RIDGE * float(np.trace(self._squares)) / self._count / len(self._first) + _TINY
         missed = self._products - self._squares @ self._first
-        self.weights = self._first + np.linalg.solve(self._squares + firm * np.eye(many), missed)
+        self.weights = (self._first + np.linalg.solve(self._squares + firm * np.eye(len(self._first)), missed)).tolist()
 
 
 class Scatter:

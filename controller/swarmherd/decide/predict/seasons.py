@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SCORES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+SCORES = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Standard scores at which quantiles are known, from the median on; between them they are interpolated."""
 CHANCES = tuple(0.5 * (1 + math.erf(score / math.sqrt(2))) for score in SCORES)
 """The chance that the demand stays below the quantile of each score."""
@@ -47,27 +47,26 @@ class Factors:
     mean: list[float] = field(init=False)
     spread: list[float] = field(init=False)
     seen: list[float] = field(init=False)
+    sure: list[float] = field(init=False)
+    """What is left of each mean without its doubt."""
 
     def __post_init__(self) -> None:
         phases = self.minutes // self.phase_minutes
-        self.mean, self.spread, self.seen = [0.0] * phases, [0.0] * phases, [0.0] * phases
+        self.mean, self.spread, self.seen, self.sure = ([0.0] * phases for _list in range(4))
 
-    def at(self, minute: int, noise: float) -> float:
+    def at(self, minute: int) -> float:
+        return self.sure[minute % self.minutes // self.phase_minutes]
+
+    def see(self, minute: int, error: float, noise: float) -> None:
         """`noise` is the variance that is usual at any time."""
-        phase = minute % self.minutes // self.phase_minutes
-        seen = self.seen[phase]
-        if seen < 2:
-            return 0.0
-        mean = self.mean[phase]
-        doubt = SURE * math.sqrt(max(self.spread[phase], noise) / seen)
-        return math.copysign(max(0.0, abs(mean) - doubt), mean) * seen / (seen + 1)
-
-    def see(self, minute: int, error: float) -> None:
         phase = minute % self.minutes // self.phase_minutes
         self.seen[phase] = seen = min(self.seen[phase] + 1, self.memories)
         off = error - self.mean[phase]
-        self.mean[phase] += off / seen
-        self.spread[phase] += (off * off - self.spread[phase]) / seen
+        self.mean[phase] = mean = self.mean[phase] + off / seen
+        self.spread[phase] = spread = self.spread[phase] + (off * off - self.spread[phase]) / seen
+        if seen >= 2:
+            doubt = SURE * math.sqrt(max(spread, noise) / seen)
+            self.sure[phase] = math.copysign(max(0.0, abs(mean) - doubt), mean) * seen / (seen + 1)
 
 
 class Usual:
@@ -82,13 +81,13 @@ class Usual:
         self._noise = 0.01
 
     def factor(self, minute: int) -> float:
-        return max(0.0, 1.0 + sum(season.at(minute, self._noise) for season in self.seasons))
+        return max(0.0, 1.0 + sum([season.at(minute) for season in self.seasons]))
 
     def see(self, minute: int, error: float) -> None:
         """`error`: how far the demand was off its level at `minute`, as a part of the level."""
         for season in self.seasons:
-            explained = season.at(minute, self._noise)
-            season.see(minute, error)
+            explained = season.at(minute)
+            season.see(minute, error, self._noise)
             error -= explained
         self._noise += (min(error * error, 25 * self._noise) - self._noise) / 240
 

@@ -49,29 +49,17 @@ def steady(count: int, need: float, keep: float, room: float) -> int:
     return math.ceil(enough - _ROUNDING) if enough < count * (1 - room) else count
 
 
-class Average:
-    """Over the last two weeks, every minute alike while it is younger."""
-
-    def __init__(self) -> None:
-        self.value, self._first = 0.0, math.nan
-
-    def see(self, at: float, step: float, value: float) -> None:
-        """`value` held for the last `step` seconds."""
-        if math.isnan(self._first):
-            self.value, self._first = value, at - step
-        self.value += min(1.0, step / min(at - self._first, REMEMBERED_SECONDS)) * (value - self.value)
-
-
 class _Imaginary:
-    """A service that is not there: its count, what it costs, and how often it changes."""
+    """A service that is not there: its count, and on average what it costs and how often it changes."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.cost, self.changes = Average(), Average()
+        self.cost = self.changes = 0.0
 
-    def have(self, count: int, at: float, step: float) -> None:
-        self.cost.see(at, step, count)
-        self.changes.see(at, step, count != self.count)
+    def have(self, count: int, share: float) -> None:
+        """`count` held since the last reading, which is `share` of all the time that is remembered."""
+        self.cost += share * (count - self.cost)
+        self.changes += share * ((count != self.count) - self.changes)
         self.count = count
 
 
@@ -83,23 +71,26 @@ class Spending:
         self._counts, self._paid = [0] * len(SCORES), [0.0] * len(SCORES)
         self._minutes, self._chosen = 0, 0.0
         self._wishes: deque[tuple[float, int]] = deque()
+        self._first = math.nan
         self._tracking, self._own = _Imaginary(), _Imaginary()
-        self._thought, self._spent = Average(), Average()
+        self._thought = self._spent = 0.0
         self.score, self.room = FIRST, LEAST_ROOM
 
     def pay(self, at: float, step: float, load: float, need: float, keep: float) -> None:
         """With every outlook: what tracking costs with `load`, and what the outlook's own `need` and `keep` do."""
-        self._tracking.have(self._tracked(at, load), at, step)
+        if math.isnan(self._first):
+            self._first = at - step
+        share = min(1.0, step / min(at - self._first, REMEMBERED_SECONDS))
+        self._tracking.have(self._tracked(at, load), share)
         needed, kept = max(need, load) / self._capacity, keep / self._capacity
-        self._own.have(max(self._least, steady(self._own.count, needed, kept, self.room)), at, step)
+        self._own.have(max(self._least, steady(self._own.count, needed, kept, self.room)), share)
         enacted = self._own if self._minutes >= WATCHED_MINUTES else self._tracking
-        self._spent.see(at, step, enacted.count)
-        if self._minutes:
-            self._thought.see(at, step, self._chosen)
+        self._spent += share * (enacted.count - self._spent)
+        self._thought += share * (self._chosen - self._thought)
 
     def see(self, need: Sequence[float], keep: Sequence[float]) -> None:
         """Once a minute: what each score would cost. `need` and `keep` are demands, one for each of SCORES."""
-        own, tracking = self._own.changes.value + FEW_CHANGES, self._tracking.changes.value + FEW_CHANGES
+        own, tracking = self._own.changes + FEW_CHANGES, self._tracking.changes + FEW_CHANGES
         most = LEAST_ROOM + (MOST_ROOM - LEAST_ROOM) * min(1.0, max(0.0, self.score))  # it costs what may be short
         self.room = min(most, LEAST_ROOM + max(0.0, own / tracking - FEWER))
         each, least, room = self._capacity, self._least, self.room
@@ -109,15 +100,15 @@ class Spending:
         share = max(1 / self._minutes, 60 / REMEMBERED_SECONDS)
         self._paid = [paid + share * (count - paid) for paid, count in zip(self._paid, self._counts, strict=True)]
         if self._minutes >= WATCHED_MINUTES:
-            dearer = self._own.cost.value / self._thought.value  # between the minutes, and by what is kept, costs more
+            dearer = self._own.cost / self._thought  # between the minutes, and by what is kept, costs more
             self.score = _interpolated(self._wanted(), [dearer * paid for paid in accumulate(self._paid, max)], SCORES)
         self._chosen = at_score(self.score, self._counts)
 
     def _wanted(self) -> float:
         """What to cost from now on, so that the whole comes to what may be spent."""
         days = min(self._minutes * 60, REMEMBERED_SECONDS) / 86400
-        aim = (THRIFT - UNSURE / max(1.0, days)) * self._share * self._tracking.cost.value
-        repaid = max(LEAST_REPAID, days) * (aim - self._spent.value)
+        aim = (THRIFT - UNSURE / max(1.0, days)) * self._share * self._tracking.cost
+        repaid = max(LEAST_REPAID, days) * (aim - self._spent)
         return aim + min(MOST_REPAID * aim, max(-MOST_REPAID * aim, repaid))
 
     def _tracked(self, at: float, load: float) -> int:

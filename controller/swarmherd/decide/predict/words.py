@@ -30,7 +30,7 @@ def clock(minute: int) -> str:
 
 
 def _strongest(minute: int, usual: Usual) -> str:
-    return max(usual.seasons, key=lambda season: abs(season.at(minute, 0.0))).name
+    return max(usual.seasons, key=lambda season: abs(season.at(minute))).name
 
 
 def moment(minute: int, season: str) -> str:
