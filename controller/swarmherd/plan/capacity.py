@@ -42,27 +42,27 @@ class Room:
             return decision  # a Swarm without nodes is one of which nobody told them
         more = decision.then - decision.now
         found = seen.shape(service, more)
-        fit, why = self._take(found.shape)
+        asked = _asked(found.shape)
+        fit, why = self._take(found.shape, asked)
         if fit == more or _ignored(self._policy, service.name):
             return decision
         missing = f"{_not_fitting(more - fit, more)}: {why}"
         # What is not read of the service, nobody knows of another node either.
         if not found.problems and not service.more_filters:
-            missing = f"{missing}; {self._further.sentence(replace(found.shape, replicas=more - fit))}"
+            missing = f"{missing}; {self._further.sentence(found.shape, asked, more - fit)}"
         return _at_most(decision, decision.now, fit, missing)
 
-    def _take(self, shape: TaskShape) -> tuple[int, str]:
+    def _take(self, shape: TaskShape, asked: TaskShape) -> tuple[int, str]:
         """How many of these tasks find a node, which they then hold, and why the others do not."""
         if self._open and _asks_for_nothing(shape):
             return shape.replicas, ""
-        alike = replace(shape, service=shape.service if shape.max_per_node else "", replicas=1, image="")
-        if (known := self._refusals.get(alike)) is not None:
+        if (known := self._refusals.get(asked)) is not None:
             return 0, known
         [placed] = self._nodes().place([shape])
         if placed.nodes:
             self._refusals.clear()
         if placed.unplaced:
-            self._refusals[alike] = placed.explanation
+            self._refusals[asked] = placed.explanation
         return len(placed.nodes), placed.explanation
 
     def _nodes(self) -> Placer:
@@ -72,6 +72,11 @@ class Room:
             self._placer = Placer(there, AS_SWARM)
             self._placer.place(_waiting(self._view))
         return self._placer
+
+
+def _asked(shape: TaskShape) -> TaskShape:
+    """What one task asks for, whoever asks: the service itself matters only where its other tasks do."""
+    return replace(shape, service=shape.service if shape.max_per_node else "", replicas=1, image="")
 
 
 def _asks_for_nothing(shape: TaskShape) -> bool:

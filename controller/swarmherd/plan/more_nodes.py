@@ -36,10 +36,19 @@ class MoreNodes:
         self._view, self._settings = view, settings
         self._refused: list[TaskShape] = []
         self._kinds: tuple[tuple[str, ...], Columns] | None = None
+        self._alone: dict[tuple[TaskShape, int], str] = {}
 
-    def sentence(self, short: TaskShape) -> str:
-        """`2 nodes like worker1 would do`, for the tasks of `short`, of which none fits on the nodes that are there."""
-        before, counted = tuple(self._refused), len(self._refused) < TOGETHER
+    def sentence(self, shape: TaskShape, asked: TaskShape, tasks: int) -> str:
+        """`2 nodes like worker1 would do`, for so many tasks of `shape` that fit on none of the nodes that are there.
+        `asked` is what one of them asks for, whoever asks."""
+        if len(self._refused) >= TOGETHER:
+            if (asked, tasks) not in self._alone:
+                self._alone[asked, tasks] = self._sentence(replace(shape, replicas=tasks), counted=False)
+            return self._alone[asked, tasks]
+        return self._sentence(replace(shape, replicas=tasks), counted=True)
+
+    def _sentence(self, short: TaskShape, *, counted: bool) -> str:
+        before = tuple(self._refused)
         if counted:
             self._refused.append(short)
         if self._kinds is None:
