@@ -91,6 +91,33 @@ def test_a_level_that_never_was_is_believed_within_an_hour() -> None:
     assert outlook.need >= 225
 
 
+def test_after_days_without_any_noise_a_jump_does_not_ask_for_much_more_than_there_ever_was() -> None:
+    learner, _outlook = taught(flat(2 * DAY, 100.0))
+    needs = []
+    for step in range(4 * HOUR):
+        learner.see(2 * 86400.0 + 15.0 * step, 200.0 if step % HOUR < HOUR // 2 else 100.0)
+        needs.append(learner.outlook(2 * 86400.0 + 15.0 * step).need)
+    assert max(needs) < 400
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 1e-9, 1.0, 30.0, 100.0, 5000.0]), st.integers(1, 120)), max_size=12),
+    st.integers(0, 2**32 - 1),
+)
+def test_whatever_was_read_the_need_is_no_more_than_some_times_that(levels: list[tuple[float, int]], seed: int) -> None:
+    """Levels that last for minutes, with noise, zero and next to nothing among them."""
+    noise = np.random.default_rng(seed)
+    asked = np.concatenate([flat(4 * HOUR, 1.0), *(flat(4 * minutes, level) for level, minutes in levels)])
+    asked *= noise.uniform(0.8, 1.2, len(asked))
+    learner = Learner(AIM)
+    for step, value in enumerate(asked.tolist()):
+        learner.see(15.0 * step, value)
+        outlook = learner.outlook(15.0 * step)
+        assert 0 <= outlook.need <= 10 * asked[: step + 1].max()
+        assert math.isfinite(outlook.keep)
+
+
 def test_a_season_that_breaks_is_served_all_the_same() -> None:
     usual, broken = hourly_burst(2 * DAY), noisy(6 * HOUR, 400.0)
     found = tried(np.concatenate([usual, broken]), strategy="predictive")

@@ -56,9 +56,8 @@ class _Said:
     minute: int
     level: float
     expected: float
-    base: float
-    error: float
-    """The usual one."""
+    root: float
+    """Of the demand then: errors are counted in it."""
     quantiles: list[float]
     rare: float
     """The demand that one minute in forty exceeds."""
@@ -148,19 +147,19 @@ class Learner:
         self._judge(minute, value, scatter)
         first = minute + self._lead
         if gone != 1 or not self._quantiles:
-            self._quantiles = [self._errors.quantiles(first + ahead) for ahead in range(LOOKED_AHEAD)]
+            self._quantiles = [self._errors.quantiles(first + ahead, scatter.usual) for ahead in range(LOOKED_AHEAD)]
             self._factors = [self._usual.factor(first + ahead) for ahead in range(LOOKED_AHEAD)]
         else:
             newest = first + LOOKED_AHEAD - 1
-            self._quantiles = [*self._quantiles[1:], self._errors.quantiles(newest)]
+            self._quantiles = [*self._quantiles[1:], self._errors.quantiles(newest, scatter.usual)]
             self._factors = [*self._factors[1:], self._usual.factor(newest)]
-        level, error = self._level.value, scatter.of(self._level.base)
+        level, root = self._level.value, math.sqrt(self._level.base)
         ahead = zip(self._factors, self._quantiles, strict=True)
-        by_score = [[level * factor + error * one for one in quantiles] for factor, quantiles in ahead]
+        by_score = [[level * factor + root * one for one in quantiles] for factor, quantiles in ahead]
         self._spending.see(by_score[0], list(map(max, *by_score)))
         self._uppers = [max(0.0, at_score(self._spending.score, demands)) for demands in by_score]
         expected, rare = level * self._factors[0], by_score[0][RARE]
-        promise = _Said(minute, level, expected, self._level.base, error, self._quantiles[0], rare)
+        promise = _Said(minute, level, expected, root, self._quantiles[0], rare)
         self._promises.append(promise)
         now = self._usual.factor(minute)
         self._why = said(minute, first, self._usual, now, self._factors[0], self._level, expected, self._uppers[0])
@@ -172,9 +171,9 @@ class Learner:
         if not self._promises or self._promises[0].minute != due:
             return
         promise, past = self._promises.popleft(), minute - self._lag
-        off = value - promise.expected
-        self._errors.see(past, off / promise.error, promise.quantiles)
-        scatter.see(off, promise.base)
+        error = (value - promise.expected) / promise.root
+        self._errors.see(past, error, promise.quantiles)
+        scatter.see(error)
         self._usual.see(past, min(5.0, (value - promise.level) / max(promise.level, 1e-9)))
         self._misses += ((value > promise.rare) - self._misses) / RECENT_MINUTES
         self._relied_on = self._misses < (WRONG if self._relied_on else RIGHT)

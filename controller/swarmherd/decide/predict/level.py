@@ -144,10 +144,10 @@ class _Regression:
 
 
 class Scatter:
-    """How far forecasts are off, as a multiple of the demand's square root, over about a day.
+    """How far forecasts are off, in square roots of the demand, on average over about a day.
 
-    Requests that come independently of each other scatter by the square root of how many they are (Poisson); that
-    those of a service scatter more, or less, is in the multiple. No single error counts for too much.
+    Requests that come independently of each other scatter by the square root of how many they are (Poisson): that is
+    why errors are counted in it. No single error counts for too much.
     """
 
     MINUTES = 1440.0
@@ -156,15 +156,11 @@ class Scatter:
 
     def __init__(self, first: float) -> None:
         """As of a demand of `first`, of which it is taken to be a tenth."""
-        self._multiple = max(_TINY, 0.1 * math.sqrt(first))
+        self.usual = max(_TINY, 0.1 * math.sqrt(first))
         self._minutes = self.LEAST_MINUTES
 
-    def of(self, demand: float) -> float:
-        """The usual error at `demand`."""
-        return self._multiple * math.sqrt(demand)
-
-    def see(self, error: float, demand: float) -> None:
-        multiple = min(abs(error) / math.sqrt(demand), self.CLIP * self._multiple)
+    def see(self, error: float) -> None:
+        bounded = min(abs(error), self.CLIP * self.usual)
         self._minutes = min(self.MINUTES, self._minutes + 1)
         share = 1.0 / self._minutes
-        self._multiple = max(_TINY, math.sqrt((1 - share) * self._multiple**2 + share * multiple**2))
+        self.usual = max(_TINY, math.sqrt((1 - share) * self.usual**2 + share * bounded**2))

@@ -93,7 +93,7 @@ class Usual:
 
 
 class Errors:
-    """Quantiles of the errors, in usual errors, by phase."""
+    """Quantiles of the errors, by phase; they and their `usual` size in one unit, whatever it is."""
 
     SEASONS = ((60, 1, 336), (1440, 10, 70))
     """(length in minutes, phase in minutes, memories): two weeks of hours, one of days."""
@@ -105,9 +105,9 @@ class Errors:
         self._any_time = list(SCORES)
         self._atoms = self._of_any_time()
 
-    def quantiles(self, minute: int) -> list[float]:
+    def quantiles(self, minute: int, usual: float) -> list[float]:
         """One for each of SCORES."""
-        values, many_known = [self._atoms], 0
+        values, many_known = [usual * self._atoms], 0
         for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
             row = minute % length // phase
             if known := min(count[row], many):
