@@ -56,8 +56,8 @@ class Trial:
         self._scale, self._keys, self._account = policy, keys, account
         self._blind = None if blind is None else blind.tolist()
         self._cluster = Policy()
-        begin = first_second if 0 <= first_second <= LATEST_SECOND else 0.0
-        self._begin = datetime.fromtimestamp(begin, UTC)
+        self._first_second = first_second if 0 <= first_second <= LATEST_SECOND else 0.0
+        self._begin = datetime.fromtimestamp(self._first_second, UTC)
         self._service = Service("id", NAME, 1, 1, self._begin)
         self._memory = ServiceMemory(last_version=1)
         self._tasks: dict[tuple[int, int], tuple[tuple[Task, ...], tuple[Task, ...]]] = {}
@@ -91,7 +91,7 @@ class Trial:
             failures=(),
             samples=self._samples(metric, ready, now),
             now=now,
-            outlooks=self._outlooks(metric, now),
+            outlooks=self._outlooks(metric, self._first_second + step * STEP_SECONDS),
         )
         decision = scale(situation)
         self._memory = remembered(self._memory, decision, self._keys, now)
@@ -108,10 +108,9 @@ class Trial:
         lead = self._account.startup_seconds if ahead.lead is None else ahead.lead
         return Learner(Aim(target, target * ahead.full / 100, lead, ahead.spend / 100, self._scale.min))
 
-    def _outlooks(self, metric: float, now: datetime) -> Mapping[tuple[str, str], Outlook]:
+    def _outlooks(self, metric: float, at: float) -> Mapping[tuple[str, str], Outlook]:
         if self._learner is None:
             return EMPTY
-        at = now.timestamp()
         self._learner.see(at, metric)
         return {(NAME, REQUESTS_PER_REPLICA): self._learner.outlook(at)}
 
