@@ -50,7 +50,12 @@ def document(judged: Judged) -> dict[str, Any]:
 
 
 def _setting(setting: Setting) -> dict[str, Any]:
-    return {"strategy": setting.strategy.value, "target": setting.target, "spend_percent": setting.spend}
+    return {
+        "strategy": setting.strategy.value,
+        "target": setting.target,
+        "percentile": setting.percentile or None,
+        "spend_percent": setting.spend,
+    }
 
 
 def shown(judged: Judged) -> RenderableType:

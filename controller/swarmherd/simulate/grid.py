@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from swarmherd.decide.words import number
+from swarmherd.decide.words import latency, number
 from swarmherd.policy import ScaleKeys, Strategy
 from swarmherd.policy.merge import complete
-from swarmherd.policy.metrics import RequestsMetric, RequestsRule
+from swarmherd.policy.metrics import Metric, RequestsMetric, RequestsRule
+from swarmherd.policy.queueing import QueueMetric
 from swarmherd.policy.wanted import Predictive
 from swarmherd.simulate.account import Account, Outcome, course, outcome
 from swarmherd.simulate.trace import Demand
@@ -19,6 +20,8 @@ TARGETS = (0.6, 0.7, 0.8, 0.9)
 """Of a replica's capacity."""
 SPENDS = (80.0, 90.0, 100.0, 115.0, 130.0)
 """Percent of what tracking 80 % of the capacity costs."""
+LATENCIES = (0.5, 0.75, 1.5, 2.0, 4.0)
+"""Times the latency that the policy's `queue` aims at."""
 AIM = 0.8
 WORTH_IT = 0.98
 """What saves less than two in a hundred, of replica time or of what is lost, is no reason to change a policy."""
@@ -30,19 +33,26 @@ class Setting:
 
     strategy: Strategy
     target: float
+    """Requests per second and replica; of a latency target the seconds."""
     spend: float | None
     keys: ScaleKeys
+    percentile: str = ""
+    """`p95`, of a latency target."""
 
     @property
     def name(self) -> str:
-        """`predictive, target 40, spend 90 %`"""
+        """`predictive, target 40, spend 90 %`, `target, p95 250 ms`"""
         spend = "" if self.spend is None else f", spend {number(self.spend)} %"
-        return f"{self.strategy.value}, target {number(self.target)}{spend}"
+        return f"{self.strategy.value}, {self._aim}{spend}"
 
     @property
     def short(self) -> str:
-        """`spend 90 %`, `target 40`: what sets it apart within its strategy."""
-        return f"target {number(self.target)}" if self.spend is None else f"spend {number(self.spend)} %"
+        """`spend 90 %`, `target 40`, `p95 250 ms`: what sets it apart within its strategy."""
+        return self._aim if self.spend is None else f"spend {number(self.spend)} %"
+
+    @property
+    def _aim(self) -> str:
+        return f"{self.percentile} {latency(self.target)}" if self.percentile else f"target {number(self.target)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +80,33 @@ class Grid:
 
 
 def settings(keys: ScaleKeys, capacity: float) -> Iterator[Setting]:
-    """The grid around a policy: its bounds and limits, with other strategies, targets and spends."""
+    """The grid around a policy: its bounds and limits, with other strategies, targets and spends; and where it aims at
+    a latency, other latencies that some number of replicas reaches."""
     for share in TARGETS:
-        yield _setting(keys, Strategy.TARGET, share * capacity, None)
+        target = share * capacity
+        yield Setting(Strategy.TARGET, target, None, _changed(keys, Strategy.TARGET, _requests(target)))
     for spend in SPENDS:
-        yield _setting(keys, Strategy.PREDICTIVE, AIM * capacity, spend)
+        target, ahead = AIM * capacity, Predictive(spend=spend, full=100 / AIM)
+        yield Setting(Strategy.PREDICTIVE, target, spend, _changed(keys, Strategy.PREDICTIVE, _requests(target), ahead))
+    for metric in keys.metrics or ():
+        if isinstance(metric, QueueMetric):
+            yield from _latencies(keys, metric)
 
 
-def _setting(keys: ScaleKeys, strategy: Strategy, target: float, spend: float | None) -> Setting:
-    ahead = None if spend is None else Predictive(spend=spend, full=100 / AIM)
-    metrics = (RequestsMetric(requests_per_replica=RequestsRule(target=target)),)
-    changed = keys.model_copy(update={"strategy": strategy, "predictive": ahead, "metrics": metrics})
-    return Setting(strategy, target, spend, changed)
+def _latencies(keys: ScaleKeys, metric: QueueMetric) -> Iterator[Setting]:
+    for factor in LATENCIES:
+        seconds = factor * metric.seconds
+        if metric.queue.reaches(metric.share, seconds):
+            aimed = metric.model_copy(update={"target": {metric.name: seconds}})
+            yield Setting(Strategy.TARGET, seconds, None, _changed(keys, Strategy.TARGET, aimed), metric.name)
+
+
+def _requests(target: float) -> RequestsMetric:
+    return RequestsMetric(requests_per_replica=RequestsRule(target=target))
+
+
+def _changed(keys: ScaleKeys, strategy: Strategy, metric: Metric, ahead: Predictive | None = None) -> ScaleKeys:
+    return keys.model_copy(update={"strategy": strategy, "predictive": ahead, "metrics": (metric,)})
 
 
 def tried(setting: Setting, demand: Demand, account: Account) -> Tried:

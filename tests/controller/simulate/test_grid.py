@@ -50,6 +50,17 @@ def test_each_setting_keeps_the_policys_bounds_and_says_what_sets_it_apart() -> 
     assert "predictive, target 8, spend 90 %" in {one.name for one in grid}
 
 
+def test_around_a_latency_others_are_tried_that_some_number_of_replicas_reaches() -> None:
+    metric = {"queue": {"replica_capacity": 10}, "target": {"p95": "500ms"}}
+    keys = KEYS.model_copy(update={"metrics": ScaleKeys.model_validate({"metrics": [metric]}).metrics})
+    found = {one.name: one for one in settings(keys, 10.0) if one.percentile}
+    assert list(found) == ["target, p95 375 ms", "target, p95 750 ms", "target, p95 1 s", "target, p95 2 s"]
+    asked = demand(hourly_burst(6 * HOUR))
+    strict, lax = (tried(one, asked, ACCOUNT).outcome for one in (*found.values(),)[:: len(found) - 1])
+    assert strict.lost_fraction <= lax.lost_fraction
+    assert strict.replica_seconds > lax.replica_seconds
+
+
 def test_a_setting_that_is_the_policy_comes_to_the_same() -> None:
     asked = demand(hourly_burst(6 * HOUR))
     [same] = [one for one in settings(KEYS.model_copy(update={"min": 1, "max": 1000}), 10.0) if one.target == 8.0][:1]
