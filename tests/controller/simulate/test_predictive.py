@@ -56,7 +56,7 @@ def test_of_noise_around_a_level_it_loses_no_more_than_the_hpa_and_changes_less(
     assert found.outcome.replica_seconds <= 1.02 * found.compared["hpa"].replica_seconds
 
 
-@pytest.mark.parametrize(("spend", "least"), [(80, 0.74), (100, 0.94), (120, 1.0)])
+@pytest.mark.parametrize(("spend", "least"), [(80, 0.74), (100, 0.94), (120, 1.05)])
 def test_it_spends_what_it_may_spend(spend: int, least: float) -> None:
     found = tried(noisy(2 * DAY, 100.0), strategy="predictive", predictive={"spend": spend})
     assert least <= found.outcome.replica_seconds / found.compared["hpa"].replica_seconds <= spend / 100 + 0.05

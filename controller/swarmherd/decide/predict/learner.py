@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from swarmherd.decide.predict.level import Level, Scatter
 from swarmherd.decide.predict.seasons import SCORES, Errors, Usual
-from swarmherd.decide.predict.spend import WATCHED_MINUTES, Spending, at_score
+from swarmherd.decide.predict.spend import WATCHED_MINUTES, Spending
 from swarmherd.decide.predict.words import said
 from swarmherd.model import Outlook
 
@@ -157,7 +157,7 @@ class Learner:
         ahead = zip(self._factors, self._quantiles, strict=True)
         by_score = [[level * factor + root * one for one in quantiles] for factor, quantiles in ahead]
         self._spending.see(by_score[0], list(map(max, *by_score)))
-        self._uppers = [max(0.0, at_score(self._spending.score, demands)) for demands in by_score]
+        self._uppers = [max(0.0, self._spending.chosen(demands)) for demands in by_score]
         expected, rare = level * self._factors[0], by_score[0][RARE]
         promise = _Said(minute, level, expected, root, self._quantiles[0], rare)
         self._promises.append(promise)

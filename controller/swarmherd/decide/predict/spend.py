@@ -33,6 +33,8 @@ LEAST_REPAID = 6.0
 """What was spent beyond the aim, or saved, is made up for that much quicker than it came about, or within a day."""
 MOST_REPAID = 0.2
 """As a part of what may be spent: no strange day is paid for with a bare one."""
+MOST_MORE = 1.5
+"""What even the highest score does not spend goes into a part of the demand, as it does with tracking."""
 TOLERANCE = 0.1
 """The stabilization window and the tolerance that target tracking has by default."""
 _ROUNDING = 1e-9
@@ -74,7 +76,7 @@ class Spending:
         self._first = math.nan
         self._tracking, self._own = _Imaginary(), _Imaginary()
         self._thought = self._spent = 0.0
-        self.score, self.room = FIRST, LEAST_ROOM
+        self._score, self._more, self.room = FIRST, 1.0, LEAST_ROOM
 
     def pay(self, at: float, step: float, load: float, need: float, keep: float) -> None:
         """With every outlook: what tracking costs with `load`, and what the outlook's own `need` and `keep` do."""
@@ -91,7 +93,7 @@ class Spending:
     def see(self, need: Sequence[float], keep: Sequence[float]) -> None:
         """Once a minute: what each score would cost. `need` and `keep` are demands, one for each of SCORES."""
         own, tracking = self._own.changes + FEW_CHANGES, self._tracking.changes + FEW_CHANGES
-        most = LEAST_ROOM + (MOST_ROOM - LEAST_ROOM) * min(1.0, max(0.0, self.score))  # it costs what may be short
+        most = LEAST_ROOM + (MOST_ROOM - LEAST_ROOM) * min(1.0, max(0.0, self._score))  # it costs what may be short
         self.room = min(most, LEAST_ROOM + max(0.0, own / tracking - FEWER))
         each, least, room = self._capacity, self._least, self.room
         by_score = zip(self._counts, need, keep, strict=True)
@@ -101,8 +103,14 @@ class Spending:
         self._paid = [paid + share * (count - paid) for paid, count in zip(self._paid, self._counts, strict=True)]
         if self._minutes >= WATCHED_MINUTES:
             dearer = self._own.cost / self._thought  # between the minutes, and by what is kept, costs more
-            self.score = _interpolated(self._wanted(), [dearer * paid for paid in accumulate(self._paid, max)], SCORES)
-        self._chosen = at_score(self.score, self._counts)
+            wanted, paid = self._wanted(), [dearer * paid for paid in accumulate(self._paid, max)]
+            self._score = _interpolated(wanted, paid, SCORES)
+            self._more = min(MOST_MORE, max(1.0, wanted / paid[-1]))
+        self._chosen = self.chosen(self._counts)
+
+    def chosen(self, by_score: Sequence[float]) -> float:
+        """Of demands or counts, one for each of SCORES, the one that costs what may be spent."""
+        return self._more * _interpolated(self._score, SCORES, by_score)
 
     def _wanted(self) -> float:
         """What to cost from now on, so that the whole comes to what may be spent."""
@@ -122,11 +130,6 @@ class Spending:
         while self._wishes[0][0] <= at - TRACKING_WINDOW_SECONDS:
             self._wishes.popleft()
         return self._wishes[0][1]
-
-
-def at_score(score: float, by_score: Sequence[float]) -> float:
-    """`by_score`, one for each of SCORES, at a score between those that are known."""
-    return _interpolated(score, SCORES, by_score)
 
 
 def _interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
