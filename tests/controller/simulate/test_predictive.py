@@ -166,6 +166,13 @@ def test_what_is_unknown_teaches_nothing() -> None:
     assert sure.outlook(at) == unsure.outlook(at)
 
 
+def test_it_may_be_asked_for_the_first_time_after_hours() -> None:
+    learner = Learner(AIM)
+    for step, value in enumerate(noisy(4 * HOUR).tolist()):
+        learner.see(15.0 * step, value)
+    assert 150 < learner.outlook(4 * 3600.0).need < 400
+
+
 def test_a_clock_that_jumps_back_teaches_nothing_until_it_has_caught_up() -> None:
     learner, before = taught(noisy(4 * HOUR))
     for step in range(40):

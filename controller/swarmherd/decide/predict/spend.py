@@ -102,7 +102,8 @@ class Spending:
         share = max(1 / self._minutes, 60 / REMEMBERED_SECONDS)
         self._paid = [paid + share * (count - paid) for paid, count in zip(self._paid, self._counts, strict=True)]
         if self._minutes >= WATCHED_MINUTES:
-            dearer = self._own.cost / self._thought  # between the minutes, and by what is kept, costs more
+            # Between the minutes, and by what is kept, it costs more; how much is known once somebody asked.
+            dearer = self._own.cost / self._thought if self._thought else 1.0
             wanted, paid = self._wanted(), [dearer * paid for paid in accumulate(self._paid, max)]
             self._score = _interpolated(wanted, paid, SCORES)
             self._more = min(MOST_MORE, max(1.0, wanted / paid[-1]))
