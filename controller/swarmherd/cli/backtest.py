@@ -164,10 +164,11 @@ def backtest_command(
         raise InputError(f"--replica-capacity: {replica_capacity:g} is no capacity; write requests per second above 0")
     assumed = Assumed(replica_capacity, _seconds("--startup", startup) if startup else None, _seconds("--queue", queue))
     opponents = _opponents(compare)
-    given = _traced(trace, policy, assumed) if trace is not None else _own(context, policy, service, since, assumed)
+    grid = grid or bool(may_lose)
+    given = _traced(trace, policy, assumed) if trace else _own(context, policy, service, since, assumed, ahead=grid)
     found = backtest(given.demand, given.policy, given.keys, given.account, opponents)
     was = None if given.course is None else happened(given.demand, given.course, given.account)
-    judged = Judged(given, found, was, _grid(given, found, most) if grid or may_lose else None)
+    judged = Judged(given, found, was, _grid(given, found, most) if grid else None)
     if report is not None:
         _write(report, page(given.service, given.demand, given.account, found, was, judged.grid))
     if as_json:
@@ -193,12 +194,14 @@ def _traced(trace: Path, policy: Path | None, assumed: Assumed) -> OwnPast:
     return OwnPast(trace.name, demand, keys, complete_policy, account, None, gaps)
 
 
-def _own(context: typer.Context, policy: Path | None, service: str, since: str, assumed: Assumed) -> OwnPast:
+def _own(
+    context: typer.Context, policy: Path | None, service: str, since: str, assumed: Assumed, *, ahead: bool
+) -> OwnPast:
     if policy is not None:
         raise InputError("--policy: the inventory has the policy of a service's own past; leave it out")
     seconds = duration("--since", since)
     with open_cluster(single(context)) as cluster:
-        return own_past(cluster, service, seconds, assumed)
+        return own_past(cluster, service, seconds, assumed, ahead=ahead)
 
 
 def _grid(given: OwnPast, found: Backtest, may_lose: float | None) -> Grid:

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swarmherd.cli.base import InputError
 from swarmherd.cli.progress import told
 from swarmherd.decide.predict.foreseen import DEFAULT_LEAD_SECONDS
-from swarmherd.decide.words import count, number
+from swarmherd.decide.words import count, duration, number
 from swarmherd.model import Outcome, Service
 from swarmherd.observe.past import CHUNK_SECONDS, past
 from swarmherd.observe.prometheus import Prometheus
-from swarmherd.policy import ScaleKeys, ScalePolicy, queries, scale_policies
+from swarmherd.policy import ScaleKeys, ScalePolicy, Strategy, queries, scale_policies
 from swarmherd.policy.merge import seen_from_zero, target_of_total
 from swarmherd.policy.metrics import Metric, RatesMetric, RequestsMetric, RequestsRule, named
 from swarmherd.policy.queries import REQUESTS, cpu_capacity, fill
@@ -28,6 +28,7 @@ LONGEST_SECONDS = 60 * 86400.0
 UNSEEN_SECONDS = 300.0
 """A count of Prometheus holds so long."""
 MOST_ENTRIES = 10_000
+NOTHING_BEFORE = "nothing is known of what came before: strategy predictive follows the target in its first two hours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,10 @@ class Assumed:
     queue_seconds: float
 
 
-def own_past(cluster: Cluster, name: str, since_seconds: float, assumed: Assumed) -> OwnPast:
-    """Raises InputError where it cannot be tried at all, ObserveError where Docker or Prometheus do not answer."""
+def own_past(cluster: Cluster, name: str, since_seconds: float, assumed: Assumed, *, ahead: bool = False) -> OwnPast:
+    """`ahead`: whatever the policy says, strategy `predictive` will be tried too, which knows what came before.
+
+    Raises InputError where it cannot be tried at all, ObserveError where Docker or Prometheus do not answer."""
     prometheus = cluster.prometheus
     if prometheus is None:
         raise InputError("swarmherd_cluster.prometheus_url is not set; a past needs a Prometheus, or give --trace FILE")
@@ -69,6 +72,8 @@ def own_past(cluster: Cluster, name: str, since_seconds: float, assumed: Assumed
         : len(scale.metrics) - 1
     ]
     demand = _demand(prometheus, name, asked[metric_name], end - since_seconds, end, notes)
+    if ahead or scale.strategy is Strategy.PREDICTIVE:
+        demand = _with_before(prometheus, asked[metric_name], demand, scale.ahead.history, notes)
     account = _account(cluster, name, scale, metric, assumed, notes)
     keys = scale.model_copy(update={"metrics": (_as_requests(metric),)})
     return OwnPast(
@@ -127,6 +132,19 @@ def _demand(prometheus: Prometheus, name: str, promql: str, start: float, end: f
         hours = float(demand.holes.sum()) * 15 / 3600
         notes.append(f"it has {count(demand.gaps, 'hole')} of {number(hours)} h together, where nothing is counted")
     return demand
+
+
+def _with_before(
+    prometheus: Prometheus, promql: str, demand: Demand, history_seconds: float, notes: list[str]
+) -> Demand:
+    """As the controller would have read it when it began."""
+    first = demand.first_second
+    before = tuple(
+        _points(prometheus, promql, first - history_seconds, first - BIN_SECONDS, "reading what came before")
+    )
+    known = duration(len(before) * BIN_SECONDS)
+    notes.append(f"strategy predictive knows {known} of what came before" if before else NOTHING_BEFORE)
+    return replace(demand, before=before)
 
 
 def _points(prometheus: Prometheus, promql: str, start: float, end: float, words: str) -> Iterator[tuple[float, float]]:

@@ -44,7 +44,7 @@ def backtest(
     demand: Demand, policy: ScalePolicy, keys: ScaleKeys, account: Account, opponents: Iterable[str] = ()
 ) -> Backtest:
     """Run `policy` and `opponents` (of OPPONENTS) through `demand`. `keys` is what the policy was completed from."""
-    trial = Trial(policy, keys, account, demand.first_second, demand.holes)
+    trial = Trial(policy, keys, account, demand.first_second, demand.holes, demand.before)
     done = course(demand.values, account, trial)
     compared = {name: _outcome(demand, _course(name, demand, account), account) for name in opponents}
     return Backtest(done, _outcome(demand, done, account), compared, tuple(trial.decisions))

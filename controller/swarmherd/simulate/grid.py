@@ -111,7 +111,7 @@ def _changed(keys: ScaleKeys, strategy: Strategy, metric: Metric, ahead: Predict
 
 def tried(setting: Setting, demand: Demand, account: Account) -> Tried:
     """One setting through the whole of the demand."""
-    trial = Trial(complete(setting.keys), setting.keys, account, demand.first_second, demand.holes)
+    trial = Trial(complete(setting.keys), setting.keys, account, demand.first_second, demand.holes, demand.before)
     return Tried(setting, outcome(demand.values, course(demand.values, account, trial), account, demand.holes))
 
 

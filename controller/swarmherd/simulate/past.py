@@ -7,15 +7,11 @@ blind there, as it would have been, and nothing that is lost there is counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from swarmherd.simulate.account import Counts, Course
-from swarmherd.simulate.trace import LONGEST_GAP_BINS, STEP_SECONDS, Demand, Flags, Floats, TraceError
+from swarmherd.simulate.trace import LONGEST_GAP_BINS, STEP_SECONDS, Demand, Flags, Floats, Points, TraceError
 
-Points = Sequence[tuple[float, float]]
-"""(seconds since the epoch, value), in the order of time."""
 SHORTEST_SECONDS = 3600.0
 LEAST_KNOWN = 0.5
 

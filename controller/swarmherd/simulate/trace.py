@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from swarmherd.text_file import UnreadableError, read_text
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+Points = Sequence[tuple[float, float]]
+"""(seconds since the epoch, value), in the order of time."""
 
 STEP_SECONDS = 15.0
 COLUMNS = ("time_s", "requests_per_s")
@@ -42,6 +46,8 @@ class Demand:
     """Stretches that the file leaves out; the demand there is drawn as a line."""
     holes: Flags | None = None
     """The steps at which nobody knows it and every policy is blind; None where it is taken as it is drawn."""
+    before: Points = ()
+    """What was asked for before the first step: what looks ahead has learned from it."""
 
     @property
     def seconds(self) -> float:

@@ -32,7 +32,7 @@ from swarmherd.policy.metrics import RatesMetric, RequestsMetric, named
 from swarmherd.policy.queries import REQUESTS, RESPONSES
 from swarmherd.simulate.account import Account
 from swarmherd.simulate.opponents import AIM
-from swarmherd.simulate.trace import STEP_SECONDS, Flags
+from swarmherd.simulate.trace import STEP_SECONDS, Flags, Points
 
 NAME = "service"
 REQUESTS_PER_REPLICA = "requests_per_replica"
@@ -51,8 +51,9 @@ class Trial:
         account: Account,
         first_second: float = 0.0,
         blind: Flags | None = None,
+        before: Points = (),
     ) -> None:
-        """`blind`: the steps at which the metric is not there."""
+        """`blind`: the steps at which the metric is not there; `before`: what was read earlier."""
         self._scale, self._keys, self._account = policy, keys, account
         self._blind = None if blind is None else blind.tolist()
         self._cluster = Policy()
@@ -65,6 +66,10 @@ class Trial:
         self._rated = any(isinstance(metric, RatesMetric) for metric in policy.metrics)
         self._asked = [name for name, _metric in named(policy.metrics)]
         self._learner = self._learning()
+        if self._learner is not None:
+            for at, value in before:
+                self._learner.see(at, value)
+                self._learner.outlook(at)
         self.decisions: list[Decision] = []
         """Those that changed the count."""
 

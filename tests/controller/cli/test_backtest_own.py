@@ -76,6 +76,20 @@ def test_a_latency_target_is_tried_on_the_own_past_with_the_capacity_that_it_nam
     assert "a replica is taken to serve 10, by the policy; --replica-capacity says otherwise" in found["notes"]
 
 
+def test_predictive_knows_what_came_before_as_it_would_have_live(shop: Shop) -> None:
+    ahead = (
+        "scale: {max: 99, strategy: predictive, metrics: [{query: 'sum(load)', target: 10}], predictive: {history: 2d}}"
+    )
+    shop.write(ahead)
+    taught = json.loads(shop.call("--json").stdout)
+    assert "strategy predictive knows 48 h of what came before" in taught["notes"]
+    assert min(start for start, _end in shop.past.ranges) == pytest.approx(time.time() - 54 * HOUR, abs=300)
+    shop.past.since = time.time() - 6 * HOUR
+    untaught = json.loads(shop.call("--json").stdout)
+    assert any(note.startswith("nothing is known of what came before") for note in untaught["notes"])
+    assert taught["policy"]["lost_fraction"] < untaught["policy"]["lost_fraction"] / 2
+
+
 def test_what_is_typed_is_not_looked_for(shop: Shop) -> None:
     more = json.loads(shop.call("--json", "--replica-capacity", "100", "--startup", "5m").stdout)
     assert not any("--replica-capacity" in note or "--startup" in note for note in more["notes"])
