@@ -39,6 +39,7 @@ class Shop:
             return matrix([(start + 60 * n, str(self.replicas)) for n in range(int((end - start) / 60) + 1)])
 
         past.metrics.answer = answer
+        past.since = time.time() - 8 * HOUR  # more is slow to learn from
         self.write(AHEAD)
 
     def write(self, scale: str) -> None:
@@ -81,6 +82,7 @@ def test_predictive_knows_what_came_before_as_it_would_have_live(shop: Shop) -> 
         "scale: {max: 99, strategy: predictive, metrics: [{query: 'sum(load)', target: 10}], predictive: {history: 2d}}"
     )
     shop.write(ahead)
+    shop.past.since = 0.0
     taught = json.loads(shop.call("--json").stdout)
     assert "strategy predictive knows 48 h of what came before" in taught["notes"]
     assert min(start for start, _end in shop.past.ranges) == pytest.approx(time.time() - 54 * HOUR, abs=300)
