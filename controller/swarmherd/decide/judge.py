@@ -23,6 +23,7 @@ from swarmherd.policy.wanted import Strategy
 
 MOST = 1_000_000
 """No metric asks for more, so that no arithmetic overflows."""
+NO_OUTLOOK = Outlook(0.0, 0.0, problem="there is no history")
 _ROUNDING = 1e-9
 
 
@@ -97,7 +98,7 @@ def _foretold(s: Situation, name: str, target: float, load: Load) -> tuple[int, 
 
     Never fewer than what the demand measured now needs. docs/design/0005-predictive.md has the method.
     """
-    outlook = s.outlooks.get((s.service.name, name), Outlook(0.0, 0.0, problem="there is no history"))
+    outlook = s.outlooks.get((s.service.name, name), NO_OUTLOOK)
     if outlook.problem:
         wanted, why = _tracked(s, name, target, load)
         return wanted, f"{why} (not foretold: {outlook.problem})", False

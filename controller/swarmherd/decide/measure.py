@@ -11,6 +11,8 @@ from swarmherd.model import Reading, Sample
 from swarmherd.policy.metrics import CpuMetric, MemoryMetric, Metric, Per, QueryMetric
 from swarmherd.policy.queries import memory_capacity
 
+NO_SAMPLE = Sample()
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -53,7 +55,7 @@ def measured(s: Situation, name: str, metric: Metric) -> tuple[Reading, Load | N
 
 def whole(s: Situation, name: str) -> Reading:
     """What was read for the service as a whole; a value that is no finite number is unknown, wherever it came from."""
-    reading = s.samples.get((s.service.name, name), Sample()).whole
+    reading = s.samples.get((s.service.name, name), NO_SAMPLE).whole
     if reading is None:
         return _unknown(s, "there is no sample")
     if reading.value is not None and not math.isfinite(reading.value):
@@ -62,7 +64,7 @@ def whole(s: Situation, name: str) -> Reading:
 
 
 def _of_tasks(s: Situation, name: str) -> tuple[Reading, Load | None]:
-    sample = s.samples.get((s.service.name, name), Sample())
+    sample = s.samples.get((s.service.name, name), NO_SAMPLE)
     readings = [sample.by_task[task.id] for task in s.running if task.id in sample.by_task]
     known = [r for r in readings if r.value is not None and math.isfinite(r.value)]
     if not known:
