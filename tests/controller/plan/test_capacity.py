@@ -257,9 +257,16 @@ def test_the_number_for_a_service_counts_what_was_refused_before_it() -> None:
 def test_beyond_the_first_ten_a_number_is_for_the_service_alone() -> None:
     names = [f"s{n:02}" for n in range(12)]
     view = cluster({name: {"at": [], "reserve": 8, "replicas": 0} for name in names}, {"n1": {"availability": "drain"}})
-    found = planned(view, *(more(name, 0, 1) for name in names))
+    found = planned(view, *(more(name, 0, 1) for name in names[:-1]), more(names[-1], 0, 3))
     assert reason(found, "s09").endswith("10 nodes like n1 would do, since what was refused before it comes first")
     assert reason(found, "s10").endswith("1 node like n1 would do for it alone")
+    assert reason(found, "s11").endswith("3 nodes like n1 would do for it alone")
+
+
+def test_that_a_service_has_its_most_on_a_node_keeps_no_other_from_it() -> None:
+    full, other = {"at": ["n1", "n2"], "max_per_node": 1}, {"at": ["n1"], "max_per_node": 1}
+    found = planned(cluster({"api": full, "web": other}), more("api", 2, 3), more("web", 1, 2))
+    assert counts(found) == {"api": 2, "web": 2}
 
 
 def test_a_refusal_is_shown_where_somebody_asks_about_the_service() -> None:

@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from swarmherd.decide.predict import Aim, Learner, steady
+from swarmherd.decide.predict.seasons import SCORES, Errors
 from swarmherd.decide.predict.words import moment
 from swarmherd.model import Outlook
 from swarmherd.simulate import Account
@@ -100,11 +101,12 @@ def test_after_days_without_any_noise_a_jump_does_not_ask_for_much_more_than_the
     assert max(needs) < 400
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.sampled_from([0.0, 1e-9, 1.0, 30.0, 100.0, 5000.0]), st.integers(1, 120)), max_size=12),
     st.integers(0, 2**32 - 1),
 )
+@example([(0.0, 1), (0.0, 50), (30.0, 5), (30.0, 60)], 1)
 def test_whatever_was_read_the_need_is_no_more_than_some_times_that(levels: list[tuple[float, int]], seed: int) -> None:
     """Levels that last for minutes, with noise, zero and next to nothing among them."""
     noise = np.random.default_rng(seed)
@@ -116,6 +118,24 @@ def test_whatever_was_read_the_need_is_no_more_than_some_times_that(levels: list
         outlook = learner.outlook(15.0 * step)
         assert 0 <= outlook.need <= 10 * asked[: step + 1].max()
         assert math.isfinite(outlook.keep)
+
+
+def test_what_was_tracked_while_it_watched_is_not_repaid() -> None:
+    """The first hours at which it spends itself cost about what tracking does."""
+    falling = noisy(6 * HOUR) * np.repeat([1.0, 0.4], 3 * HOUR)
+    found = tried(falling, strategy="predictive")
+    tracked = tried(falling).course.counts
+    assert found.course.counts[2 * HOUR : 4 * HOUR].sum() > 0.9 * tracked[2 * HOUR : 4 * HOUR].sum()
+
+
+def test_an_error_that_comes_every_day_is_remembered_for_its_time_of_day() -> None:
+    errors = Errors()
+    noise = np.random.default_rng(1)
+    for minute in range(10 * 1440):
+        errors.see(minute, 20.0 if minute % 1440 == 185 and minute // 1440 % 2 else noise.normal(), list(SCORES))
+    rare = SCORES.index(2.0)
+    at_five_past_three, an_hour_later = errors.quantiles(185, 1.0), errors.quantiles(245, 1.0)
+    assert at_five_past_three[rare] > 10 > an_hour_later[rare]
 
 
 def test_a_season_that_breaks_is_served_all_the_same() -> None:

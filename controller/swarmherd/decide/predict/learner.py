@@ -12,7 +12,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from swarmherd.decide.predict.level import Level, Scatter
+from swarmherd.decide.predict.level import JUMP, Level, Scatter
 from swarmherd.decide.predict.seasons import SCORES, Errors, Usual
 from swarmherd.decide.predict.spend import WATCHED_MINUTES, Spending
 from swarmherd.decide.predict.words import said
@@ -56,8 +56,8 @@ class _Said:
     minute: int
     level: float
     expected: float
-    root: float
-    """Of the demand then: errors are counted in it."""
+    base: float
+    """The average of the demand: errors are counted in its square root."""
     quantiles: list[float]
     rare: float
     """The demand that one minute in forty exceeds."""
@@ -159,7 +159,7 @@ class Learner:
         self._spending.see(by_score[0], list(map(max, *by_score)))
         self._uppers = [max(0.0, self._spending.chosen(demands)) for demands in by_score]
         expected, rare = level * self._factors[0], by_score[0][RARE]
-        promise = _Said(minute, level, expected, root, self._quantiles[0], rare)
+        promise = _Said(minute, level, expected, self._level.base, self._quantiles[0], rare)
         self._promises.append(promise)
         now = self._usual.factor(minute)
         self._why = said(minute, first, self._usual, now, self._factors[0], self._level, expected, self._uppers[0])
@@ -171,7 +171,8 @@ class Learner:
         if not self._promises or self._promises[0].minute != due:
             return
         promise, past = self._promises.popleft(), minute - self._lag
-        error = (value - promise.expected) / promise.root
+        # After a time without any demand no error is to count as many times what there ever was.
+        error = (value - promise.expected) / math.sqrt(max(promise.base, value / JUMP))
         self._errors.see(past, error, promise.quantiles)
         scatter.see(error)
         self._usual.see(past, min(5.0, (value - promise.level) / max(promise.level, 1e-9)))
