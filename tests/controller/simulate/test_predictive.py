@@ -106,7 +106,7 @@ def test_after_days_without_any_noise_a_jump_does_not_ask_for_much_more_than_the
     st.lists(st.tuples(st.sampled_from([0.0, 1e-9, 1.0, 30.0, 100.0, 5000.0]), st.integers(1, 120)), max_size=12),
     st.integers(0, 2**32 - 1),
 )
-@example([(0.0, 1), (0.0, 50), (30.0, 5), (30.0, 60)], 1)
+@example([(0.0, 60), (30.0, 3), (0.0, 60), (30.0, 60)], 2)
 def test_whatever_was_read_the_need_is_no_more_than_some_times_that(levels: list[tuple[float, int]], seed: int) -> None:
     """Levels that last for minutes, with noise, zero and next to nothing among them."""
     noise = np.random.default_rng(seed)
