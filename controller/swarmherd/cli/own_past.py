@@ -58,7 +58,8 @@ class Assumed:
 def own_past(cluster: Cluster, name: str, since_seconds: float, assumed: Assumed, *, ahead: bool = False) -> OwnPast:
     """`ahead`: whatever the policy says, strategy `predictive` will be tried too, which knows what came before.
 
-    Raises InputError where it cannot be tried at all, ObserveError where Docker or Prometheus do not answer."""
+    Raises InputError where it cannot be tried at all, ObserveError where Docker or Prometheus do not answer.
+    """
     prometheus = cluster.prometheus
     if prometheus is None:
         raise InputError("swarmherd_cluster.prometheus_url is not set; a past needs a Prometheus, or give --trace FILE")

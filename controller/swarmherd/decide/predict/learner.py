@@ -171,7 +171,7 @@ class Learner:
         if not self._promises or self._promises[0].minute != due:
             return
         promise, past = self._promises.popleft(), minute - self._lag
-        # After a time without any demand no error is to count as many times what there ever was.
+        # The root of next to nothing would make a boundless error of the first burst after a time without demand.
         error = (value - promise.expected) / math.sqrt(max(promise.base, value / JUMP))
         self._errors.see(past, error, promise.quantiles)
         scatter.see(error)
