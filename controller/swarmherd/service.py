@@ -180,7 +180,8 @@ class Cluster:
     def _history_keeper(self) -> Histories | None:
         if self.prometheus is None:
             return None
-        return Histories(self.prometheus, self.measured_lead, HISTORY_SHARE * self.settings.interval_seconds)
+        interval = self.settings.interval_seconds
+        return Histories(self.prometheus, self.measured_lead, HISTORY_SHARE * interval, interval)
 
     @property
     def state_url(self) -> str:

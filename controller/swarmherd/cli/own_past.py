@@ -20,7 +20,7 @@ from swarmherd.policy.metrics import Metric, RatesMetric, RequestsMetric, Reques
 from swarmherd.policy.queries import REQUESTS, cpu_capacity, fill
 from swarmherd.policy.queueing import QueueMetric
 from swarmherd.service import Cluster, clock
-from swarmherd.simulate import Account, Course, Demand, TraceError, demand_of, replicas_of
+from swarmherd.simulate import Account, Course, Demand, TraceError, demand_of, metric_of, replicas_of
 from swarmherd.store import Wanted
 
 BIN_SECONDS = 60.0
@@ -145,7 +145,7 @@ def _with_before(
     )
     known = duration(len(before) * BIN_SECONDS)
     notes.append(f"strategy predictive knows {known} of what came before" if before else NOTHING_BEFORE)
-    return replace(demand, before=before)
+    return replace(demand, before=metric_of(before, BIN_SECONDS))
 
 
 def _points(prometheus: Prometheus, promql: str, start: float, end: float, words: str) -> Iterator[tuple[float, float]]:

@@ -22,7 +22,8 @@ from swarmherd.model import EMPTY, MetricQuery, Outlook, Sample, Service
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.policy import Policy
 
-STEP_SECONDS = 60.0
+SHORTEST_STEP_SECONDS, LONGEST_STEP_SECONDS = 15.0, 60.0
+"""Shorter ones teach no more, and of longer ones there may be none in what was missed."""
 CHUNK_SECONDS = 86400.0
 MISSED_SECONDS = 120.0
 """A longer pause between two readings is asked for afterwards."""
@@ -51,8 +52,8 @@ class _History:
         self.learner = Learner(self.wanted.aim)
 
     @classmethod
-    def of(cls, wanted: Foreseen, now: float) -> _History:
-        begin = math.ceil((now - wanted.history_seconds) / STEP_SECONDS) * STEP_SECONDS
+    def of(cls, wanted: Foreseen, now: float, step_seconds: float) -> _History:
+        begin = math.ceil((now - wanted.history_seconds) / step_seconds) * step_seconds
         return cls(wanted, begin, begin)
 
     def serves(self, wanted: Foreseen, now: float) -> bool:
@@ -81,9 +82,16 @@ class Histories:
     """The learners of one cluster."""
 
     def __init__(
-        self, prometheus: Prometheus, measured_lead: Callable[[str], float | None], budget_seconds: float
+        self,
+        prometheus: Prometheus,
+        measured_lead: Callable[[str], float | None],
+        budget_seconds: float,
+        interval_seconds: float,
     ) -> None:
+        """`interval_seconds`: from one cycle to the next. What is read afterwards comes in the same steps: a level
+        that was fitted to other ones would weigh what it sees wrongly."""
         self._prometheus, self._measured_lead = prometheus, measured_lead
+        self._step_seconds = min(LONGEST_STEP_SECONDS, max(SHORTEST_STEP_SECONDS, interval_seconds))
         self.budget_seconds = budget_seconds
         """For all range reads of a cycle; the read in hand is finished, within Prometheus' own timeout."""
         self._histories: dict[tuple[str, str], _History] = {}
@@ -114,7 +122,9 @@ class Histories:
         had, self._histories = self._histories, {}
         for one in wanted:
             before = had.get(one.key)
-            self._histories[one.key] = before if before and before.serves(one, at) else _History.of(one, at)
+            self._histories[one.key] = (
+                before if before and before.serves(one, at) else _History.of(one, at, self._step_seconds)
+            )
 
     def _outlook(self, history: _History, sample: Sample | None, at: float, deadline: float) -> Outlook:
         reading = sample.whole if sample is not None else None
@@ -129,9 +139,10 @@ class Histories:
 
     def _read(self, history: _History, now: float) -> bool:
         """Reads the next stretch; whether another may follow in this cycle."""
-        start = math.floor(history.until / STEP_SECONDS + 1) * STEP_SECONDS
-        end = min(start + CHUNK_SECONDS, math.floor(now / STEP_SECONDS) * STEP_SECONDS)
-        found = self._prometheus.stretch(history.wanted.query.promql, start, end, STEP_SECONDS)
+        step = self._step_seconds
+        start = math.floor(history.until / step + 1) * step
+        end = min(start + CHUNK_SECONDS, math.floor(now / step) * step)
+        found = self._prometheus.stretch(history.wanted.query.promql, start, end, step)
         history.problem = found.problem
         if found.problem:
             history.failures += 1

@@ -47,7 +47,7 @@ class Demand:
     holes: Flags | None = None
     """The steps at which nobody knows it and every policy is blind; None where it is taken as it is drawn."""
     before: Points = ()
-    """What was asked for before the first step: what looks ahead has learned from it."""
+    """What a policy read before the first step: what looks ahead has learned from it."""
 
     @property
     def seconds(self) -> float:

@@ -30,6 +30,7 @@ class Past:
         self.metrics, self.demand, self.since = metrics, demand, since
         self.ranges: list[tuple[float, float]] = []
         """Those that were asked for."""
+        self.steps: set[float] = set()
         self.broken: Answer | None = None
         """Stands in for the answer to any range query."""
         metrics.answer = self.answer
@@ -41,6 +42,7 @@ class Past:
             return vector([] if value is None else [({}, str(value))], at)
         start, end, step = (float(parameters[key]) for key in ("start", "end", "step"))
         self.ranges.append((start, end))
+        self.steps.add(step)
         if self.broken is not None:
             return self.broken
         times = (start + step * n for n in range(int((end - start) / step) + 1))

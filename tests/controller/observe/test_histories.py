@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from swarmherd.decide.predict import Learner, foreseen
 from swarmherd.model import Outlook, Reading, Sample, Service
 from swarmherd.observe.histories import ATTEMPTS, Histories
 from swarmherd.observe.prometheus import Prometheus
@@ -25,10 +27,10 @@ KEY = ("web", "requests_per_replica")
 class Live:
     """A cluster's histories, and cycles of which each reads the present demand."""
 
-    def __init__(self, metrics: Metrics, **predictive: object) -> None:
+    def __init__(self, metrics: Metrics, interval_seconds: float = 15, **predictive: object) -> None:
         self.prometheus = Prometheus(metrics.url, timeout_seconds=2, scrape_interval_seconds=15)
         self.leads: list[float | None] = [None]
-        self.histories = Histories(self.prometheus, lambda _service: self.leads[-1], budget_seconds=60)
+        self.histories = Histories(self.prometheus, lambda _service: self.leads[-1], 60, interval_seconds)
         self.write(**{"history": "12h", **predictive})
 
     def write(self, target: float = 10, **predictive: object) -> None:
@@ -60,7 +62,27 @@ def test_the_first_cycle_knows_what_was_usual_at_this_minute_of_the_hours_before
     assert outlook.problem == ""
     assert outlook.need > 300, "100 now, 400 in two minutes"
     assert "of the hour is usually" in outlook.why
-    assert past.ranges[0][0] == BEFORE.timestamp() - 12 * HOUR + 60
+    assert past.ranges[0][0] == BEFORE.timestamp() - 12 * HOUR + 15
+
+
+@pytest.mark.parametrize("interval", [15, 25])
+def test_the_past_is_learned_from_as_if_the_cycles_had_read_it(metrics: Metrics, past: Past, interval: int) -> None:
+    """A level that was fitted to readings of each minute would weigh those of every 15 s wrongly."""
+    live = Live(metrics, interval)
+    web = Service("id", "web", 3, 1, NOON)
+    [wanted] = foreseen(live.policy, [web], queries(live.policy, [web]), lambda _service: None)
+    learner = Learner(wanted.aim)
+    begin = math.ceil((BEFORE.timestamp() - 12 * HOUR) / interval) * interval + interval
+    for at in range(begin, int(BEFORE.timestamp()) + 1, interval):
+        learner.see(at, past.demand(at))
+        cycle_by_cycle = learner.outlook(at)
+    assert live.cycle(BEFORE) == cycle_by_cycle
+
+
+@pytest.mark.parametrize(("interval", "step"), [(5, 15), (15, 15), (40, 40), (600, 60)])
+def test_the_past_is_read_in_the_steps_of_the_cycles(metrics: Metrics, past: Past, interval: int, step: int) -> None:
+    Live(metrics, interval).cycle(BEFORE)
+    assert past.steps == {step}
 
 
 def test_no_stretch_is_longer_than_a_chunk_and_none_is_asked_for_twice(live: Live, past: Past) -> None:
@@ -87,8 +109,8 @@ def test_what_was_missed_is_asked_for_once_it_can_be(live: Live, past: Past) -> 
     later = BEFORE + timedelta(hours=2)
     live.cycle(later)
     [(start, end)] = past.ranges
-    assert start - BEFORE.timestamp() <= 60
-    assert later.timestamp() - end < 60
+    assert start - BEFORE.timestamp() <= 15
+    assert later.timestamp() - end < 15
 
 
 def test_an_unknown_present_teaches_nothing_and_asks_for_no_past(live: Live, past: Past) -> None:

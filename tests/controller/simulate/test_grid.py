@@ -21,11 +21,14 @@ from swarmherd.simulate import (
     backtest,
     demand_of,
     frontier,
+    metric_of,
     replicas_of,
     settings,
     tried,
 )
+from swarmherd.simulate.account import known
 from swarmherd.simulate.scatter import Dot, scatter
+from swarmherd.simulate.trace import STEP_SECONDS
 
 from tests.controller.simulate.made import ACCOUNT, HOUR, demand, hourly_burst
 from tests.controller.simulate.made import tried as one_tried
@@ -131,6 +134,17 @@ def test_in_a_hole_a_policy_is_blind_and_nothing_that_is_lost_is_counted() -> No
     held = done.course.counts[found.holes]
     assert len(set(held[4:].tolist())) == 1, "nothing changes while nothing is known"
     assert done.outcome.lost_fraction < 0.01, "the 1000 in the hole are nobody's"
+
+
+def test_what_came_before_is_read_as_a_trial_through_it_would_read_it_and_not_in_holes() -> None:
+    points = past(240, range(100, 160))
+    asked = demand_of("web", points, MINUTE)
+    assert asked.holes is not None
+    steps = asked.first_second + STEP_SECONDS * np.arange(len(asked.values))
+    at, read = np.array(metric_of(points, MINUTE)).T
+    assert at.tolist() == steps[~asked.holes].tolist()
+    assert read.tolist() == known(asked.values)[~asked.holes].tolist()
+    assert metric_of([], MINUTE) == ()
 
 
 def test_a_past_that_says_too_little_is_refused_in_a_sentence() -> None:
