@@ -13,8 +13,9 @@ import gzip
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,28 +54,45 @@ def told(one: Outcome, beside: Outcome) -> dict[str, Any]:
     }
 
 
-def knowing_around(demand: Demand, capacity: float, replica_seconds: float, minutes: int) -> float:
-    """What is lost for so much money by who knows the average of so many minutes before *and after* each step, without
-    the minute on either side of it. A yardstick and no bound: who knows what is usual at a minute can do better.
+def knowing_around(
+    demand: Demand, capacity: float, minutes: int, enough: Callable[[float, float], bool]
+) -> tuple[float, float]:
+    """(lost fraction, replica-seconds) of who knows the average of so many minutes before *and after* each step, but
+    not the minute on either side of it, with all the headroom that is not yet `enough`. A yardstick and no bound: who
+    knows what is usual at a minute can do better.
 
-    The headroom is a multiple of the average's square root, as of requests that come independently of each other; it
-    is what the money allows, all replicas are ready at once, and their count may change at every step.
+    The headroom is a multiple of the average's square root, as of requests that come independently of each other; all
+    replicas are ready at once, and their count may change at every step.
     """
     many, near = minutes * STEPS_PER_MINUTE, STEPS_PER_MINUTE
     weights = np.ones(2 * many + 1)
     weights[many - near : many + near + 1] = 0
     around = np.convolve(np.pad(demand.values, many, mode="edge"), weights / weights.sum(), "valid")
 
-    def counts(headroom: float) -> Any:
-        return np.maximum(1, np.ceil((around + headroom * np.sqrt(around)) / capacity))
+    def with_headroom(headroom: float) -> tuple[float, float]:
+        counts = np.maximum(1, np.ceil((around + headroom * np.sqrt(around)) / capacity))
+        missing = np.maximum(0.0, demand.values - counts * capacity)
+        return float(missing.sum() / demand.values.sum()), float(counts.sum()) * STEP_SECONDS
 
     least, most = 0.0, 100.0 * math.sqrt(capacity)
     for _halving in range(60):
         middle = (least + most) / 2
-        affordable = float(counts(middle).sum()) * STEP_SECONDS <= replica_seconds
-        least, most = (middle, most) if affordable else (least, middle)
-    missing = np.maximum(0.0, demand.values - counts(least) * capacity)
-    return float(missing.sum() / demand.values.sum())
+        least, most = (least, middle) if enough(*with_headroom(middle)) else (middle, most)
+    return with_headroom(least)
+
+
+def yardsticks(demand: Demand, capacity: float, hpa: Outcome) -> dict[str, dict[int, float]]:
+    """By how many minutes around are known: the loss for the HPA's money, and the cost of the HPA's loss."""
+    lost, cost = {}, {}
+    for minutes in AROUND_MINUTES:
+        its_loss, _seconds = knowing_around(demand, capacity, minutes, lambda _lost, paid: paid > hpa.replica_seconds)
+        _lost, its_cost = knowing_around(demand, capacity, minutes, lambda lost, _paid: lost <= hpa.lost_fraction)
+        lost[minutes] = round(its_loss / hpa.lost_fraction, 3)
+        cost[minutes] = round(its_cost / hpa.oracle_replica_seconds, 4)
+    return {
+        "lost_over_hpa_by_who_knows_so_many_minutes_around": lost,
+        "over_oracle_at_hpa_lost_by_who_knows_so_many_minutes_around": cost,
+    }
 
 
 def trial(demand: Demand, account: Account, others: Iterable[str] = (), **keys: Any) -> tuple[Any, float]:
@@ -102,14 +120,23 @@ def on(file: Path, replicas: int, grid: Iterable[int]) -> dict[str, Any]:
         "target": told(target.outcome, hpa),
         **{name: told(one, hpa) for name, one in target.compared.items()},
         "predictive_by_spend": frontier,
-        "lost_over_hpa_by_who_knows_so_many_minutes_around": {
-            minutes: round(
-                knowing_around(demand, account.capacity, hpa.replica_seconds, minutes) / hpa.lost_fraction, 3
-            )
-            for minutes in AROUND_MINUTES
-        },
+        "elsewhere": elsewhere(demand, replicas) if grid else {},
+        **yardsticks(demand, account.capacity, hpa),
         "seconds_per_week_and_setting": round(seconds / len(demand.values) * WEEK_STEPS, 2),
     }
+
+
+def elsewhere(demand: Demand, replicas: int) -> dict[str, dict[str, float]]:
+    """The same with replicas of other sizes that take other times to start: a single figure may be luck."""
+    found = {}
+    for at_peak, startup in product((round(0.6 * replicas), round(1.6 * replicas)), (45, 90)):
+        account = Account(float(demand.values.max()) / at_peak, startup)
+        own, _seconds = trial(demand, account, ("hpa",), strategy="predictive")
+        compared = told(own.outcome, own.compared["hpa"])
+        compared["cost_over_hpa"] = round(own.outcome.replica_seconds / own.compared["hpa"].replica_seconds, 4)
+        kept = ("lost_over_hpa", "cost_over_hpa", "changes_over_hpa")
+        found[f"peak/{at_peak}, ready after {startup} s"] = {key: compared[key] for key in kept}
+    return found
 
 
 def autoscaling(grid: Iterable[int] = SPENDS) -> dict[str, Any]:

@@ -34,11 +34,12 @@ def change(inventory: Path, *pairs: tuple[str, str]) -> None:
 def test_a_host_that_falls_silent_wakes_the_loop_and_is_in_the_view_that_it_decides_on(
     inventory: Path, tmp_path: Path
 ) -> None:
-    """The node's host is this one: a port that takes connections while the test lets it."""
+    """The node's host is this one: a port that takes connections while the test lets it, and one that takes as many as
+    a slow machine looks at it."""
     hosts = inventory / "hosts.yml"
     hosts.write_text(hosts.read_text().replace("m1: {", "n1: {ansible_host: 127.0.0.1, "))
     log = tmp_path / "log"
-    with socket.create_server(("127.0.0.1", 0)) as mute, socket.create_server(("127.0.0.1", 0)) as door:
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as mute, socket.create_server(("127.0.0.1", 0)) as door:
         keys = f"interval: 0.2, timeout: 0.4, exporter_port: {mute.getsockname()[1]}, tcp_port: {door.getsockname()[1]}"
         change(inventory, ("enabled: false", keys))
         with program("-i", str(inventory), "run", "--mode", "observe", "--interval", "60", log=log) as child:

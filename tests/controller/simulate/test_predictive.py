@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from swarmherd.decide.predict import Aim, Learner, steady
 from swarmherd.decide.predict.seasons import SCORES, Errors
+from swarmherd.decide.predict.spend import Spending
 from swarmherd.decide.predict.words import moment
 from swarmherd.model import Outlook
 from swarmherd.simulate import Account
@@ -80,6 +81,15 @@ def test_a_hole_in_the_capture_is_not_acted_on(minutes: int) -> None:
     assert after.min() >= 0.8 * before
 
 
+@pytest.mark.parametrize("minutes", [5, 25, 35])
+def test_what_was_before_a_hole_is_known_after_it(minutes: int) -> None:
+    """The first reading after it is an average of which half lies in the hole."""
+    asked = noisy(9 * HOUR)
+    asked[8 * HOUR : 8 * HOUR + 4 * minutes] = 0.0
+    _learner, outlook = taught(known(asked)[: 8 * HOUR + 4 * minutes + 20])
+    assert outlook.need > 0.9 * 200
+
+
 def test_a_demand_that_really_ends_is_believed_after_a_while() -> None:
     asked = np.concatenate([noisy(8 * HOUR), np.full(3 * HOUR, 0.5)])
     found = tried(asked, strategy="predictive")
@@ -129,13 +139,37 @@ def test_what_was_tracked_while_it_watched_is_not_repaid() -> None:
 
 
 def test_an_error_that_comes_every_day_is_remembered_for_its_time_of_day() -> None:
-    errors = Errors()
-    noise = np.random.default_rng(1)
+    errors, noise = Errors(), np.random.default_rng(1)
+    said = errors.quantiles(0, 1.0)
     for minute in range(10 * 1440):
-        errors.see(minute, 20.0 if minute % 1440 == 185 and minute // 1440 % 2 else noise.normal(), list(SCORES))
+        errors.see(minute, 20.0 if minute % 1440 == 185 and minute // 1440 % 2 else noise.normal(), said)
     rare = SCORES.index(2.0)
-    at_five_past_three, an_hour_later = errors.quantiles(185, 1.0), errors.quantiles(245, 1.0)
+    at_five_past_three, an_hour_later = errors.quantiles(185, 1.0).joined, errors.quantiles(245, 1.0).joined
     assert at_five_past_three[rare] > 10 > an_hour_later[rare]
+
+
+@pytest.mark.parametrize(("size", "weight"), [(5.0, 0), (1.0, 1)])
+def test_a_phase_is_believed_soon_where_phases_tell_and_late_where_they_do_not(size: float, weight: int) -> None:
+    errors, noise = Errors(), np.random.default_rng(1)
+    for minute in range(1440):
+        error = noise.standard_t(3) * (size if minute % 60 < 20 else 1.0)
+        errors.see(minute, error, errors.quantiles(minute, 1.0))
+    found, rare = errors.quantiles(1440 + 10, 1.0), SCORES.index(2.0)
+    own, other = (abs(found.joined[rare] - one[rare]) for one in (found.by_weight[weight], found.by_weight[1 - weight]))
+    assert own < other / 2
+
+
+def test_bad_forecasts_of_the_first_hours_do_not_count_all_day() -> None:
+    """In the first two hours four times as much was foretold; who believed that every size of headroom costs so much
+    would have the smallest ever after."""
+    spending, chosen = Spending(8.0, 10.0, 1.0, 1), []
+    for minute in range(9 * 60):
+        needs = [need * (4 if minute < 120 else 1) for need in (200.0, 220.0, 230.0, 240.0, 260.0, 300.0)]
+        for step in range(4):
+            chosen.append(spending.chosen(needs))
+            spending.pay(60.0 * minute + 15.0 * step, 15.0, 200.0, chosen[-1], chosen[-1])
+        spending.see(needs, needs)
+    assert np.mean(chosen[6 * HOUR :]) > 0.9 * 250, "250 is what tracking has room for"
 
 
 def test_a_season_that_breaks_is_served_all_the_same() -> None:

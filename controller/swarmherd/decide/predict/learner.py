@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from swarmherd.decide.predict.level import JUMP, Level, Scatter
-from swarmherd.decide.predict.seasons import SCORES, Errors, Usual
+from swarmherd.decide.predict.seasons import SCORES, Errors, Quantiles, Usual
 from swarmherd.decide.predict.spend import WATCHED_MINUTES, Spending
 from swarmherd.decide.predict.words import said
 from swarmherd.model import Outlook
@@ -58,7 +58,7 @@ class _Said:
     expected: float
     base: float
     """The average of the demand: errors are counted in its square root."""
-    quantiles: list[float]
+    quantiles: Quantiles
     rare: float
     """The demand that one minute in forty exceeds."""
 
@@ -80,7 +80,7 @@ class Learner:
         self._slow, self._hole_since = 0.0, math.nan
         self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
         self._factors = [1.0] * LOOKED_AHEAD
-        self._quantiles: list[list[float]] = []
+        self._quantiles: list[Quantiles] = []
         self._uppers = [0.0] * LOOKED_AHEAD
         self._why = ""
 
@@ -155,7 +155,7 @@ class Learner:
             self._factors = [*self._factors[1:], self._usual.factor(newest)]
         level, root = self._level.value, math.sqrt(self._level.base)
         ahead = zip(self._factors, self._quantiles, strict=True)
-        by_score = [[level * factor + root * one for one in quantiles] for factor, quantiles in ahead]
+        by_score = [[level * factor + root * one for one in quantiles.joined] for factor, quantiles in ahead]
         self._spending.see(by_score[0], list(map(max, *by_score)))
         self._uppers = [max(0.0, self._spending.chosen(demands)) for demands in by_score]
         expected, rare = level * self._factors[0], by_score[0][RARE]

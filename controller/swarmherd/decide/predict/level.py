@@ -25,9 +25,13 @@ PLAIN = AVERAGED_SECONDS.index(120.0)
 BASE = AVERAGED_SECONDS.index(960.0)
 """The average that all else is counted in, so that a quiet hour teaches as much as a busy one."""
 TREND = LAGS_SECONDS.index(120.0)
-LONGEST_PAUSE_SECONDS = 1200.0
-RIDGE = 0.1
-"""How firmly the first belief is held, in typical minutes."""
+LONGEST_PAUSE_SECONDS = 2700.0
+"""Longer than a hole: after that the level begins anew."""
+LONGEST_STEP_SECONDS = 60.0
+"""So much of a shorter pause counts: the first reading after a hole may half be of it."""
+RIDGE = np.array([0.03, 0.03, 0.03, 0.3, 0.3, 0.3, 0.03, 0.3, 0.3, 0.03, 0.3, 0.03])
+"""How firmly the first belief about each of them is held, in typical minutes: a few are soon learned, and the others
+where there is much to learn from."""
 REMEMBERED_MINUTES = 14 * 1440.0
 REFITTED_MINUTES = 60
 JUMP = 10.0
@@ -68,7 +72,7 @@ class Level:
             self._averages = [value] * len(AVERAGED_SECONDS)
             recent.clear()
         else:
-            step = at - recent[-1][0]
+            step = min(LONGEST_STEP_SECONDS, at - recent[-1][0])
             if step != self._step:
                 self._step, self._shares = step, [1.0 - math.exp(-step / constant) for constant in AVERAGED_SECONDS]
             old = zip(self._averages, self._shares, strict=True)
@@ -140,7 +144,7 @@ class _Regression:
         self._next = min(REFITTED_MINUTES, 1 + int(self._count) // 8)
         firm = RIDGE * float(np.trace(self._squares)) / self._count / len(self._first) + _TINY
         missed = self._products - self._squares @ self._first
-        self.weights = (self._first + np.linalg.solve(self._squares + firm * np.eye(len(self._first)), missed)).tolist()
+        self.weights = (self._first + np.linalg.solve(self._squares + np.diag(firm), missed)).tolist()
 
 
 class Scatter:

@@ -3,7 +3,8 @@
 
 A phase (minute 32 of the hour; 09:00 to 09:05) remembers its last errors. How large the next one may be is a quantile
 of a mixture: those errors, and a share of what is usual at any time, so that a phase with few memories says little and
-one where it was quiet 23 times of 24 still remembers the 24th.
+one where it was quiet 23 times of 24 still remembers the 24th. How much the phases say is a matter of the traffic, and
+is found out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +24,35 @@ SCORES = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Standard scores at which quantiles are known, from the median on; between them they are interpolated."""
 CHANCES = tuple(0.5 * (1 + math.erf(score / math.sqrt(2))) for score in SCORES)
 """The chance that the demand stays below the quantile of each score."""
-ANY_TIME = 24.0
-"""Weight of what is usual at any time, in memories of a phase."""
+ANY_TIME = (6.0, 48.0)
+"""Weights of what is usual at any time, in memories of a phase: by the first a phase is soon believed."""
+SHARPNESS = 50.0
+"""How firmly the weight is believed whose quantiles lost less."""
+JUDGED_MINUTES = 2880.0
+JUDGED = slice(SCORES.index(1.5), SCORES.index(3.0) + 1)
+"""The quantiles that headroom is made of."""
 TRACKING = 0.02
 """How far a quantile moves, in usual errors, when it was crossed (Gibbs and Candès, Adaptive Conformal Inference)."""
 SURE = 2.0
 """A factor counts by what it exceeds so many standard errors by."""
+REMEMBERED = ((60, 1, 336), (1440, 10, 70))
+"""(length in minutes, phase in minutes, memories): two weeks of hours, one of days."""
+_MEMORIES = sum(memories for _length, _phase, memories in REMEMBERED)
+_TINY = 1e-12
 _CHANCES = np.array(CHANCES)
 _MIRRORED = np.concatenate((1 - _CHANCES[:0:-1], _CHANCES))
 _SHARES = np.unique(np.concatenate((np.linspace(0, 0.9, 19), 1 - 0.1 * np.geomspace(0.75, 0.001, 22), (1.0,))))
-_ATOMS, _WEIGHTS = (_SHARES[1:] + _SHARES[:-1]) / 2, ANY_TIME * np.diff(_SHARES)
+_ATOMS = (_SHARES[1:] + _SHARES[:-1]) / 2
+_WEIGHTS = [np.concatenate((many * np.diff(_SHARES), np.ones(_MEMORIES))) for many in ANY_TIME]
+"""Of what is usual at any time, and of each memory after it."""
+
+
+class Quantiles(NamedTuple):
+    """One for each of SCORES."""
+
+    joined: list[float]
+    by_weight: list[list[float]]
+    """For each of ANY_TIME."""
 
 
 @dataclass(slots=True)
@@ -95,35 +116,37 @@ class Usual:
 class Errors:
     """Quantiles of the errors, by phase; they and their `usual` size in one unit, whatever it is."""
 
-    SEASONS = ((60, 1, 336), (1440, 10, 70))
-    """(length in minutes, phase in minutes, memories): two weeks of hours, one of days."""
-    _ONES = np.ones(sum(memories for _length, _phase, memories in SEASONS))
-
     def __init__(self) -> None:
-        self._memory = [np.zeros((length // phase, many)) for length, phase, many in self.SEASONS]
-        self._count = [[0] * (length // phase) for length, phase, _many in self.SEASONS]
+        self._memory = [np.zeros((length // phase, many)) for length, phase, many in REMEMBERED]
+        self._count = [[0] * (length // phase) for length, phase, _many in REMEMBERED]
         self._any_time = list(SCORES)
         self._atoms = self._of_any_time()
+        self._losses, self._judged = [_TINY] * len(ANY_TIME), 0.0
 
-    def quantiles(self, minute: int, usual: float) -> list[float]:
-        """One for each of SCORES."""
-        values, many_known = [usual * self._atoms], 0
-        for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
+    def quantiles(self, minute: int, usual: float) -> Quantiles:
+        """Of the error at `minute`; `usual` is how large one is at any time."""
+        values = [usual * self._atoms]
+        for (length, phase, many), memory, count in zip(REMEMBERED, self._memory, self._count, strict=True):
             row = minute % length // phase
             if known := min(count[row], many):
                 values.append(memory[row, :known])
-                many_known += known
-        value, weight = np.concatenate(values), np.concatenate((_WEIGHTS, self._ONES[:many_known]))
+        value = np.concatenate(values)
         order = value.argsort()
-        weight = weight[order]
-        heaped = weight.cumsum()
-        found: list[float] = np.interp(_CHANCES * heaped[-1], heaped - 0.5 * weight, value[order]).tolist()
-        return found
+        value = value[order]
+        by_weight = [_quantiles(value, weights[order]) for weights in _WEIGHTS]
+        loss, other_loss = self._losses
+        part = 1 / (1 + min(2.0, max(0.5, loss / other_loss)) ** SHARPNESS)
+        both = zip(*by_weight, strict=True)
+        return Quantiles([part * soon + (1 - part) * late for soon, late in both], by_weight)
 
-    def see(self, minute: int, error: float, said: Sequence[float]) -> None:
-        """`said`: the quantiles that were given for `minute`; those that were crossed too often move up."""
-        self._any_time = _followed(self._any_time, error, said)
-        for (length, phase, many), memory, count in zip(self.SEASONS, self._memory, self._count, strict=True):
+    def see(self, minute: int, error: float, said: Quantiles) -> None:
+        """`said`: what was given for `minute`; the quantiles that were crossed too often move up."""
+        self._any_time = _followed(self._any_time, error, said.joined)
+        self._judged = min(self._judged + 1, JUDGED_MINUTES)
+        for which, quantiles in enumerate(said.by_weight):
+            lost = max(_TINY, _pinball(error, quantiles))
+            self._losses[which] += (lost - self._losses[which]) / self._judged
+        for (length, phase, many), memory, count in zip(REMEMBERED, self._memory, self._count, strict=True):
             row = minute % length // phase
             memory[row, count[row] % many] = error
             count[row] += 1
@@ -135,6 +158,19 @@ class Errors:
         scores = [-score for score in self._any_time[:0:-1]] + self._any_time
         atoms: Floats = np.interp(_ATOMS, _MIRRORED, scores)
         return atoms
+
+
+def _quantiles(values: Floats, weights: Floats) -> list[float]:
+    """Those of SCORES of sorted `values`."""
+    heaped = weights.cumsum()
+    found: list[float] = np.interp(_CHANCES * heaped[-1], heaped - 0.5 * weights, values).tolist()
+    return found
+
+
+def _pinball(error: float, quantiles: Sequence[float]) -> float:
+    """The loss that the right quantiles make least on average (Koenker and Bassett, Regression Quantiles, 1978)."""
+    both = zip(quantiles[JUDGED], CHANCES[JUDGED], strict=True)
+    return sum([(error - line) * (chance - (error < line)) for line, chance in both])
 
 
 def _followed(quantiles: Sequence[float], error: float, crossable: Sequence[float]) -> list[float]:

@@ -75,7 +75,7 @@ class Spending:
         self._wishes: deque[tuple[float, int]] = deque()
         self._first = math.nan
         self._tracking, self._own = _Imaginary(), _Imaginary()
-        self._thought = self._spent = 0.0
+        self._thought = self._spent = self._due = 0.0
         self._score, self._more, self.room = FIRST, 1.0, LEAST_ROOM
 
     def pay(self, at: float, step: float, load: float, need: float, keep: float) -> None:
@@ -99,12 +99,13 @@ class Spending:
         by_score = zip(self._counts, need, keep, strict=True)
         self._counts = [max(least, steady(count, now / each, then / each, room)) for count, now, then in by_score]
         self._minutes += 1
-        share = max(1 / self._minutes, 60 / REMEMBERED_SECONDS)
+        share = max(2 / (self._minutes + 1), 60 / REMEMBERED_SECONDS)  # the first forecasts are the worst
         self._paid = [paid + share * (count - paid) for paid, count in zip(self._paid, self._counts, strict=True)]
-        if self._minutes >= WATCHED_MINUTES:
-            # Between the minutes, and by what is kept, it costs more; how much is known once somebody asked.
+        self._due += share * (self._tracking.count - self._due)
+        if self._minutes >= WATCHED_MINUTES and self._tracking.cost:  # it is known once somebody asked
+            # Between the minutes, and by what is kept, it costs more.
             dearer = self._own.cost / self._thought if self._thought else 1.0
-            wanted, paid = self._wanted(), [dearer * paid for paid in accumulate(self._paid, max)]
+            wanted, paid = self._wanted(), [dearer * paid / self._due for paid in accumulate(self._paid, max)]
             self._score = _interpolated(wanted, paid, SCORES)
             self._more = min(MOST_MORE, max(1.0, wanted / paid[-1]))
         self._chosen = self.chosen(self._counts)
@@ -114,10 +115,10 @@ class Spending:
         return self._more * _interpolated(self._score, SCORES, by_score)
 
     def _wanted(self) -> float:
-        """What to cost from now on, so that the whole comes to what may be spent."""
+        """What to cost from now on, so that the whole comes to what may be spent: as a part of what tracking costs."""
         days = min(self._minutes * 60, REMEMBERED_SECONDS) / 86400
-        aim = (THRIFT - UNSURE / max(1.0, days)) * self._share * self._tracking.cost
-        repaid = max(LEAST_REPAID, days) * (aim - self._spent)
+        aim = (THRIFT - UNSURE / max(1.0, days)) * self._share
+        repaid = max(LEAST_REPAID, days) * (aim - self._spent / self._tracking.cost)
         return aim + min(MOST_REPAID * aim, max(-MOST_REPAID * aim, repaid))
 
     def _tracked(self, at: float, load: float) -> int:
