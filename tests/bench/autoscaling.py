@@ -14,9 +14,10 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ PEAK_REPLICAS = {
 SPENDS = (80, 85, 90, 95, 110, 125)
 """Percent; 100 is the default and measured anyway."""
 WEEK_STEPS = 7 * 86400 / 15
+DAY_STEPS = round(86400 / STEP_SECONDS)
 STEPS_PER_MINUTE = round(60 / STEP_SECONDS)
 AROUND_MINUTES = (5, 10, 20)
 
@@ -121,21 +123,36 @@ def on(file: Path, replicas: int, grid: Iterable[int]) -> dict[str, Any]:
         **{name: told(one, hpa) for name, one in target.compared.items()},
         "predictive_by_spend": frontier,
         "elsewhere": elsewhere(demand, replicas) if grid else {},
+        "single_days": single_days(demand, replicas) if grid else {},
         **yardsticks(demand, account.capacity, hpa),
         "seconds_per_week_and_setting": round(seconds / len(demand.values) * WEEK_STEPS, 2),
     }
 
 
+def over_hpa(demand: Demand, account: Account) -> dict[str, float]:
+    own, _seconds = trial(demand, account, ("hpa",), strategy="predictive")
+    hpa = own.compared["hpa"]
+    compared = told(own.outcome, hpa) | {"cost_over_hpa": round(own.outcome.replica_seconds / hpa.replica_seconds, 4)}
+    return {key: compared[key] for key in ("lost_over_hpa", "cost_over_hpa", "changes_over_hpa")}
+
+
 def elsewhere(demand: Demand, replicas: int) -> dict[str, dict[str, float]]:
     """The same with replicas of other sizes that take other times to start: a single figure may be luck."""
-    found = {}
-    for at_peak, startup in product((round(0.6 * replicas), round(1.6 * replicas)), (45, 90)):
-        account = Account(float(demand.values.max()) / at_peak, startup)
-        own, _seconds = trial(demand, account, ("hpa",), strategy="predictive")
-        compared = told(own.outcome, own.compared["hpa"])
-        compared["cost_over_hpa"] = round(own.outcome.replica_seconds / own.compared["hpa"].replica_seconds, 4)
-        kept = ("lost_over_hpa", "cost_over_hpa", "changes_over_hpa")
-        found[f"peak/{at_peak}, ready after {startup} s"] = {key: compared[key] for key in kept}
+    peak = float(demand.values.max())
+    others = product((round(0.6 * replicas), round(1.6 * replicas)), (45, 90))
+    return {f"peak/{n}, ready after {s} s": over_hpa(demand, Account(peak / n, s)) for n, s in others}
+
+
+def single_days(demand: Demand, replicas: int) -> dict[str, float]:
+    """Each day alone, begun without any history: on average, and the worst."""
+    days = []
+    for first in range(0, len(demand.values) - DAY_STEPS + 1, DAY_STEPS):
+        values = demand.values[first : first + DAY_STEPS]
+        day = replace(demand, values=values, first_second=demand.first_second + first * STEP_SECONDS)
+        days.append(over_hpa(day, Account(float(values.max()) / replicas)))
+    found: dict[str, float] = {"days": len(days)}
+    for key in days[0] if days else ():
+        found |= {key: round(mean(day[key] for day in days), 3), f"most_{key}": max(day[key] for day in days)}
     return found
 
 

@@ -37,8 +37,15 @@ def _over(below: object, above: object) -> object:
 
 
 def complete(keys: ScaleKeys) -> ScalePolicy:
-    """`keys` as the policy that is decided by; call it only where `incomplete` and `contradictions` find nothing."""
-    return ScalePolicy.model_construct(**dict(keys))
+    """`keys` as the policy that is decided by; call it only where `incomplete` and `contradictions` find nothing.
+
+    What looks ahead, and counts nothing but totals, needs no pause after an up to see what came of it: replicas on
+    their way do not change a total.
+    """
+    cooldown = keys.cooldown
+    if keys.strategy is Strategy.PREDICTIVE and all(foretold(metric) for metric in keys.metrics):
+        cooldown = cooldown if "up" in cooldown.model_fields_set else cooldown.model_copy(update={"up": 0.0})
+    return ScalePolicy.model_construct(**{**dict(keys), "cooldown": cooldown})
 
 
 def incomplete(keys: ScaleKeys) -> Iterator[Contradiction]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from swarmherd.decide import decide
@@ -51,6 +52,16 @@ def test_without_a_history_it_follows_the_target_and_says_so() -> None:
     decision = decided(shop(None, requests_per_replica=120))
     assert decision.then == 15
     assert "(not foretold: there is no history)" in decision.because
+
+
+def test_without_a_history_it_follows_at_once_unless_a_pause_is_written() -> None:
+    just_up = Memory({"shop_api": ServiceMemory(last_version=10, last_up_at=NOW - timedelta(seconds=10))})
+    view = shop(None, requests_per_replica=120)
+    assert decided(view, just_up).then == 15
+    waiting = parse_policy({"services": {"shop_api": {"scale": {**SCALE, "cooldown": {"up": 60}}}}}, "policy.yml")
+    [decision] = decide(view, waiting, just_up, NOW)
+    assert decision.then == 10
+    assert "it was scaled up 10 s ago (cooldown 60 s)" in decision.because
 
 
 def test_an_outlook_that_is_not_relied_on_is_not_used() -> None:

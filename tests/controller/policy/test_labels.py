@@ -50,6 +50,26 @@ def test_the_policy_wins_over_a_label_key_by_key() -> None:
     assert (scale.min, scale.max, scale.metrics) == (2, 5, (CPU_70,))
 
 
+TOTAL, EACH = {"query": "sum(x)", "target": 5}, {"query": "avg(x)", "per": "replica", "target": 5}
+
+
+@pytest.mark.parametrize(
+    ("keys", "up"),
+    [
+        ({"strategy": "predictive", "metrics": [TOTAL]}, 0),
+        ({"strategy": "predictive", "metrics": [TOTAL], "cooldown": {"down": 9}}, 0),
+        ({"strategy": "predictive", "metrics": [TOTAL], "cooldown": {"up": 5}}, 5),
+        ({"strategy": "predictive", "metrics": [TOTAL], "cooldown": "3m"}, 180),
+        ({"strategy": "predictive", "metrics": [TOTAL, EACH]}, 60),
+        ({"strategy": "predictive", "metrics": [TOTAL, {"cpu": 70}]}, 60),
+        ({"metrics": [TOTAL]}, 60),
+    ],
+)
+def test_what_looks_ahead_waits_after_an_up_only_where_somebody_says_so(keys: dict[str, Any], up: float) -> None:
+    assert by_labels({"max": "9"}, {"defaults": {"scale": keys}}).cooldown.up == up
+    assert by_labels({"max": "9"}, {"services": {"shop_api": {"scale": keys}}}).cooldown.up == up
+
+
 def test_labels_win_over_defaults_and_directions_are_keys_of_their_own() -> None:
     policy = {
         "defaults": {"scale": {"max": 4, "cooldown": {"up": 7, "down": 8}, "step": {"up": [3, "50%"]}}},
