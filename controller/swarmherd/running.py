@@ -46,7 +46,7 @@ class Runner:
         self._interval = interval_seconds
         self._stopping = stopping
         self._fingerprint = fingerprint(path)
-        self.cluster: Cluster | None = open_cluster(path, mode)
+        self.cluster: Cluster | None = open_cluster(path, mode, interval_seconds)
         self._enactor = self.cluster.enactor()
         self._leadership: Leadership | None = None
         self._led_by: tuple[str, str, float] | None = None
@@ -70,7 +70,7 @@ class Runner:
         while not self._stopping.is_set():
             led = self._token is not None
             good = self.once()
-            interval = self._interval or (self.cluster.settings.interval_seconds if self.cluster else 15.0)
+            interval = self.cluster.settings.interval_seconds if self.cluster else self._interval or 15.0
             late = (monotonic() - started) % interval
             self._wait(interval - late, led)
         return good
@@ -141,7 +141,7 @@ class Runner:
             if self.cluster is not None:
                 self.cluster.close()
             self.cluster = None
-            self.cluster = open_cluster(self._path, self._mode)
+            self.cluster = open_cluster(self._path, self._mode, self._interval)
             self._enactor = self.cluster.enactor()
             self._fingerprint = now
             log.info(f"the inventory {'' if anyway else 'changed and '}was read again", cluster=self.name)

@@ -217,17 +217,22 @@ def _words(result: Result) -> str:
     return f"{result.outcome.value.replace('_', ' ')}: {result.detail}"
 
 
-def open_cluster(path: Path, mode: Mode | None = None) -> Cluster:
-    """Raises InventoryError, PolicyError or StoreError, each ready to be shown. `mode` overrules the policy's."""
+def open_cluster(path: Path, mode: Mode | None = None, interval_seconds: float | None = None) -> Cluster:
+    """Raises InventoryError, PolicyError or StoreError, each ready to be shown. `mode` overrules the policy's, and
+    `interval_seconds` the settings'."""
     inventory = read_inventory(path)
-    return Cluster(inventory, *parse_inventory(inventory, mode))
+    settings, policy = parse_inventory(inventory)
+    if mode is not None:
+        policy = policy.model_copy(update={"mode": mode})
+    if interval_seconds is not None:
+        settings = settings.model_copy(update={"interval_seconds": interval_seconds})
+    return Cluster(inventory, settings, policy)
 
 
-def parse_inventory(inventory: Inventory, mode: Mode | None = None) -> tuple[ClusterSettings, Policy]:
+def parse_inventory(inventory: Inventory) -> tuple[ClusterSettings, Policy]:
     """The inventory's settings and policy. Raises PolicyError."""
     settings = parse_cluster(inventory.cluster, inventory.cluster_file)
-    policy = parse_policy(inventory.policy, inventory.policy_file)
-    return settings, policy if mode is None else policy.model_copy(update={"mode": mode})
+    return settings, parse_policy(inventory.policy, inventory.policy_file)
 
 
 def _until_running(entry: Entry) -> float | None:

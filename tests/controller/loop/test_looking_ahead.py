@@ -13,6 +13,7 @@ from swarmherd.loop import Cycle, run_cycle
 from swarmherd.model import Action, Outcome, Result
 from swarmherd.policy import Mode
 from swarmherd.replay import replay
+from swarmherd.running import serve
 from swarmherd.service import Cluster, open_cluster
 
 from tests.controller.conftest import Engine, Metrics
@@ -62,6 +63,12 @@ def test_it_scales_before_the_demand_comes_and_says_in_a_sentence_why(cluster: C
     [decision] = done.plan.decisions
     assert (decision.now, decision.then) == (12, 24), "doubled, as the step allows: 400 requests/s are near"
     assert "of the hour is usually" in decision.because or "of the hour is usually" in decision.reasons[0]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_past_is_read_in_the_steps_that_the_loop_takes_whoever_says_so(inventory: Path, past: Past) -> None:
+    assert serve([inventory], Mode.OBSERVE, interval_seconds=40, once=True)
+    assert past.steps == {40}
 
 
 def test_what_was_foretold_is_kept_and_a_replay_needs_no_learner(cluster: Cluster) -> None:
