@@ -10,7 +10,7 @@ nothing is asked for (S2).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from swarmherd.decide.measure import Load, measured
 from swarmherd.decide.predict import steady
@@ -27,8 +27,7 @@ NO_OUTLOOK = Outlook(0.0, 0.0, problem="there is no history")
 _ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What one metric asks for, and why."""
 
     replicas: int | None

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from swarmherd.decide.situation import Situation
 from swarmherd.model import Reading, Sample
@@ -14,8 +15,7 @@ from swarmherd.policy.queries import memory_capacity
 NO_SAMPLE = Sample()
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """A metric's value per running replica, and how much of it is a guess."""
 
     total: float

@@ -139,7 +139,7 @@ def _recommended(
     window = max(keys.stabilization.up, keys.stabilization.down)
     earlier = watched(memory.recommendations, replicas, now, window)
     kept = _between(earlier, now - timedelta(seconds=window), now)
-    return replace(memory, recommendations=(*kept, Recommendation(now, wish)))
+    return memory.recommending((*kept, Recommendation(now, wish)))
 
 
 def _between(wishes: tuple[Recommendation, ...], since: datetime, until: datetime) -> tuple[Recommendation, ...]:

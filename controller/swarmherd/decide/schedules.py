@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from swarmherd.decide.windows import opening, when
 from swarmherd.policy import ScalePolicy
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """The fewest and the most replicas, and which schedules say so; empty where none does."""
 
     min: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from swarmherd.decide.schedules import Bounds, bounds_at
 from swarmherd.model import (
@@ -27,8 +28,7 @@ from swarmherd.policy import Policy, ScalePolicies, ScalePolicy
 FAILED = frozenset({TaskState.FAILED, TaskState.REJECTED})
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """A service that is there, replicated, and soundly configured, with everything that decides about it."""
 
     service: Service
@@ -48,7 +48,7 @@ class Situation:
     first."""
     samples: Mapping[tuple[str, str], Sample]
     now: datetime
-    outlooks: Mapping[tuple[str, str], Outlook] = field(default_factory=lambda: EMPTY)
+    outlooks: Mapping[tuple[str, str], Outlook] = EMPTY
 
     @property
     def bounds(self) -> Bounds:

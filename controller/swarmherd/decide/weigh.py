@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from swarmherd.decide.judge import Wish, wish_of
 from swarmherd.decide.latency import wish_of_queue
@@ -16,8 +16,7 @@ from swarmherd.policy.metrics import Metric, RatesMetric, named
 from swarmherd.policy.queueing import QueueMetric
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(NamedTuple):
     """What the metrics of a service ask for together, before any limit."""
 
     wish: int | None
@@ -75,4 +74,4 @@ def _fallen_back(s: Situation, opinion: Opinion) -> Opinion:
     blind = s.memory.blind_cycles + (1 if opinion.wish is None else 0)
     done = f"{count(least, 'replica')} by the fallback" if least > s.replicas else "the count is held by the fallback"
     wish = None if opinion.wish is None else max(opinion.wish, s.replicas)
-    return replace(opinion, wish=wish, then=least, why=f"{opinion.why}; {done} after {count(blind, 'blind cycle')}")
+    return opinion._replace(wish=wish, then=least, why=f"{opinion.why}; {done} after {count(blind, 'blind cycle')}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +32,13 @@ POLICY = parse_policy(
 SOUND = {"cpu": 70, "requests_per_replica": 150}
 PARTLY = {"cpu": 70}
 BLIND: dict[str, Any] = {}
+
+
+def test_other_recommendations_leave_everything_else_as_it_was() -> None:
+    """Whatever field is added one day."""
+    every: dict[str, Any] = {field.name: object() for field in fields(ServiceMemory)}
+    memory, new = ServiceMemory(**every), (Recommendation(NOW, 7),)
+    assert memory.recommending(new) == replace(memory, recommendations=new)
 
 
 def after(memory: dict[str, Any], readings: dict[str, Any], **service: Any) -> ServiceMemory:
