@@ -29,6 +29,7 @@ ANY_TIME = (6.0, 48.0)
 SHARPNESS = 50.0
 """How firmly the weight is believed whose quantiles lost less."""
 JUDGED_MINUTES = 2880.0
+"""Losses are averages over so long."""
 JUDGED = slice(SCORES.index(1.5), SCORES.index(3.0) + 1)
 """The quantiles that headroom is made of."""
 TRACKING = 0.02
