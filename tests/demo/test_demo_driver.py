@@ -13,15 +13,14 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from demo.children import Child, start_time
 from tests.demo.conftest import ROOT
+from tests.waiting import until
 
 STUBS = Path(__file__).parent / "stubs.py"
 
@@ -100,14 +99,6 @@ class Rig:
             child.end(1.0)
 
 
-def wait_for(what: str, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
-        time.sleep(0.05)
-    return found
-
-
 @pytest.fixture
 def rig(tmp_path: Path, free_port: int) -> Iterator[Rig]:
     rig = Rig(tmp_path, free_port)
@@ -174,7 +165,7 @@ def test_a_demo_without_scaling_waits_for_it_then_fails_and_says_why_and_reports
 @pytest.mark.usefixtures("shop")
 def test_interrupted_under_traffic_nothing_is_kept_even_with_keep(rig: Rig) -> None:
     process = rig.start(KEEP="1")
-    wait_for("the first line of the view", lambda: said_in(process, "replicas 1/1"))
+    until("the first line of the view", lambda: said_in(process, "replicas 1/1"))
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert rig.journal()[-2:] == TAKEN_DOWN
@@ -217,7 +208,7 @@ def test_keep_leaves_the_lab_standing_also_when_the_demo_fails(rig: Rig) -> None
 def test_interrupted_in_the_middle_everything_is_taken_down(rig: Rig, number: signal.Signals) -> None:
     rig.wish("create-hangs")
     process = rig.start()
-    hanging = int(wait_for("the hosts' step", lambda: read(rig.state / "hanging")))
+    hanging = int(until("the hosts' step", lambda: read(rig.state / "hanging")))
     process.send_signal(number)
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 130
@@ -225,13 +216,13 @@ def test_interrupted_in_the_middle_everything_is_taken_down(rig: Rig, number: si
     assert "Traceback" not in said
     assert rig.journal()[-2:] == TAKEN_DOWN
     assert rig.children() == []
-    wait_for("the grandchild's end", lambda: start_time(hanging) is None)
+    until("the grandchild's end", lambda: start_time(hanging) is None)
 
 
 def test_after_a_driver_that_was_killed_down_cleans_up_and_may_be_called_again(rig: Rig) -> None:
     rig.wish("create-hangs")
     process = rig.start()
-    hanging = int(wait_for("the hosts' step", lambda: read(rig.state / "hanging")))
+    hanging = int(until("the hosts' step", lambda: read(rig.state / "hanging")))
     process.kill()
     process.wait()
     assert [child.name for child in rig.children()] == ["hosts"]
@@ -246,7 +237,7 @@ def test_after_a_driver_that_was_killed_down_cleans_up_and_may_be_called_again(r
 def test_a_second_demo_is_refused_and_down_ends_the_first(rig: Rig) -> None:
     rig.wish("create-hangs")
     first = rig.start()
-    wait_for("the hosts' step", lambda: read(rig.state / "hanging"))
+    until("the hosts' step", lambda: read(rig.state / "hanging"))
     status, said = rig.run()
     assert (status, said) == (
         2,

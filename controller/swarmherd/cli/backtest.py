@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
 from typing import Annotated
 
 import typer
@@ -205,10 +209,12 @@ def _own(
 
 
 def _grid(given: OwnPast, found: Backtest, may_lose: float | None) -> Grid:
+    """As many settings at once as there are processors; an interrupt is ours alone, and ends them all."""
     grid = tuple(settings(given.keys, given.account.capacity))
-    all_tried = tuple(
-        tried(setting, given.demand, given.account) for setting in told("trying settings", grid, len(grid))
-    )
+    try_one = partial(tried, demand=given.demand, account=given.account)
+    workers = min(len(grid), os.cpu_count() or 1)
+    with Pool(workers, initializer=signal, initargs=(SIGINT, SIG_IGN)) as pool:
+        all_tried = tuple(told("trying settings", pool.imap(try_one, grid), len(grid)))
     return Grid(all_tried, advice(found.outcome, all_tried, may_lose))
 
 

@@ -23,8 +23,8 @@ Limit = Callable[[Situation, int], tuple[int, str]]
 def stabilization(s: Situation, then: int) -> tuple[int, str]:
     """S5: down no further than the highest wish of the window, up no further than the lowest."""
     windows = s.scale.stabilization
-    window = windows.up if then > s.replicas else windows.down
-    earlier = watched(s.memory.recommendations, s.replicas, s.now, max(windows.up, windows.down))
+    window, longest = windows.up if then > s.replicas else windows.down, max(windows.up, windows.down)
+    earlier = watched(s.memory.recommendations, s.replicas, s.now, timedelta(seconds=longest))
     since = s.now - timedelta(seconds=window)
     seen = [r.replicas for r in earlier if since < r.at <= s.now]
     if then > s.replicas:

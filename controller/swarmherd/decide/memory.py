@@ -30,7 +30,7 @@ from swarmherd.policy.merge import merged
 HOUR_SECONDS = 3600.0
 PAUSED_BY_US = "swarmherd.paused"
 """The label of a node that a move has paused."""
-UNWATCHED_SECONDS = 60.0
+UNWATCHED = timedelta(seconds=60)
 """Longer than the pause between two cycles; a longer one is an absence."""
 FALLS_KEPT, FALLS_FOR = 50, timedelta(days=1)
 """Of one node: how many of its falls and cordons are kept, and for how long."""
@@ -38,12 +38,12 @@ _NO_PAST = NodeMemory(None)
 
 
 def watched(
-    earlier: tuple[Recommendation, ...], replicas: int, now: datetime, window_seconds: float
+    earlier: tuple[Recommendation, ...], replicas: int, now: datetime, window: timedelta
 ) -> tuple[Recommendation, ...]:
     """The wishes to judge by. At the first sight of a service, and after an absence that outlasted the window, its
     present count stands for the wishes that were not seen: a controller that comes back does not shrink at once (S5).
     """
-    since = now - timedelta(seconds=max(window_seconds, UNWATCHED_SECONDS))
+    since = now - max(window, UNWATCHED)
     for wish in reversed(earlier):  # the newest is the likeliest
         if since < wish.at <= now:
             return earlier
@@ -136,9 +136,9 @@ def _recommended(
 ) -> ServiceMemory:
     """The wish is kept; when blind, the count as it was, since nobody knows that less would do."""
     wish = replicas if decision.wish is None else decision.wish
-    window = max(keys.stabilization.up, keys.stabilization.down)
+    window = timedelta(seconds=max(keys.stabilization.up, keys.stabilization.down))
     earlier = watched(memory.recommendations, replicas, now, window)
-    kept = _between(earlier, now - timedelta(seconds=window), now)
+    kept = _between(earlier, now - window, now)
     return memory.recommending((*kept, Recommendation(now, wish)))
 
 

@@ -103,7 +103,8 @@ def course(demand: Floats, account: Account, scaler: Scaler) -> Course:
             starting.append([step + delay, wanted - count])
             if not delay:
                 ready += starting.popleft()[1]
-        for _replica in range(count - wanted):
+        while count > wanted:
+            count -= 1
             if starting:
                 starting[-1][1] -= 1
                 if not starting[-1][1]:

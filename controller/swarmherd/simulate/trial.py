@@ -39,6 +39,7 @@ REQUESTS_PER_REPLICA = "requests_per_replica"
 SOURCE = "trace"
 LATEST_SECOND = 4_000_000_000.0
 """Later times than this (2096) are no seconds since the epoch; the trace is then taken to begin at it."""
+_STEP = timedelta(seconds=STEP_SECONDS)
 
 
 class Trial:
@@ -80,7 +81,7 @@ class Trial:
         return count
 
     def decide(self, step: int, metric: float, count: int, ready: int) -> int:
-        now = self._begin + timedelta(seconds=step * STEP_SECONDS)
+        now = self._begin + step * _STEP
         if self._blind is not None and self._blind[step]:
             metric = math.nan
         tasks, running = self._tasks_of(count, ready)

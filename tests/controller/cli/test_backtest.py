@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from swarmherd.cli import app
 from typer.testing import CliRunner, Result
+
+from tests.waiting import until
 
 KEYS = {
     "lost_fraction",
@@ -168,3 +174,32 @@ def test_a_mistake_on_the_command_line_is_one_sentence(files: Files, words: tupl
 def test_a_mistake_in_the_trace_names_file_and_line(files: Files) -> None:
     files.trace.write_text("time_s,requests_per_s\n0,1\n15,-1\n")
     assert f"{files.trace}: line 3, column requests_per_s: -1 is negative" in files.call(code=2).stderr
+
+
+def test_an_interrupt_ends_a_grid_with_all_its_workers(files: Files) -> None:
+    rows = "".join(f"{60 * minute},{40 + 30 * (minute % 20 > 10)}\n" for minute in range(60 * 24 * 21))
+    files.trace.write_text("time_s,requests_per_s\n" + rows)
+    words = [
+        "backtest",
+        "--trace",
+        str(files.trace),
+        "--policy",
+        str(files.policy),
+        "--replica-capacity",
+        "10",
+        "--grid",
+    ]
+    program = [sys.executable, "-c", "from swarmherd.cli import app; app()", *words]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            until("its workers", children.read_text)
+            os.killpg(process.pid, signal.SIGINT)
+            _out, said = process.communicate(timeout=30)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from swarmherd.running import Runner
 from swarmherd.store import StoreError
 
 from tests.controller.conftest import Engine, Metrics
+from tests.waiting import until
 
 PROGRAM = [sys.executable, "-c", "from swarmherd.cli import app; app()"]
 
@@ -34,13 +35,6 @@ def program(*words: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         child.kill()
         child.wait()
-
-
-def until(what: str, true: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
 
 
 def sentences(log: Path, cluster: str = "loop") -> list[str]:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from swarmherd.observe.errors import UnreachableError
 from swarmherd.observe.tunnel import Tunnel
 
 from tests.controller.conftest import Engine
+from tests.waiting import until
 
 FORWARD = """#!{python}
 import socket, sys, threading
@@ -50,13 +50,6 @@ def stand_in(tmp_path: Path, text: str) -> Ssh:
     program.write_text(text)
     program.chmod(0o755)
     return Ssh("far", executable=str(program))
-
-
-def until(what: str, true: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.02)
 
 
 def forwarding(tmp_path: Path, engine: Engine) -> Ssh:

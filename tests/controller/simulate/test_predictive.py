@@ -18,7 +18,7 @@ from swarmherd.simulate import Account
 from swarmherd.simulate.account import known
 
 from tests.controller.simulate.lossy import lossy
-from tests.controller.simulate.made import DAY, HOUR, demand, flat, hourly_burst, noisy, tried, turns
+from tests.controller.simulate.made import ACCOUNT, DAY, HOUR, demand, flat, hourly_burst, noisy, tried, turns
 
 AIM = Aim(target=8.0, capacity=10.0, lead_seconds=60.0)
 TUESDAY_NINE = 5 * 86400 + 9 * 3600.0
@@ -79,6 +79,17 @@ def test_a_hole_in_the_capture_is_not_acted_on(minutes: int) -> None:
     found = tried(asked, strategy="predictive")
     before, after = found.course.counts[10 * HOUR - 1], found.course.counts[10 * HOUR : 10 * HOUR + 4 * minutes + 8]
     assert after.min() >= 0.8 * before
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_the_edge_of_a_hole_is_no_trend(offset: int) -> None:
+    """While the window's average falls into the hole, what has learned to follow ramps foretells next to nothing."""
+    begin, steps = 10 * HOUR + offset, HOUR // 2
+    asked = noisy(12 * HOUR, 20000.0) / 100 * (1 + 0.5 * np.sin(np.arange(12 * HOUR) / HOUR * 3 * np.pi))
+    asked[begin : begin + steps] = 0.0
+    counts = tried(asked, strategy="predictive").course.counts[begin - 1 : begin + steps]
+    assert counts.min() * ACCOUNT.capacity >= 0.9 * asked[begin - 1]
+    assert counts.max() <= 1.2 * counts[0], "nor is it a reason for more"
 
 
 @pytest.mark.parametrize("minutes", [5, 25, 35])

@@ -23,6 +23,7 @@ LOOKED_AHEAD = 4
 HOLE = 0.15
 """A fall below this part of the level is a hole in the capture, for at most LONGEST_HOLE_SECONDS."""
 LONGEST_HOLE_SECONDS = 2400.0
+IN_A_HOLE = "next to nothing is measured all at once, which is taken for a hole in the capture"
 LONGEST_GAP_SECONDS = 600.0
 """After a longer pause between two readings the minutes before it say nothing about those after it."""
 BEYOND_REASON = 1e100
@@ -109,7 +110,9 @@ class Learner:
             return Outlook(0.0, 0.0, problem="nothing was read yet")
         minute = int(at // 60)
         ahead = min(max(0, minute - self._minute), LOOKED_AHEAD - 1)
-        need, keep = self._uppers[ahead], max(self._uppers[ahead:])
+        need, keep, why = self._uppers[ahead], max(self._uppers[ahead:]), self._why
+        if not math.isnan(self._hole_since):  # as many as target tracking had of what was there before it
+            need, keep, why = self._load, self._slow * self._aim.capacity / self._aim.target, IN_A_HOLE
         while self._keeps and self._keeps[-1][1] <= keep:  # the largest stands first, what it outlives is dropped
             self._keeps.pop()
         self._keeps.append((at, keep))
@@ -118,7 +121,7 @@ class Learner:
         keep = self._keeps[0][1]
         self._spending.pay(at, min(60.0, at - self._asked), self._load, need, keep)
         self._asked = at
-        return Outlook(need, keep, self._why, self._problem(), self._spending.room)
+        return Outlook(need, keep, why, self._problem(), self._spending.room)
 
     def _problem(self) -> str:
         if self._watched < WATCHED_MINUTES:
@@ -136,7 +139,7 @@ class Learner:
             self._hole_since = at
         if at - self._hole_since < LONGEST_HOLE_SECONDS:
             return True
-        self._slow = value
+        self._slow, self._hole_since = value, math.nan
         return False
 
     def _tick(self, minute: int, value: float, scatter: Scatter) -> None:
