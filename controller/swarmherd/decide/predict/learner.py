@@ -12,6 +12,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from swarmherd.decide.predict.holes import Holes
 from swarmherd.decide.predict.level import JUMP, Level, Scatter
 from swarmherd.decide.predict.seasons import SCORES, Errors, Quantiles, Usual
 from swarmherd.decide.predict.spend import WATCHED_MINUTES, Spending
@@ -20,9 +21,6 @@ from swarmherd.model import Outlook
 
 LOOKED_AHEAD = 4
 """Minutes, from when new replicas serve on, for which a count is kept."""
-HOLE = 0.15
-"""A fall below this part of the level is a hole in the capture, for at most LONGEST_HOLE_SECONDS."""
-LONGEST_HOLE_SECONDS = 2400.0
 IN_A_HOLE = "next to nothing is measured all at once, which is taken for a hole in the capture"
 LONGEST_GAP_SECONDS = 600.0
 """After a longer pause between two readings the minutes before it say nothing about those after it."""
@@ -73,12 +71,11 @@ class Learner:
         self._lag = max(0, round(aim.lag_seconds / 60))
         self._level, self._usual, self._errors = Level(), Usual(), Errors()
         self._spending = Spending(aim.target, aim.capacity, aim.spend, aim.least)
-        self._scatter: Scatter | None = None
+        self._scatter, self._holes = Scatter(0.0), Holes(0.0)
         self._promises: deque[_Said] = deque()
         self._keeps: deque[tuple[float, float]] = deque()
         self._at = self._asked = -math.inf
         self._load = 0.0
-        self._slow, self._hole_since = 0.0, math.nan
         self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
         self._factors = [1.0] * LOOKED_AHEAD
         self._quantiles: list[Quantiles] = []
@@ -89,20 +86,19 @@ class Learner:
         """The demand read at `at` (seconds since the epoch, UTC); None, or what no demand can be, is unknown."""
         if value is None or not 0 <= value < BEYOND_REASON or at <= self._at:
             return
-        if self._scatter is None:
-            self._slow, self._scatter = value, Scatter(value)
-        elif at - self._at > LONGEST_GAP_SECONDS:
+        if math.isinf(self._at):
+            self._scatter = Scatter(value)
+        if at - self._at > LONGEST_GAP_SECONDS:
             self._promises.clear()
             self._keeps.clear()
-            self._slow, self._hole_since, self._quantiles = value, math.nan, []
+            self._holes, self._quantiles = Holes(value), []
         step, self._at, self._load = min(60.0, at - self._at), at, value
-        if self._is_hole(at, value):
+        if self._holes.see(at, value, step):
             return
-        self._slow += (1 - math.exp(-step / 480.0)) * (value - self._slow)
         self._level.see(at, value)
         minute = int(at // 60)
         if minute != self._minute:
-            self._tick(minute, value, self._scatter)
+            self._tick(minute, value)
 
     def outlook(self, at: float) -> Outlook:
         """What is to be expected, as known at `at`."""
@@ -111,8 +107,8 @@ class Learner:
         minute = int(at // 60)
         ahead = min(max(0, minute - self._minute), LOOKED_AHEAD - 1)
         need, keep, why = self._uppers[ahead], max(self._uppers[ahead:]), self._why
-        if not math.isnan(self._hole_since):  # as many as target tracking had of what was there before it
-            need, keep, why = self._load, self._slow * self._aim.capacity / self._aim.target, IN_A_HOLE
+        if self._holes.within:  # as many as target tracking had of what was there before it
+            need, keep, why = self._load, self._holes.before * self._aim.capacity / self._aim.target, IN_A_HOLE
         while self._keeps and self._keeps[-1][1] <= keep:  # the largest stands first, what it outlives is dropped
             self._keeps.pop()
         self._keeps.append((at, keep))
@@ -130,31 +126,19 @@ class Learner:
             return f"the demand was above the forecast in {100 * self._misses:.0f} % of the last minutes"
         return ""
 
-    def _is_hole(self, at: float, value: float) -> bool:
-        """A sudden fall to next to nothing is the capture's before it is the demand's: not acted on for a while."""
-        if value >= HOLE * self._slow:
-            self._hole_since = math.nan
-            return False
-        if math.isnan(self._hole_since):
-            self._hole_since = at
-        if at - self._hole_since < LONGEST_HOLE_SECONDS:
-            return True
-        self._slow, self._hole_since = value, math.nan
-        return False
-
-    def _tick(self, minute: int, value: float, scatter: Scatter) -> None:
+    def _tick(self, minute: int, value: float) -> None:
         """Once a minute: judge what was said, learn from it, and say what comes next."""
         gone = 1 if not self._quantiles else minute - self._minute
         self._minute, self._watched = minute, self._watched + 1
         self._level.look(minute, self._lead + self._lag)
-        self._judge(minute, value, scatter)
-        first = minute + self._lead
+        self._judge(minute, value)
+        first, scatter = minute + self._lead, self._scatter.usual
         if gone != 1 or not self._quantiles:
-            self._quantiles = [self._errors.quantiles(first + ahead, scatter.usual) for ahead in range(LOOKED_AHEAD)]
+            self._quantiles = [self._errors.quantiles(first + ahead, scatter) for ahead in range(LOOKED_AHEAD)]
             self._factors = [self._usual.factor(first + ahead) for ahead in range(LOOKED_AHEAD)]
         else:
             newest = first + LOOKED_AHEAD - 1
-            self._quantiles = [*self._quantiles[1:], self._errors.quantiles(newest, scatter.usual)]
+            self._quantiles = [*self._quantiles[1:], self._errors.quantiles(newest, scatter)]
             self._factors = [*self._factors[1:], self._usual.factor(newest)]
         level, root = self._level.value, math.sqrt(self._level.base)
         ahead = zip(self._factors, self._quantiles, strict=True)
@@ -167,7 +151,7 @@ class Learner:
         now = self._usual.factor(minute)
         self._why = said(minute, first, self._usual, now, self._factors[0], self._level, expected, self._uppers[0])
 
-    def _judge(self, minute: int, value: float, scatter: Scatter) -> None:
+    def _judge(self, minute: int, value: float) -> None:
         due = minute - self._lead - self._lag
         while self._promises and self._promises[0].minute < due:
             self._promises.popleft()
@@ -177,7 +161,7 @@ class Learner:
         # The root of next to nothing would make a boundless error of the first burst after a time without demand.
         error = (value - promise.expected) / math.sqrt(max(promise.base, value / JUMP))
         self._errors.see(past, error, promise.quantiles)
-        scatter.see(error)
+        self._scatter.see(error)
         self._usual.see(past, min(5.0, (value - promise.level) / max(promise.level, 1e-9)))
         self._misses += ((value > promise.rare) - self._misses) / RECENT_MINUTES
         self._relied_on = self._misses < (WRONG if self._relied_on else RIGHT)
