@@ -7,7 +7,7 @@ import os
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
+from signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, pthread_sigmask
 from typing import Annotated
 
 import typer
@@ -209,11 +209,13 @@ def _own(
 
 
 def _grid(given: OwnPast, found: Backtest, may_lose: float | None) -> Grid:
-    """As many settings at once as there are processors; an interrupt is ours alone, and ends them all."""
+    """As many settings at once as there are processors."""
     grid = tuple(settings(given.keys, given.account.capacity))
     try_one = partial(tried, demand=given.demand, account=given.account)
     workers = min(len(grid), os.cpu_count() or 1)
-    with Pool(workers, initializer=signal, initargs=(SIGINT, SIG_IGN)) as pool:
+    pthread_sigmask(SIG_BLOCK, {SIGINT})  # the workers inherit it: an interrupt is ours alone, and ends them all
+    with Pool(workers) as pool:
+        pthread_sigmask(SIG_UNBLOCK, {SIGINT})
         all_tried = tuple(told("trying settings", pool.imap(try_one, grid), len(grid)))
     return Grid(all_tried, advice(found.outcome, all_tried, may_lose))
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from swarmherd.decide.predict import Aim, Learner, steady
+from swarmherd.decide.predict.holes import Holes
 from swarmherd.decide.predict.seasons import SCORES, Errors
 from swarmherd.decide.predict.spend import Spending
 from swarmherd.decide.predict.words import moment
@@ -99,6 +100,41 @@ def test_what_was_before_a_hole_is_known_after_it(minutes: int) -> None:
     asked[8 * HOUR : 8 * HOUR + 4 * minutes] = 0.0
     _learner, outlook = taught(known(asked)[: 8 * HOUR + 4 * minutes + 20])
     assert outlook.need > 0.9 * 200
+
+
+def test_bursts_out_of_nothing_are_met_too() -> None:
+    """What multiplies next to nothing is nothing: such bursts are known by their errors alone."""
+    asked = 400.0 * (np.arange(4 * DAY) % HOUR < HOUR // 12)
+    found = tried(asked, strategy="predictive")
+    hpa = found.compared["hpa"]
+    assert found.outcome.lost_fraction < hpa.lost_fraction / 2
+    assert found.outcome.replica_seconds <= hpa.replica_seconds
+
+
+def test_what_is_on_and_off_by_nature_is_not_paid_for_while_it_is_off() -> None:
+    asked = 1.0 + 400.0 * (np.arange(7 * DAY) % (6 * HOUR) < HOUR // 3)
+    found = tried(asked, strategy="predictive")
+    assert found.outcome.replica_seconds <= 1.01 * found.compared["hpa"].replica_seconds
+
+
+def fallen(holes: Holes, minutes: int, before: float = 100.0) -> int:
+    """Minutes of a fall to nothing, after a day at `before`, that are taken for a hole."""
+    for _reading in range(DAY):
+        holes.see(before, 15.0)
+    return sum(holes.see(0.0, 15.0) for _reading in range(4 * minutes)) // 4
+
+
+def test_falls_that_last_are_believed_ever_sooner_and_holes_never() -> None:
+    holes = Holes(100.0)
+    assert [fallen(holes, 60) for _time in range(5)] == [39, 19, 9, 4, 4]
+    assert [fallen(holes, 3) for _time in range(5)] == [3] * 5
+    assert fallen(holes, 60) == 39, "those that did not last are holes again"
+
+
+def test_no_more_than_forty_minutes_of_a_day_are_taken_for_holes() -> None:
+    holes = Holes(100.0)
+    off = [holes.see(100.0 if step % 80 < 40 else 0.0, 15.0) for step in range(5 * DAY)]
+    assert sum(off[DAY:]) * 15 <= 4 * 40 * 60 + 60
 
 
 def test_a_demand_that_really_ends_is_believed_after_a_while() -> None:

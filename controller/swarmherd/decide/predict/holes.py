@@ -7,8 +7,9 @@ import math
 
 DEEP = 0.15
 """A hole begins below this part of the average."""
-LONGEST_SECONDS = 2400.0
-"""After that it is believed."""
+LONGEST_SECONDS, SHORTEST_SECONDS = 2400.0, 300.0
+"""So much of a day may lie in holes: half as much with each fall that lasted longer, twice with each that did not."""
+DAY_SECONDS = 86400.0
 AVERAGED_SECONDS = 480.0
 """Time constant of the exponential average."""
 
@@ -19,21 +20,23 @@ class Holes:
     def __init__(self, first: float) -> None:
         self.before = first
         """The average of what was read outside of holes."""
-        self._since = math.nan
-
-    @property
-    def within(self) -> bool:
+        self.within = False
         """Whether the last reading lies in a hole."""
-        return not math.isnan(self._since)
+        self._most = self._left = LONGEST_SECONDS
 
-    def see(self, at: float, value: float, step: float) -> bool:
-        """Whether `value`, read at `at`, `step` seconds after the last, lies in a hole."""
+    def see(self, value: float, step: float) -> bool:
+        """Whether `value`, read `step` seconds after the last, lies in a hole."""
         if value < DEEP * self.before:
-            if not self.within:
-                self._since = at
-            if at - self._since < LONGEST_SECONDS:
-                return True
-            self.before = value
-        self._since = math.nan
+            self._fallen(value, step)
+            return self.within
+        if self.within:
+            self.within, self._most = False, min(LONGEST_SECONDS, 2 * self._most)
+        self._left = min(self._most, self._left + step * LONGEST_SECONDS / DAY_SECONDS)
         self.before += (1 - math.exp(-step / AVERAGED_SECONDS)) * (value - self.before)
         return False
+
+    def _fallen(self, value: float, step: float) -> None:
+        self._left -= step
+        self.within = self._left > 0
+        if not self.within:  # it is believed
+            self._left, self._most, self.before = 0.0, max(SHORTEST_SECONDS, self._most / 2), value

@@ -93,7 +93,7 @@ class Learner:
             self._keeps.clear()
             self._holes, self._quantiles = Holes(value), []
         step, self._at, self._load = min(60.0, at - self._at), at, value
-        if self._holes.see(at, value, step):
+        if self._holes.see(value, step):
             return
         self._level.see(at, value)
         minute = int(at // 60)
@@ -142,7 +142,11 @@ class Learner:
             self._factors = [*self._factors[1:], self._usual.factor(newest)]
         level, root = self._level.value, math.sqrt(self._level.base)
         ahead = zip(self._factors, self._quantiles, strict=True)
-        by_score = [[level * factor + root * one for one in quantiles.joined] for factor, quantiles in ahead]
+        # The demand whose error, as `_judge` counts it, is the quantile.
+        by_score = [
+            [level * factor + max(root * one, one * abs(one) / JUMP) for one in quantiles.joined]
+            for factor, quantiles in ahead
+        ]
         self._spending.see(by_score[0], list(map(max, *by_score)))
         self._uppers = [max(0.0, self._spending.chosen(demands)) for demands in by_score]
         expected, rare = level * self._factors[0], by_score[0][RARE]
