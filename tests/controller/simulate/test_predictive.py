@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from swarmherd.decide.predict import Aim, Learner, steady
 from swarmherd.decide.predict.holes import Holes
+from swarmherd.decide.predict.learner import demands_at, error_of
 from swarmherd.decide.predict.seasons import SCORES, Errors
 from swarmherd.decide.predict.spend import Spending
 from swarmherd.decide.predict.words import moment
@@ -109,6 +110,18 @@ def test_bursts_out_of_nothing_are_met_too() -> None:
     hpa = found.compared["hpa"]
     assert found.outcome.lost_fraction < hpa.lost_fraction / 2
     assert found.outcome.replica_seconds <= hpa.replica_seconds
+
+
+@given(st.floats(1e-6, 1e6), st.lists(st.floats(-1e3, 1e3), min_size=len(SCORES), max_size=len(SCORES)))
+def test_what_an_error_is_counted_in_it_is_foretold_in(base: float, errors: list[float]) -> None:
+    demands = demands_at(0.0, math.sqrt(base), errors)
+    assert [error_of(demand, 0.0, base) for demand in demands if demand > 0] == pytest.approx(
+        [error for error in errors if error > 0]
+    )
+
+
+def test_chances_too_small_to_be_counted_are_a_matter_of_proportion() -> None:
+    assert demands_at(100.0, 1.0, [0.0, 1.0, 2.0, 3.0, 4.0, 60.0]) == pytest.approx([100, 101, 102, 110, 130, 460])
 
 
 def test_what_is_on_and_off_by_nature_is_not_paid_for_while_it_is_off() -> None:

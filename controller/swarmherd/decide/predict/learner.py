@@ -27,6 +27,8 @@ LONGEST_GAP_SECONDS = 600.0
 BEYOND_REASON = 1e100
 """A reading from here on tells of no demand, and its square would be beyond all numbers."""
 RARE = SCORES.index(2.0)
+UNSEEN = [0.2 * max(0.0, score - 1.5) for score in SCORES]
+"""At least such a part of what is expected is added to it: so small a chance cannot be counted from what was seen."""
 WRONG, RIGHT = 0.3, 0.15
 """It is not relied on from this share of recent demands above what should be rare, until the lower share."""
 RECENT_MINUTES = 20.0
@@ -142,11 +144,7 @@ class Learner:
             self._factors = [*self._factors[1:], self._usual.factor(newest)]
         level, root = self._level.value, math.sqrt(self._level.base)
         ahead = zip(self._factors, self._quantiles, strict=True)
-        # The demand whose error, as `_judge` counts it, is the quantile.
-        by_score = [
-            [level * factor + max(root * one, one * abs(one) / JUMP) for one in quantiles.joined]
-            for factor, quantiles in ahead
-        ]
+        by_score = [demands_at(level * factor, root, quantiles.joined) for factor, quantiles in ahead]
         self._spending.see(by_score[0], list(map(max, *by_score)))
         self._uppers = [max(0.0, self._spending.chosen(demands)) for demands in by_score]
         expected, rare = level * self._factors[0], by_score[0][RARE]
@@ -162,10 +160,24 @@ class Learner:
         if not self._promises or self._promises[0].minute != due:
             return
         promise, past = self._promises.popleft(), minute - self._lag
-        # The root of next to nothing would make a boundless error of the first burst after a time without demand.
-        error = (value - promise.expected) / math.sqrt(max(promise.base, value / JUMP))
+        error = error_of(value, promise.expected, promise.base)
         self._errors.see(past, error, promise.quantiles)
         self._scatter.see(error)
         self._usual.see(past, min(5.0, (value - promise.level) / max(promise.level, 1e-9)))
         self._misses += ((value > promise.rare) - self._misses) / RECENT_MINUTES
         self._relied_on = self._misses < (WRONG if self._relied_on else RIGHT)
+
+
+def error_of(value: float, expected: float, base: float) -> float:
+    """In roots of the demand's average, by which independent requests scatter.
+
+    The root of next to nothing would make a boundless error of the first burst after a time without demand.
+    """
+    return (value - expected) / math.sqrt(max(base, value / JUMP))
+
+
+def demands_at(expected: float, root: float, errors: list[float]) -> list[float]:
+    """The demand with each of these errors, one for each of SCORES: the inverse of `error_of` for an average of `root`
+    squared, where not much is expected beside the error."""
+    both = zip(errors, UNSEEN, strict=True)
+    return [expected + max(root * error, error * abs(error) / JUMP, part * expected) for error, part in both]
