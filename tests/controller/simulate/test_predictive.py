@@ -94,6 +94,23 @@ def test_the_edge_of_a_hole_is_no_trend(offset: int) -> None:
     assert counts.max() <= 1.2 * counts[0], "nor is it a reason for more"
 
 
+def test_in_a_hole_nothing_is_needed_but_what_is_measured_and_it_says_so() -> None:
+    learner, _outlook = taught(flat(3 * HOUR))
+    _learner, outlook = taught(flat(4, 20.0), learner, 3 * 3600.0)
+    assert outlook.need == 20.0
+    assert outlook.keep == pytest.approx(200.0 * AIM.capacity / AIM.target)
+    assert "taken for a hole" in outlook.why
+
+
+def test_a_fall_that_leaves_something_is_no_hole_nor_is_what_was_there_before_a_long_pause() -> None:
+    learner, _outlook = taught(flat(3 * HOUR))
+    _learner, outlook = taught(flat(4, 40.0), learner, 3 * 3600.0)
+    assert "taken for a hole" not in outlook.why
+    learner, _outlook = taught(flat(3 * HOUR))
+    _learner, outlook = taught(flat(4, 20.0), learner, 4 * 3600.0)
+    assert "taken for a hole" not in outlook.why
+
+
 @pytest.mark.parametrize("minutes", [5, 25, 35])
 def test_what_was_before_a_hole_is_known_after_it(minutes: int) -> None:
     """The first reading after it is an average of which half lies in the hole."""
