@@ -128,7 +128,8 @@ def remembered(memory: ServiceMemory, decision: Decision, keys: ScaleKeys, now: 
     """The memory of one service after a decision about it."""
     if decision.now is None or not decision.evidence:
         return memory  # the metrics were not asked: nothing was learned
-    return _counted(_recommended(memory, decision, decision.now, keys, now), decision, keys)
+    wished = memory if decision.foretold else _recommended(memory, decision, decision.now, keys, now)
+    return _counted(wished, decision, keys)
 
 
 def _recommended(

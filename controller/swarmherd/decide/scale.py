@@ -39,6 +39,7 @@ def scale(s: Situation) -> Decision:
         evidence=opinion.evidence,
         blind=opinion.blind,
         version=s.service.version,
+        foretold=opinion.foretold,
     )
 
 

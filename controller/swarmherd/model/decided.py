@@ -49,6 +49,8 @@ class Decision:
     """True when a metric that the policy names was unknown."""
     version: int | None = None
     """The service version that was decided on."""
+    foretold: bool = False
+    """True where the wish is about what comes: later cycles need not remember it."""
 
     @property
     def direction(self) -> Direction:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from swarmherd.decide import decide, remember, remember_result
-from swarmherd.model import Action, Memory, Outcome, Recommendation, Result, ServiceMemory
-from swarmherd.policy import parse_policy
+from swarmherd.decide.memory import remembered
+from swarmherd.model import Action, Decision, Evidence, Memory, Outcome, Reading, Recommendation, Result, ServiceMemory
+from swarmherd.policy import ScaleKeys, parse_policy
 
 from tests.controller.described import NOW, ago, memory_of, view_of
 
@@ -50,6 +51,14 @@ def after(memory: dict[str, Any], readings: dict[str, Any], **service: Any) -> S
 def test_the_first_wish_is_kept_beside_the_count_that_was_found() -> None:
     found = after({}, {"cpu": 20, "requests_per_replica": 20})
     assert found.recommendations == (Recommendation(NOW, 3), Recommendation(NOW, 1))
+
+
+def test_what_is_foretold_is_no_wish_to_remember() -> None:
+    """Where the target is followed again, the count of then stands for what was not remembered."""
+    known, keys = ServiceMemory(recommendations=(Recommendation(ago(30), 9),)), ScaleKeys()
+    wished = Decision("shop_api", 3, 5, 5, (), (Evidence("cpu", Reading(1.0, NOW, ""), "target 1", 5),))
+    assert remembered(known, wished, keys, NOW).recommendations[-1] == Recommendation(NOW, 5)
+    assert remembered(known, replace(wished, foretold=True), keys, NOW).recommendations == known.recommendations
 
 
 def test_wishes_older_than_the_window_are_forgotten() -> None:
