@@ -177,7 +177,7 @@ def test_a_mistake_in_the_trace_names_file_and_line(files: Files) -> None:
 
 
 def test_an_interrupt_ends_a_grid_with_all_its_workers(files: Files) -> None:
-    rows = "".join(f"{60 * minute},{40 + 30 * (minute % 20 > 10)}\n" for minute in range(60 * 24 * 21))
+    rows = "".join(f"{60 * minute},{40 + 30 * (minute % 20 > 10)}\n" for minute in range(60 * 24 * 4))
     files.trace.write_text("time_s,requests_per_s\n" + rows)
     words = [
         "backtest",
