@@ -101,7 +101,7 @@ def test_a_learner_lives_on_and_learns_from_the_cycles(live: Live, past: Past) -
     for seconds in range(15, 3000, 15):  # at the full hour it may jump again
         outlook = live.cycle(NOON + timedelta(seconds=seconds), lambda _at: 250.0)
     assert quiet.need < 150
-    assert outlook.need == pytest.approx(250, rel=0.05)
+    assert 250 <= outlook.need < 262.5, "a little is added for what was never seen"
 
 
 def test_what_was_missed_is_asked_for_once_it_can_be(live: Live, past: Past) -> None:
