@@ -128,8 +128,11 @@ def remembered(memory: ServiceMemory, decision: Decision, keys: ScaleKeys, now: 
     """The memory of one service after a decision about it."""
     if decision.now is None or not decision.evidence:
         return memory  # the metrics were not asked: nothing was learned
-    wished = memory if decision.foretold else _recommended(memory, decision, decision.now, keys, now)
-    return _counted(wished, decision, keys)
+    if not decision.foretold:
+        memory = _recommended(memory, decision, decision.now, keys, now)
+    elif memory.recommendations:
+        memory = memory.recommending(())  # older than what was foretold since: they would shrink it at once (S5)
+    return _counted(memory, decision, keys)
 
 
 def _recommended(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from swarmherd.decide import decide, remember, remember_result
-from swarmherd.decide.memory import remembered
+from swarmherd.decide.memory import remembered, watched
 from swarmherd.model import Action, Decision, Evidence, Memory, Outcome, Reading, Recommendation, Result, ServiceMemory
 from swarmherd.policy import ScaleKeys, parse_policy
 
@@ -54,11 +54,13 @@ def test_the_first_wish_is_kept_beside_the_count_that_was_found() -> None:
 
 
 def test_what_is_foretold_is_no_wish_to_remember() -> None:
-    """Where the target is followed again, the count of then stands for what was not remembered."""
+    """Where the target is followed again, the count of then stands for what was not remembered (S5)."""
     known, keys = ServiceMemory(recommendations=(Recommendation(ago(30), 9),)), ScaleKeys()
     wished = Decision("shop_api", 3, 5, 5, (), (Evidence("cpu", Reading(1.0, NOW, ""), "target 1", 5),))
     assert remembered(known, wished, keys, NOW).recommendations[-1] == Recommendation(NOW, 5)
-    assert remembered(known, replace(wished, foretold=True), keys, NOW).recommendations == known.recommendations
+    found = remembered(known, replace(wished, foretold=True), keys, NOW).recommendations
+    assert found == ()
+    assert watched(found, 20, NOW, timedelta(seconds=300)) == (Recommendation(NOW, 20),)
 
 
 def test_wishes_older_than_the_window_are_forgotten() -> None:

@@ -63,7 +63,7 @@ def test_the_engine_is_read_through_the_tunnel_and_a_broken_one_is_opened_again(
         first = one.engines[0].tunnel
         assert first is not None
         os.kill(first.pid, signal.SIGKILL)
-        until("the tunnel to be seen broken", lambda: not first.alive)
+        until("the tunnel to be seen broken", lambda: not first.alive, 10)
         assert one.read().services[0].name == "web"
         second = one.engines[0].tunnel
         assert second is not None
@@ -104,4 +104,4 @@ def test_the_child_ends_however_we_end(tmp_path: Path, engine: Engine) -> None:
         pid = ours.stdout.readline().strip()
         assert Path("/proc", pid).exists()
         ours.kill()
-    until("the child to end", lambda: not Path("/proc", pid).exists())
+    until("the child to end", lambda: not Path("/proc", pid).exists(), 10)
