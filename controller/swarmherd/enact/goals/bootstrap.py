@@ -8,19 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmherd.decide.words import count
-from swarmherd.enact.goals.goal import some
-from swarmherd.model import Action, ClusterView, Node, NodeState, Outcome
+from swarmherd.enact.goals.goal import OfCluster, some
+from swarmherd.model import ClusterView, NodeState, Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Bootstrap:
+class Bootstrap(OfCluster):
     """See `Goal`. What it has done stays, whatever came of the rest: nothing of it is ever set back."""
-
-    action: Action
-
-    @property
-    def reads(self) -> None:
-        return None
 
     @property
     def leaves_traces(self) -> bool:
@@ -46,12 +40,6 @@ class Bootstrap:
 
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         return Outcome.GIVEN_UP, self.shortfall(view)
-
-    def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (no service is written to)
-        return None
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None
 
     def _missing(self, view: ClusterView) -> Iterator[str]:
         """What is not there, a sentence for each node."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmherd.decide.words import count
-from swarmherd.enact.goals.goal import complaints, find_node, same, some
-from swarmherd.model import Action, Availability, ClusterView, Node, Outcome, Task, TaskState
+from swarmherd.enact.goals.goal import OfCluster, complaints, find_node, same, some
+from swarmherd.model import Availability, ClusterView, Node, Outcome, Task, TaskState
 
 ON_ITS_NODE = frozenset({TaskState.PREPARING, TaskState.READY, TaskState.STARTING, TaskState.RUNNING})
 
@@ -20,14 +20,8 @@ def present(view: ClusterView, node: Node) -> tuple[Task, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(OfCluster):
     """See `Goal`."""
-
-    action: Action
-
-    @property
-    def reads(self) -> None:
-        return None
 
     @property
     def leaves_traces(self) -> bool:
@@ -80,12 +74,6 @@ class Drain:
         if node is not None and node.availability.value == self.action.undo.get("swarmherd_availability"):
             return Outcome.UNDONE, f"nothing of it is left, {node.hostname} is {_word(node.availability)} as before"
         return Outcome.GIVEN_UP, self.shortfall(view)
-
-    def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (no service is written to)
-        return None
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None
 
 
 def _word(availability: Availability) -> str:

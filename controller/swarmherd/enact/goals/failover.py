@@ -9,19 +9,13 @@ from typing import Any
 
 from swarmherd.decide.marks import CORDONED, is_cordoned
 from swarmherd.decide.place.constraints import ConstraintError, parse_constraint
-from swarmherd.enact.goals.goal import OfService, called, complaints, find_node, same, some
-from swarmherd.model import Action, ClusterView, Node, Outcome, Service
+from swarmherd.enact.goals.goal import OfCluster, OfService, called, complaints, find_node, same, some
+from swarmherd.model import ClusterView, Outcome, Service
 
 
 @dataclass(frozen=True, slots=True)
-class Cordoned:
+class Cordoned(OfCluster):
     """See `Goal`. One write does all of it or nothing, so there is nothing to set back."""
-
-    action: Action
-
-    @property
-    def reads(self) -> None:
-        return None
 
     @property
     def leaves_traces(self) -> bool:
@@ -57,12 +51,6 @@ class Cordoned:
 
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         return Outcome.UNDONE, f"nothing of it had happened, {self.shortfall(view)}"
-
-    def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (no service is written to)
-        return None
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None
 
 
 @dataclass(frozen=True, slots=True)

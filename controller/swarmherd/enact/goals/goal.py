@@ -66,6 +66,23 @@ class OfService:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class OfCluster:
+    """What goals have in common that are about nodes, or about several services. See `Goal`."""
+
+    action: Action
+
+    @property
+    def reads(self) -> None:
+        return None
+
+    def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (the protocol's)
+        return None
+
+    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
+        return None
+
+
 def all_run(view: ClusterView, service: Service) -> bool:
     """Whether as many tasks run as are wanted; of a global service nobody says how many those are."""
     return service.replicas is None or service.replicas == len(view.running(service.name))

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from swarmherd.enact.goals.goal import called, complaints, same, some
-from swarmherd.model import Action, Availability, ClusterView, Node, NodeState, Outcome, Service, TaskState
+from swarmherd.enact.goals.goal import OfCluster, called, complaints, same, some
+from swarmherd.model import Availability, ClusterView, Node, NodeState, Outcome, Service, TaskState
 from swarmherd.policy import anchor_constraint, anchor_label
 
 
@@ -19,14 +19,8 @@ def follows(service: Service, anchor: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Relabel:
+class Relabel(OfCluster):
     """See `Goal`."""
-
-    action: Action
-
-    @property
-    def reads(self) -> None:
-        return None
 
     @property
     def leaves_traces(self) -> bool:
@@ -106,12 +100,6 @@ class Relabel:
         if new is not None and self._labelled(new):
             return Outcome.GIVEN_UP, self.shortfall(view)
         return Outcome.UNDONE, f"nothing of it had happened, {called(view, self._node)} has no label"
-
-    def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (the anchor itself is not written to)
-        return None
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None
 
     def _labelled(self, node: Node) -> bool:
         return node.labels.get(anchor_label(self._anchor), "").casefold() == "yes"

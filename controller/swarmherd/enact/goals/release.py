@@ -6,21 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from swarmherd.enact.goals.goal import some
+from swarmherd.enact.goals.goal import OfCluster, some
 from swarmherd.enact.goals.relabel import follows
-from swarmherd.model import Action, ClusterView, Node, Outcome
+from swarmherd.model import ClusterView, Outcome
 from swarmherd.policy import anchor_label
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Release(OfCluster):
     """See `Goal`."""
-
-    action: Action
-
-    @property
-    def reads(self) -> None:
-        return None
 
     @property
     def leaves_traces(self) -> bool:
@@ -51,12 +45,6 @@ class Release:
 
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         return Outcome.UNDONE, f"{self.shortfall(view)}; it is decided again"
-
-    def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (the anchor itself is not written to)
-        return None
-
-    def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
-        return None
 
     def _missing(self, view: ClusterView) -> Iterator[str]:
         for service in view.services:
