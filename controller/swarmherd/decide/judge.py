@@ -24,6 +24,8 @@ from swarmherd.policy.wanted import Strategy
 MOST = 1_000_000
 """No metric asks for more, so that no arithmetic overflows."""
 NO_OUTLOOK = Outlook(0.0, 0.0, problem="there is no history")
+AWAKE = 0.1
+"""While nobody asks, the last replica is not kept awake, and none is woken, for less than this part of one."""
 _ROUNDING = 1e-9
 
 
@@ -58,16 +60,18 @@ def wish_of(s: Situation, name: str, metric: CpuMetric | MemoryMetric | Requests
     reading, load = measured(s, name, metric)
     if load is None:
         return unknown(name, target, reading)
-    foreseen = False
-    if s.replicas == 0:
-        replicas, why = _from_zero(name, rule, load)
-    elif rule.target is not None and s.scale.strategy is Strategy.PREDICTIVE and foretold(metric):
-        replicas, why, foreseen = _foretold(s, name, rule.target, load)
-    elif rule.target is not None:
-        replicas, why = _tracked(s, name, rule.target, load)
+    if rule.target is not None and s.scale.strategy is Strategy.PREDICTIVE and foretold(metric):
+        replicas, why, foreseen = _foretold(s, name, rule, rule.target, load)
     else:
-        replicas, why = _stepped(s, name, rule, load)
+        (replicas, why), foreseen = _asked_now(s, name, rule, load), False
     return Wish(replicas, why, (Evidence(name, reading, target, replicas),), foretold=foreseen)
+
+
+def _asked_now(s: Situation, name: str, rule: Rule, load: Load) -> tuple[int, str]:
+    """By what is measured now alone."""
+    if s.replicas == 0:
+        return _from_zero(name, rule, load)
+    return _stepped(s, name, rule, load) if rule.target is None else _tracked(s, name, rule.target, load)
 
 
 def _from_zero(name: str, rule: Rule, load: Load) -> tuple[int, str]:
@@ -92,20 +96,23 @@ def _tracked(s: Situation, name: str, target: float, load: Load) -> tuple[int, s
     return wanted, f"{said}, which still takes {count(wanted, 'replica')}" if wanted == s.replicas else said
 
 
-def _foretold(s: Situation, name: str, target: float, load: Load) -> tuple[int, str, bool]:
+def _foretold(s: Situation, name: str, rule: Rule, target: float, load: Load) -> tuple[int, str, bool]:
     """What will be needed when new replicas serve; where nothing can be foretold, as if it were only a target.
 
     Never fewer than what the demand measured now needs. docs/design/0005-predictive.md has the method.
     """
     outlook = s.outlooks.get((s.service.name, name), NO_OUTLOOK)
-    if outlook.problem:
-        wanted, why = _tracked(s, name, target, load)
-        return wanted, f"{why} (not foretold: {outlook.problem})", False
     full = target * s.scale.ahead.full / 100
-    need = max(outlook.need, load.total) / full
-    wanted = min(steady(s.replicas, need, outlook.keep / full, outlook.room), MOST)
-    why = f"{name}: {outlook.why}" if outlook.need >= load.total else f"{name} {number(load.value)} leaves no room"
-    return wanted, why, True
+    need, keep = max(outlook.need, load.total) / full, outlook.keep / full
+    idle = s.replicas <= 1 and load.total <= 0 and max(need, keep) < AWAKE
+    if outlook.problem or idle:
+        wanted, why = _asked_now(s, name, rule, load)
+        return wanted, f"{why} (not foretold: {outlook.problem})" if outlook.problem else why, False
+    wanted = max(1, min(steady(s.replicas, need, keep, outlook.room), MOST))
+    if outlook.need >= load.total:
+        return wanted, f"{name}: {outlook.why}", True
+    said = "leaves no room" if need > s.replicas else "is more than was foretold"
+    return wanted, f"{name} {number(load.value)} {said}", True
 
 
 def _within(value: float, target: float, tolerance: float) -> bool:

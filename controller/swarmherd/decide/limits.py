@@ -79,7 +79,7 @@ def bounds(s: Situation, then: int) -> tuple[int, str]:
 
 def still_starting(s: Situation, then: int) -> tuple[int, str]:
     """S6: nothing is taken away while replicas are on their way (only what looks ahead comes here with such)."""
-    if then > s.replicas or s.running is s.tasks:
+    if then > s.replicas or len(s.running) == len(s.tasks):
         return then, ""
     waiting = sum(task.state in BEFORE_RUNNING for task in s.tasks)
     return (s.replicas, f"{waiting} of its {len(s.tasks)} tasks are not running yet") if waiting else (then, "")

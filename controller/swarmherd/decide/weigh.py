@@ -28,7 +28,7 @@ class Opinion(NamedTuple):
     blind: bool
     """True when any metric was unknown."""
     foretold: bool = False
-    """True when it is about what comes."""
+    """True when all of them looked ahead: what one of them sees only now needs its windows and cooldowns."""
 
 
 def weigh(s: Situation) -> Opinion:
@@ -53,9 +53,9 @@ def _joined(s: Situation, wishes: Sequence[Wish]) -> Opinion:
     if unknown and largest < s.replicas:
         why = f"{'; '.join(wish.why for wish in unknown)}; so it is not scaled down"
         return Opinion(s.replicas, s.replicas, why, evidence, True)
-    leading = [wish for wish in wishes if wish.replicas == largest]
-    foretold = any(wish.foretold for wish in leading)
-    return Opinion(largest, largest, " and ".join([wish.why for wish in leading]), evidence, bool(unknown), foretold)
+    why = " and ".join([wish.why for wish in wishes if wish.replicas == largest])
+    foretold = all(wish.foretold for wish in wishes if wish.replicas is not None)
+    return Opinion(largest, largest, why, evidence, bool(unknown), foretold)
 
 
 def _fallback_holds(s: Situation, opinion: Opinion) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from swarmherd.decide import decide
+from swarmherd.decide import decide, remember
 from swarmherd.model import ClusterView, Decision, Memory, Outlook, ServiceMemory
 from swarmherd.policy import parse_policy
 
@@ -34,6 +34,15 @@ def test_what_will_be_needed_is_there_before_it_is_needed() -> None:
     assert decision.reasons == (
         "scale shop_api from 10 to 20, because requests_per_replica: 09:00 is usually 2.2 times 08:58",
     )
+
+
+def test_more_than_was_foretold_is_no_want_of_room() -> None:
+    decision = decided(shop(Outlook(30.0, 30.0, "quiet"), requests_per_replica=40))
+    assert decision.then == 5
+    assert decision.because.endswith("because requests_per_replica 4 is more than was foretold")
+    decision = decided(shop(Outlook(30.0, 30.0, "quiet"), requests_per_replica=110))
+    assert decision.then == 13
+    assert decision.because.endswith("because requests_per_replica 11 leaves no room")
 
 
 def test_it_goes_down_to_what_is_kept_with_room_above() -> None:
@@ -97,3 +106,44 @@ def test_neither_cooldown_nor_earlier_wishes_hold_what_was_foretold() -> None:
     memory = memory_of({"shop_api": {"last_up": 5, "version": 10, "wishes": {30: 10, 15: 10}}})
     assert decided(shop(Outlook(180.0, 180.0, "more")), memory).then == 20
     assert decided(shop(Outlook(30.0, 50.0, "quiet"), requests_per_replica=30), memory).then == 6
+
+
+def test_beside_a_metric_that_sees_only_now_it_goes_down_by_windows_and_cooldowns() -> None:
+    """Else each quiet minute of the processors took away what the next busy one brought back."""
+    policy = parse_policy(
+        {"services": {"shop_api": {"scale": {**SCALE, "metrics": [*SCALE["metrics"], {"cpu": 50}]}}}}, "policy.yml"
+    )
+    memory, replicas, counts = OURS, 10, []
+    steady = Outlook(45.0, 45.0, "steady")
+    for second in range(0, 1200, 15):
+        now = NOW + timedelta(seconds=second)
+        busy_or_not = 500 / replicas if second // 60 % 2 == 0 else 10
+        view = shop(steady, replicas=replicas, requests_per_replica=40, cpu=busy_or_not)
+        [decision] = decide(view, policy, memory, now)
+        memory = remember(memory, (decision,), policy, now)
+        replicas = decision.then or 0
+        counts.append(replicas)
+    assert max(counts) - min(counts) <= 1, counts
+
+
+MAY_SLEEP = parse_policy({"services": {"shop_api": {"scale": {**SCALE, "min": 0}}}}, "policy.yml")
+
+
+def asleep_or_not(replicas: int, outlook: Outlook, **memory: Any) -> int | None:
+    view = shop(outlook, replicas=replicas, requests_per_replica=0)
+    [decision] = decide(view, MAY_SLEEP, memory_of({"shop_api": {"version": 10, **memory}}), NOW)
+    return decision.then
+
+
+def test_the_last_replica_sleeps_when_the_window_is_over_and_next_to_nothing_is_foretold() -> None:
+    night = Outlook(0.005, 0.005, "quiet")
+    long_idle = {"wishes": {290: 0, 15: 0}}
+    assert asleep_or_not(1, night, **long_idle) == 0
+    assert asleep_or_not(1, night, wishes={290: 1, 15: 0}) == 1
+    assert asleep_or_not(1, Outlook(0.005, 6.0, "the next burst is near"), **long_idle) == 1
+    assert asleep_or_not(5, night, **long_idle) == 1
+
+
+def test_what_is_foretold_wakes_it_before_anybody_asks() -> None:
+    assert asleep_or_not(0, Outlook(20.0, 20.0, "09:00 is usually 4 times 08:58")) == 3
+    assert asleep_or_not(0, Outlook(0.005, 0.005, "quiet")) == 0

@@ -311,6 +311,15 @@ def test_a_clock_that_jumps_back_teaches_nothing_until_it_has_caught_up() -> Non
     assert learner.outlook(15.0 * (4 * HOUR - 1)).need == pytest.approx(before.need)
 
 
+@pytest.mark.parametrize("back", [1.0, 60.0, 3600.0])
+def test_a_clock_that_is_set_back_right_after_the_first_answer_costs_nothing(back: float) -> None:
+    """A minute back came to a division by nought."""
+    learner = Learner(AIM)
+    learner.see(7200.0, 100.0)
+    first = learner.outlook(7200.0)
+    assert learner.outlook(7200.0 - back) == first
+
+
 def test_a_clock_that_jumps_ahead_keeps_the_seasons_and_begins_anew_with_the_level() -> None:
     learner, _outlook = taught(noisy(4 * HOUR))
     start = 15.0 * 4 * HOUR + 86400

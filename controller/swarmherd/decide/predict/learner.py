@@ -117,8 +117,9 @@ class Learner:
         while self._keeps[0][0] <= at - self._aim.lead_seconds - 30.0:
             self._keeps.popleft()
         keep = self._keeps[0][1]
-        self._spending.pay(at, min(60.0, at - self._asked), self._load, need, keep)
-        self._asked = at
+        if at > self._asked:  # a clock that was set back costs nothing
+            self._spending.pay(at, min(60.0, at - self._asked), self._load, need, keep)
+            self._asked = at
         return Outlook(need, keep, why, self._problem(), self._spending.room)
 
     def _problem(self) -> str:
