@@ -87,7 +87,7 @@ def run_cycle(open_steps: Callable[[], Steps]) -> Cycle | None:
         return _stopped(steps, f"stopped, and nothing more is done: {error}")
     except (ObserveError, PolicyError, StoreError) as error:
         return _abandoned(steps, f"nothing decided: {error}")
-    except Exception as error:  # the one broad except: a cluster's loop outlives every surprise
+    except Exception as error:  # a cluster's loop outlives every surprise
         log.exception("cycle broke off", cluster=steps.cluster if steps else None)
         return _abandoned(steps, f"nothing decided, the cycle broke off: {type(error).__name__}: {error}")
     tell = log.error if done.failed else log.info
@@ -153,8 +153,8 @@ def _abandoned(steps: Steps | None, why: str) -> Cycle | None:
         steps.store.record((), why, now, failed=True)
         before = steps.store.memory()
         steps.store.remember(before, steps.breakers.kept(before))
-    except StoreError as error:
-        log.error(str(error), cluster=steps.cluster)
+    except (StoreError, LeaseLostError) as error:  # who leads by now writes down what it sees itself
+        log.error(f"that is not written down: {error}", cluster=steps.cluster)
     return Cycle(now, why, failed=True)
 
 

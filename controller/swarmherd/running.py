@@ -16,7 +16,8 @@ from time import monotonic
 
 import structlog
 
-from swarmherd.enact import RecordingEnactor
+from swarmherd.enact import Enactor, RecordingEnactor
+from swarmherd.enact.collection import CollectionError
 from swarmherd.hints import Bell
 from swarmherd.leading import Leadership
 from swarmherd.loop import Steps, run_cycle
@@ -39,15 +40,21 @@ class Runner:
     """One cluster's cycles. A change of the inventory is read before the next: a kill switch holds at once (S19)."""
 
     def __init__(
-        self, path: Path, mode: Mode | None, interval_seconds: float | None, stopping: threading.Event
+        self,
+        path: Path,
+        mode: Mode | None,
+        interval_seconds: float | None,
+        stopping: threading.Event,
+        patient: bool = False,
     ) -> None:
+        """`patient`: a database that cannot be opened yet is tried again with each cycle."""
         self._path = path
         self._mode = mode
         self._interval = interval_seconds
         self._stopping = stopping
-        self._fingerprint = fingerprint(path)
-        self.cluster: Cluster | None = open_cluster(path, mode, interval_seconds)
-        self._enactor = self.cluster.enactor()
+        self._fingerprint: object = None
+        self.cluster: Cluster | None = None
+        self._enactor: Enactor = RecordingEnactor()
         self._leadership: Leadership | None = None
         self._led_by: tuple[str, str, float] | None = None
         self._said = ""
@@ -55,25 +62,27 @@ class Runner:
         """Rung from outside, it begins the next cycle at once."""
         self._senses: Senses | None = None
         self._full_pass = False
+        try:
+            self._open()
+        except StoreError as error:
+            if not patient:
+                raise
+            log.error(f"nothing decided: {error}", cluster=self.name)
 
     @property
     def name(self) -> str:
         return self.cluster.settings.name if self.cluster else str(self._path)
 
-    def run(self) -> bool:
-        """Cycles at fixed times from the first, until stopping; a cycle that takes longer skips its successors.
-
-        Whether the last one was not abandoned.
-        """
-        started, good = monotonic(), True
+    def run(self) -> None:
+        """Cycles at fixed times from the first, until stopping; a cycle that takes longer skips its successors."""
+        started = monotonic()
         self._senses = Senses(self.bell)
         while not self._stopping.is_set():
             led = self._token is not None
-            good = self.once()
+            self.once()
             interval = self.cluster.settings.interval_seconds if self.cluster else self._interval or 15.0
             late = (monotonic() - started) % interval
             self._wait(interval - late, led)
-        return good
 
     def _wait(self, seconds: float, led: bool) -> None:
         """Until the next cycle is due, or the bell rings. Who begins to lead does not wait for that."""
@@ -96,13 +105,18 @@ class Runner:
         return self.once()
 
     def once(self) -> bool:
-        """One cycle, if it is ours to lead; whether it was not abandoned."""
+        """One cycle, if it is ours to lead; whether it was not abandoned. Whatever goes wrong costs this one alone."""
         self._full_pass = self.bell.begin()
         try:
             self._reread(self._full_pass)
-        except (InventoryError, PolicyError, StoreError) as error:
+            return self._one()
+        except (InventoryError, PolicyError, StoreError, CollectionError) as error:
             log.error(f"nothing decided: {error}", cluster=self.name)
-            return False
+        except Exception:
+            log.exception("cycle broke off", cluster=self.name)
+        return False
+
+    def _one(self) -> bool:
         leadership = self._lead()
         token = leadership.token
         if token is None and not leadership.problem:
@@ -136,15 +150,27 @@ class Runner:
             self._senses.rest()
 
     def _reread(self, anyway: bool) -> None:
-        """Raises InventoryError, PolicyError or StoreError."""
-        if (now := fingerprint(self._path)) != self._fingerprint or self.cluster is None or anyway:
-            if self.cluster is not None:
-                self.cluster.close()
-            self.cluster = None
-            self.cluster = open_cluster(self._path, self._mode, self._interval)
-            self._enactor = self.cluster.enactor()
-            self._fingerprint = now
+        """Raises what `_open` does."""
+        if self.cluster is None or anyway or fingerprint(self._path) != self._fingerprint:
+            self._open()
             log.info(f"the inventory {'' if anyway else 'changed and '}was read again", cluster=self.name)
+
+    def _open(self) -> None:
+        """What the inventory describes now, in the place of what it described before.
+
+        Raises InventoryError, PolicyError, StoreError, or CollectionError when enforcing without the collection.
+        """
+        before, self.cluster = self.cluster, None
+        if before is not None:
+            before.close()
+        now = fingerprint(self._path)
+        cluster = open_cluster(self._path, self._mode, self._interval)
+        try:
+            self._enactor = cluster.enactor()
+        except CollectionError:
+            cluster.close()
+            raise
+        self.cluster, self._fingerprint = cluster, now
 
     def _lead(self) -> Leadership:
         """Our part in the lease that the inventory speaks of now."""
@@ -219,18 +245,29 @@ class Unwritten:
 
 
 def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | None, once: bool) -> bool:
-    """Runs every cluster until SIGTERM or SIGINT, or for one cycle. True when no cluster's last cycle was abandoned.
+    """Runs every cluster until SIGTERM or SIGINT, or for one cycle. True when all ran to that end, and the one cycle of
+    none was abandoned.
 
-    Raises InventoryError, PolicyError, StoreError or CollectionError before anything is begun.
+    Raises InventoryError, PolicyError, StoreError or CollectionError before anything is begun. Of several clusters that
+    are to go on, one whose database does not answer yet keeps none of the others waiting (S22).
     """
     stopping = threading.Event()
     bells: list[Bell] = []
-    with signals(stopping, bells), opened(paths, mode, interval_seconds, stopping) as runners:
+    patient = len(paths) > 1 and not once
+    with signals(stopping, bells), opened(paths, mode, interval_seconds, stopping, patient) as runners:
         bells += [runner.bell for runner in runners]
         good: dict[Path, bool] = {}
 
         def work(path: Path, runner: Runner) -> None:
-            good[path] = runner.single() if once else runner.run()
+            try:
+                if once:
+                    good[path] = runner.single()
+                else:
+                    runner.run()
+                    good[path] = True
+            except Exception:
+                log.exception("it is served no longer, so the program ends", cluster=runner.name)
+                stopping.set()
 
         threads = [
             threading.Thread(target=work, args=(path, runner), name=f"cluster-{runner.name}")
@@ -245,12 +282,12 @@ def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | No
 
 @contextmanager
 def opened(
-    paths: Iterable[Path], mode: Mode | None, interval_seconds: float | None, stopping: threading.Event
+    paths: Iterable[Path], mode: Mode | None, interval_seconds: float | None, stopping: threading.Event, patient: bool
 ) -> Iterator[list[Runner]]:
     runners: list[Runner] = []
     try:
         for path in paths:
-            runners += [Runner(path, mode, interval_seconds, stopping)]
+            runners += [Runner(path, mode, interval_seconds, stopping, patient)]
             if len({runner.name for runner in runners}) < len(runners):
                 raise InventoryError(f"{path}: the cluster {runners[-1].name} is given twice; one controller is enough")
         yield runners

@@ -34,8 +34,7 @@ def run(
 
     SIGHUP begins a full pass at once: the inventory is read again, and its hosts join the Swarm and get their labels.
     """
-    good = serve(inventories(context), mode, interval, once)
-    if once and not good:
+    if not serve(inventories(context), mode, interval, once):
         raise typer.Exit(1)
 
 

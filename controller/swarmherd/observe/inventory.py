@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -122,6 +123,16 @@ class Inventory:
         return address if address not in ("", host) else node.address
 
 
+@contextmanager
+def _in_place() -> Iterator[None]:
+    """A file that is taken away while it is read is the inventory's fault, and may be back the next time."""
+    try:
+        yield
+    except OSError as error:
+        raise InventoryError(f"{error.filename}: it cannot be read ({error.strerror})") from error
+
+
+@_in_place()
 def read_inventory(path: Path) -> Inventory:
     """Raises InventoryError, one sentence that names the file or the variable."""
     if not path.exists():
@@ -170,8 +181,12 @@ def _ports(said: Mapping[str, Any]) -> Mapping[str, int]:
     return MappingProxyType({name: int(port) for name, port in found.items() if port.isdigit()})
 
 
+@_in_place()
 def fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Changes whenever a file of the inventory does, so that a switch in it is honoured within one cycle (S19)."""
+    """Changes whenever a file of the inventory does, so that a switch in it is honoured within one cycle (S19).
+
+    Raises InventoryError.
+    """
     stats = ((file, file.stat()) for file in _files(path))
     return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -64,6 +65,16 @@ def test_observe_mode_decides_the_same_and_does_nothing(inventory: Path, engine:
         assert cluster.store.memory().of("web").last_up_at is None
     assert engine.replicas["web"] == 2
     assert done.sentence.startswith("would scale web 2 -> 5 because ")
+
+
+def test_an_abandoned_cycle_that_may_not_be_written_down_is_only_said(cluster: Cluster, engine: Engine) -> None:
+    """The lease went to another controller while Docker was asked."""
+    with closing(cluster.leases()) as leases:
+        cluster.store.token = leases.take(None, "ours", clock())
+        leases.take(leases.read(), "another's", clock())
+        engine.broken["/nodes"] = (500, "text/plain", b"no")
+        assert run(cluster).sentence.startswith("nothing decided: m1 ")
+    assert cluster.store.last_cycle() is None
 
 
 @pytest.mark.parametrize("what", ["gone", "empty", "nan", "html", "stale"])

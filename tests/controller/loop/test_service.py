@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from swarmherd.cli import app
 from swarmherd.model import Outcome
 from swarmherd.replay import replay
 from swarmherd.running import Runner
 from swarmherd.store import StoreError
+from typer.testing import CliRunner
 
 from tests.controller.conftest import Engine, Metrics
 from tests.waiting import until
@@ -167,6 +169,57 @@ def test_a_mistake_in_a_changed_inventory_stops_deciding_until_it_is_put_right(
     metrics.value = "40"
     assert runner.once()
     assert engine.replicas["web"] == 4
+
+
+@pytest.mark.parametrize("missing", ["inventory", "collection"])
+def test_what_is_away_for_a_moment_costs_the_cycles_of_that_moment(
+    runner: Runner, inventory: Path, collection: Path, engine: Engine, missing: str
+) -> None:
+    """As while a deployment puts another one in its place."""
+    place = {"inventory": inventory, "collection": collection}[missing]
+    os.utime(inventory / "hosts.yml")
+    place.rename(away := place.with_name("away"))
+    assert not runner.once()
+    assert not runner.once()
+    away.rename(place)
+    assert runner.once()
+    assert engine.replicas["web"] == 5
+
+
+def test_a_surprise_outside_of_a_cycle_costs_that_one_alone(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Runner, "_lead", lambda _self: 1 / 0)
+        assert not runner.once()
+    assert runner.once()
+    assert engine.replicas["web"] == 5
+
+
+def test_where_a_cluster_is_served_no_longer_the_program_ends_and_says_so_by_its_exit_code(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its supervisor would take it for well, and the lease would be renewed by nobody who decides."""
+    monkeypatch.setattr(Runner, "run", lambda _self: 1 / 0)
+    run = CliRunner().invoke(app, ["-i", str(inventory), "run", "--mode", "observe"])
+    assert run.exit_code == 1
+
+
+def test_of_several_clusters_one_whose_database_does_not_answer_keeps_no_other_waiting(
+    inventory: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(inventory, other)
+    policy = other / "group_vars" / "all" / "swarmherd.yml"
+    policy.write_text(policy.read_text().replace("name: loop", "name: other\n  state_url: sqlite:////proc/no/state.db"))
+    log, words = tmp_path / "log", ("run", "--mode", "observe", "--interval", "0.5")
+    with program("-i", str(other), "-i", str(inventory), *words, log=log) as child:
+        until("two cycles of the other", lambda: len(sentences(log)) >= 2)
+        child.terminate()
+        assert child.wait(10) == 0
+    assert told(log, str(other))[0].startswith("nothing decided: state sqlite:////proc/no/state.db: ")
+    with program("-i", str(other), *words, log=log) as child:
+        assert child.wait(10) == 1
 
 
 def test_what_cannot_be_written_down_is_not_done_and_observation_goes_on(
