@@ -40,12 +40,13 @@ def build(folder: Path) -> Path:
 
 
 def add_our_pages(sources: Path) -> None:
-    """The pages and pictures of docs/, under the paths that they have there, so that their links hold."""
+    """The pages, pictures and scenarios of docs/, under the paths that they have there, so that their links hold."""
     (sources / "index.rst").rename(sources / "reference.rst")
     ours = [page for page in (ROOT / "docs").iterdir() if page.is_file()]
     for page in [*ours, *HERE.glob("*.rst")]:
         shutil.copy(page, sources)
-    shutil.copytree(ROOT / "docs" / "design", sources / "design")
+    for folder in ("design", "scenarios"):
+        shutil.copytree(ROOT / "docs" / folder, sources / folder)
 
 
 def add_changelog(sources: Path, copy: Path) -> None:
