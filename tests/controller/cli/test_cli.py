@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import swarmherd
+import typer
 from swarmherd.cli import app
 from typer.testing import CliRunner, Result
 
 from tests.controller.conftest import Engine, Metrics, as_json
 
-COMMANDS = ["validate", "plan", "run", "status", "history", "scale", "doctor", "schema", "explain"]
-COMMANDS += ["move", "drain", "activate", "rebalance", "advise"]
+COMMANDS = typer.main.get_command(app).commands
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
 
 
 def call(*words: str | Path, code: int = 0) -> Result:
@@ -42,7 +44,18 @@ def test_the_version_is_said() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    assert "Example: swarmherd" in call(command, "--help").stdout
+    assert re.search(rf"^ *(Example: )?swarmherd .*\b{command}\b", call(command, "--help").stdout, re.M)
+
+
+def test_the_page_has_every_command_with_its_long_options_and_no_other() -> None:
+    told: dict[str, set[str]] = {}
+    for name, rest in re.findall(r"^\| `([a-z]+)(.*?)` \|", PAGE.read_text(), re.M):
+        told.setdefault(name, set()).update(re.findall(r"--[a-z-]+", rest))
+    there = {
+        name: {word for one in command.params for word in one.opts if word.startswith("--")} - {"--help"}
+        for name, command in COMMANDS.items()
+    }
+    assert told == there
 
 
 def test_validate_says_what_is_valid_and_connects_nothing(inventory: Path, engine: Engine, metrics: Metrics) -> None:

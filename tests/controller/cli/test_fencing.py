@@ -50,11 +50,6 @@ def test_what_cannot_be_is_told_in_one_sentence(inventory: Path, words: list[str
     assert says in call("-i", inventory, *words, code=2).output
 
 
-@pytest.mark.parametrize("command", ["fence", "unfence"])
-def test_each_command_has_help_with_an_example(command: str) -> None:
-    assert "Example: swarmherd" in call(command, "--help").stdout
-
-
 def test_plan_and_explain_say_how_each_node_stands(inventory: Path, engine: Engine, dead: FakeNode) -> None:
     engine.nodes["node3"] = FakeNode("n3", "10.0.0.3")
     call("-i", inventory, "fence", "n2", "--why", "its power is cut", "--who", "ana")

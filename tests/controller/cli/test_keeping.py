@@ -33,11 +33,6 @@ def cycle(runner: Runner) -> bool:
     return runner.once()
 
 
-@pytest.mark.parametrize("command", ["pause", "resume", "replay", "backup", "restore", "history"])
-def test_every_command_has_help_with_an_example(command: str) -> None:
-    assert "Example: swarmherd" in call(command, "--help").stdout
-
-
 # ---------------------------------------------------------------- pause and resume
 
 
