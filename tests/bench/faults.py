@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from swarmherd.simulate.cluster.chance import BOUND_SECONDS, scene, verdict
+from swarmherd.simulate.cluster.chance import BOUND_SECONDS, Verdict, scene, verdict
 from swarmherd.simulate.cluster.simulation import Simulation
 
 
@@ -30,14 +31,21 @@ def tell(seed: int) -> None:
 
 def count(first: int, last: int) -> None:
     verdicts = [verdict(seed) for seed in range(first, last)]
-    there, left = Counter(v.fault.kind for v in verdicts), [v for v in verdicts if not v.recovered]
+    left = [one for one in verdicts if not one.recovered]
     for one in left:
         print(one)
-    for kind, number in sorted(there.items()):
-        bad = sum(one.fault.kind is kind for one in left)
-        print(f"{kind.value:22} {number - bad} of {number} recover")
+    print("\n".join(table(verdicts)))
     worse = sum(bool(one.worse) for one in left)
     print(f"{len(verdicts) - len(left)} of {len(verdicts)} recover; {worse} of the rest are worse than without us")
+
+
+def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """The lines of docs/simulate.md."""
+    yield "| fault | seeds | recover |"
+    yield "|---|---|---|"
+    for kind, number in sorted(Counter(one.fault.kind for one in verdicts).items()):
+        recovered = sum(one.fault.kind is kind and one.recovered for one in verdicts)
+        yield f"| `{kind.value}` | {number} | {recovered} |"
 
 
 if __name__ == "__main__":
