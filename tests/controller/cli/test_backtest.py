@@ -106,8 +106,11 @@ def test_a_latency_target_is_tried_and_says_how_fast_its_replicas_would_be(files
 
 
 def test_a_scale_key_around_the_policy_is_fine(files: Files) -> None:
-    files.policy.write_text("scale: {max: 40, metrics: [{requests_per_replica: 8}]}")
-    files.call("--json")
+    policy = "{max: 40, metrics: [{requests_per_replica: 8}]}"
+    files.policy.write_text(policy)
+    bare = json.loads(files.call("--json").stdout)
+    files.policy.write_text(f"scale: {policy}")
+    assert json.loads(files.call("--json").stdout) == bare
 
 
 @pytest.mark.parametrize(

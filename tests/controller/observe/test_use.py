@@ -122,7 +122,7 @@ def test_a_prometheus_that_hangs_costs_no_more_than_three_timeouts(observe: Obse
     metrics.answer = hang
     started = time.monotonic()
     view = observe()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 4 * 0.5 + 0.5
     assert used(view, "node1")["cpu"] == "no answer within 0.5 s"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from swarmherd.decide.place import NodeCapacity, Placer, TaskShape, seen
+from swarmherd.decide.place import NodeCapacity, Placer, seen
 from swarmherd.model import ClusterView, Decision, Memory, Plan, Task, TaskState
 from swarmherd.plan import plan
 from swarmherd.plan.capacity import AS_SWARM
@@ -66,10 +66,6 @@ def planned(view: ClusterView, wanted: dict[str, int], priorities: dict[str, int
 
 def added(found: Plan) -> dict[str, int]:
     return {one.service: (one.then or 0) - (one.now or 0) for one in found.decisions}
-
-
-def shapes(view: ClusterView, many: dict[str, int]) -> list[TaskShape]:
-    return [seen.shape(service, many[service.name]).shape for service in view.services if many[service.name]]
 
 
 def in_order(priorities: dict[str, int]) -> list[str]:
