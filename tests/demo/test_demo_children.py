@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from demo.children import DRIVER, Children, identify, start_time
+from tests.waiting import until
 
 SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"]
 STUBBORN = [
@@ -52,8 +53,7 @@ def test_a_child_is_noted_and_ended_and_then_no_longer_alive(children: Children,
 def test_a_child_that_ignores_sigterm_is_killed_after_the_patience(children: Children, tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = children.start("stubborn", STUBBORN, log, dict(os.environ))
-    while not log.read_text():
-        assert process.poll() is None
+    until("it to be stubborn", log.read_text)
     assert children.alive()[0].end(0.3)
     assert process.wait(5) == -signal.SIGKILL
 

@@ -45,7 +45,7 @@ class Rig:
         self.stub(self.root / "molecule" / "engine.py")
         for name in ("ansible-playbook", "swarmherd", "ssh"):
             self.stub(self.programs / name)
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[subprocess.Popen[bytes]] = []
 
     def environment(self, venv: Path) -> None:
         """The packages of the environment that runs the tests, and programs of our own."""
@@ -62,22 +62,30 @@ class Rig:
     def wish(self, name: str) -> None:
         (self.state / name).touch()
 
-    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+        """What it says goes into a file of its own: see `said`."""
         env = {key: value for key, value in os.environ.items() if key not in OURS}
         env |= {"RIG": str(self.state), "STRETCH": "0.02", "LAB_SUBNET": "127.0.0"}
         env |= {"DEMO_TARGET": f"http://127.0.0.1:{self.port}", **settings}
-        process = subprocess.Popen(
-            [str(self.programs / "python"), "demo/run.py", *arguments],
-            cwd=self.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+        with self._log(len(self.started)).open("wb") as output:
+            process = subprocess.Popen(
+                [str(self.programs / "python"), "demo/run.py", *arguments],
+                cwd=self.root, env=env, stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         self.started.append(process)
         return process
+
+    def said(self, process: subprocess.Popen[bytes]) -> str:
+        """So far."""
+        return self._log(self.started.index(process)).read_text()
+
+    def _log(self, number: int) -> Path:
+        return self.state / f"said-{number}"
 
     def run(self, *arguments: str, **settings: str) -> tuple[int, str]:
         """Exit status and output."""
         process = self.start(*arguments, **settings)
-        said = process.communicate(timeout=90)[0]
-        return process.returncode, said
+        return process.wait(90), self.said(process)
 
     def journal(self) -> list[str]:
         path = self.state / "journal"
@@ -93,8 +101,6 @@ class Rig:
         for process in self.started:
             process.kill()
             process.wait()
-            if process.stdout:
-                process.stdout.close()
         for child in self.children():
             child.end(1.0)
 
@@ -165,17 +171,12 @@ def test_a_demo_without_scaling_waits_for_it_then_fails_and_says_why_and_reports
 @pytest.mark.usefixtures("shop")
 def test_interrupted_under_traffic_nothing_is_kept_even_with_keep(rig: Rig) -> None:
     process = rig.start(KEEP="1")
-    until("the first line of the view", lambda: said_in(process, "replicas 1/1"))
+    until("the first line of the view", lambda: "replicas 1/1" in rig.said(process))
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert rig.journal()[-2:] == TAKEN_DOWN
     assert rig.children() == []
     assert not (rig.root / "build" / "demo" / "report.json").exists()
-
-
-def said_in(process: subprocess.Popen[str], words: str) -> bool:
-    assert process.stdout is not None
-    return words in process.stdout.readline()
 
 
 def test_an_engine_that_cannot_be_had_is_told_in_its_own_sentence(rig: Rig) -> None:
@@ -210,8 +211,8 @@ def test_interrupted_in_the_middle_everything_is_taken_down(rig: Rig, number: si
     process = rig.start()
     hanging = int(until("the hosts' step", lambda: read(rig.state / "hanging")))
     process.send_signal(number)
-    said = process.communicate(timeout=60)[0]
-    assert process.returncode == 130
+    assert process.wait(60) == 130
+    said = rig.said(process)
     assert said.splitlines()[-1].endswith("interrupted: everything is taken down")
     assert "Traceback" not in said
     assert rig.journal()[-2:] == TAKEN_DOWN

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration import lab as on
+from tests.waiting import until
 
 REPORT = on.ROOT / "build" / "demo" / "report.json"
 KEYS = {
@@ -76,24 +78,28 @@ def test_five_hosts_under_random_traffic_show_the_same() -> None:
 
 
 @pytest.mark.slow  # the driver's own tests interrupt it too, without engines
-def test_ctrl_c_in_the_middle_takes_everything_down_and_says_so_in_one_sentence() -> None:
-    with subprocess.Popen(
-        ["make", "demo"],
-        cwd=on.ROOT,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as demo:
-        assert demo.stdout is not None
-        said = []
-        for line in demo.stdout:
-            said.append(line)
-            if "step 3/9" in line:
-                time.sleep(2)  # into the middle of the playbook; how far makes no difference
-                os.killpg(demo.pid, signal.SIGINT)
-        status = demo.wait(timeout=120)
-    assert status != 0, "".join(said)
-    assert "Traceback" not in "".join(said)
-    assert "interrupted" in "".join(said).lower()
+def test_ctrl_c_in_the_middle_takes_everything_down_and_says_so_in_one_sentence(tmp_path: Path) -> None:
+    log = tmp_path / "said"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            ["make", "demo"],
+            cwd=on.ROOT,
+            env=ENVIRONMENT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as demo,
+    ):
+        try:
+            until("the third step", lambda: "step 3/9" in log.read_text(), 300)
+            time.sleep(2)  # into the middle of the playbook; how far makes no difference
+            os.killpg(demo.pid, signal.SIGINT)
+            status = demo.wait(timeout=120)
+        except BaseException:
+            os.killpg(demo.pid, signal.SIGKILL)  # else it is waited for without a bound
+            raise
+    said = log.read_text()
+    assert status != 0, said
+    assert "Traceback" not in said
+    assert "interrupted" in said.lower()
