@@ -71,15 +71,18 @@ def cluster(services: int, replicas: int, nodes: int) -> model.ClusterView:
 
 
 def over_target(view: model.ClusterView, policy: Policy) -> model.ClusterView:
-    """The view with an answer to each of the policy's queries: more than is wanted."""
+    """The view with an answer to each of the policy's queries, more than is wanted, and the same foretold."""
     reading = model.Reading(1000.0, NOW, "bench")
     asked = queries(policy, view.services)
-    return replace(view, samples={(q.service, q.metric): model.Sample(whole=reading) for q in asked})
+    keys = [(query.service, query.metric) for query in asked]
+    outlook = model.Outlook(1000.0, 1000.0, "bench")
+    samples = dict.fromkeys(keys, model.Sample(whole=reading))
+    return replace(view, samples=samples, outlooks=dict.fromkeys(keys, outlook))
 
 
-def decisions(rounds: int, services: int = 1000) -> dict[str, Any]:
+def decisions(rounds: int, strategy: str = "target", services: int = 1000) -> dict[str, Any]:
     """Seconds from a view to a plan, for many services of five replicas each."""
-    scale = {"min": 1, "max": 20, "metrics": [{"query": "vector(1)", "target": 70}]}
+    scale = {"strategy": strategy, "min": 1, "max": 20, "metrics": [{"query": "vector(1)", "target": 70}]}
     policy = parse_policy({"services": {f"service-{n}": {"scale": scale} for n in range(services)}}, "bench")
     view, memory = over_target(cluster(services, replicas=5, nodes=100), policy), model.Memory()
 
@@ -168,6 +171,7 @@ def main() -> None:
     wanted = parser.parse_args()
     figures: dict[str, Any] = {
         "decision": decisions(wanted.rounds),
+        "decision_foretold": decisions(wanted.rounds, "predictive"),
         "placement": placements(wanted.rounds),
         "packing": packing(),
         "rebalance": rebalances(),
