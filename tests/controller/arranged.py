@@ -22,6 +22,7 @@ pauses: [{who: ada, why: deploying, service: shop_api}]
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -41,6 +42,7 @@ from swarmherd.model import (
     NodeState,
     NodeUse,
     Pause,
+    Plan,
     Probe,
     Reading,
     Role,
@@ -288,3 +290,17 @@ def _shifted(share: Reading | None, size: Reading | None, factor: float) -> Read
     if share is None or share.value is None or size is None or size.value is None:
         return share
     return replace(share, value=share.value + size.value * factor)
+
+
+def in_another_order(view: ClusterView, chance: random.Random) -> ClusterView:
+    """The same nodes, services and tasks, whose order carries no meaning."""
+
+    def shuffled(items: tuple[Any, ...]) -> Any:
+        return tuple(chance.sample(items, len(items)))
+
+    return replace(view, nodes=shuffled(view.nodes), services=shuffled(view.services), tasks=shuffled(view.tasks))
+
+
+def kinds(found: Plan) -> list[tuple[str, str]]:
+    """What a plan does, and to which service."""
+    return [(action.kind, action.service) for action in found.actions]

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import structlog
 from hypothesis import settings
+from swarmherd.running import Runner
 
 from tests.controller import postgres
 
@@ -471,3 +472,17 @@ swarmherd_policy:
       scale: {{min: 1, max: 5, metrics: [{{query: 'sum(load)', target: 10}}]}}
 """)
     return folder
+
+
+class _Never:
+    """An event that is never set, for a runner in the test's own thread."""
+
+    def is_set(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def runner(inventory: Path, collection: Path) -> Iterator[Runner]:  # noqa: ARG001  (the playbook must be there)
+    one = Runner(inventory, None, None, _Never())  # type: ignore[arg-type]  # only is_set is asked here
+    yield one
+    one.close()

@@ -9,7 +9,9 @@ single test.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,3 +66,14 @@ def bound(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Callable[..., Path]:
+    """Write an inventory of the lab's hosts with a policy of one's own."""
+
+    def write(**policy: Any) -> Path:
+        cluster = {"prometheus_url": f"http://{lab_commands.address('manager1')}:9090"}
+        return lab_commands.inventory(tmp_path, cluster, {"settle_seconds": 0, **policy})
+
+    return write

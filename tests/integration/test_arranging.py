@@ -42,17 +42,6 @@ def create() -> Iterator[Create]:
         on.docker("node", "update", "--label-rm", ANCHOR, node)
 
 
-@pytest.fixture
-def inventory(tmp_path: Path) -> Inventory:
-    """Write an inventory of the lab's hosts with a policy of one's own."""
-
-    def write(**policy: Any) -> Path:
-        cluster = {"prometheus_url": f"http://{on.address('manager1')}:9090"}
-        return on.inventory(tmp_path, cluster, {"settle_seconds": 0, **policy})
-
-    return write
-
-
 def swarmherd(inventory: Path, *arguments: str) -> str:
     return on.run(str(on.BIN / "swarmherd"), "-i", str(inventory), *arguments, timeout=180).stdout
 

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,15 +42,6 @@ def make() -> Iterator[Make]:
     yield one
     for name in made:
         on.docker("service", "rm", name)
-
-
-@pytest.fixture
-def inventory(tmp_path: Path) -> Inventory:
-    def write(**policy: Any) -> Path:
-        cluster = {"prometheus_url": f"http://{on.address('manager1')}:9090"}
-        return on.inventory(tmp_path, cluster, {"settle_seconds": 0, **policy})
-
-    return write
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,14 +16,6 @@ from swarmherd.running import Runner
 
 from tests.controller.cli.test_cli import call, call_json, edit
 from tests.controller.conftest import Engine
-from tests.controller.loop.test_service import _Never
-
-
-@pytest.fixture
-def runner(inventory: Path, collection: Path) -> Iterator[Runner]:  # noqa: ARG001  (the playbook must be there)
-    one = Runner(inventory, None, None, _Never())  # type: ignore[arg-type]  # only is_set is asked here
-    yield one
-    one.close()
 
 
 def cycle(runner: Runner) -> bool:

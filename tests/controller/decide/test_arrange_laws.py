@@ -31,7 +31,7 @@ from swarmherd.model import (
 from swarmherd.plan import conclude
 from swarmherd.policy import Policy, anchor_label, parse_policy
 
-from tests.controller.arranged import applied, put, view_of
+from tests.controller.arranged import applied, in_another_order, put, view_of
 from tests.controller.described import NOW
 
 NODES = ("n1", "n2", "n3", "n4")
@@ -221,10 +221,7 @@ def touched(action: Action) -> tuple[set[str], set[str]]:
 
 @given(views(), st.randoms(use_true_random=False))
 def test_the_order_of_nodes_services_and_tasks_does_not_matter(view: ClusterView, chance: random.Random) -> None:
-    def shuffled(items: tuple[Any, ...]) -> Any:
-        return tuple(chance.sample(items, len(items)))
-
-    other = replace(view, nodes=shuffled(view.nodes), services=shuffled(view.services), tasks=shuffled(view.tasks))
+    other = in_another_order(view, chance)
     assert arrange(other, POLICY, Memory(), NOW).following == arrange(view, POLICY, Memory(), NOW).following
     assert moves_of(other) == moves_of(view)
 

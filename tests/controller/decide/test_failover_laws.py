@@ -30,7 +30,7 @@ from swarmherd.model import (
 from swarmherd.plan import conclude
 from swarmherd.policy import parse_policy
 
-from tests.controller.arranged import view_of
+from tests.controller.arranged import in_another_order, view_of
 from tests.controller.decide.test_arrange_laws import FOLLOWS, NODES, views
 from tests.controller.described import NOW, ago
 
@@ -174,10 +174,7 @@ def takes_tasks(node: Node) -> bool:
 def test_the_order_of_nodes_services_and_tasks_is_of_no_account(
     view: ClusterView, memory: Memory, chance: random.Random
 ) -> None:
-    def shuffled(items: tuple[Any, ...]) -> Any:
-        return tuple(chance.sample(items, len(items)))
-
-    other = replace(view, nodes=shuffled(view.nodes), services=shuffled(view.services), tasks=shuffled(view.tasks))
+    other = in_another_order(view, chance)
     first, second = planned(view, memory).arrangement.rescue, planned(other, memory).arrangement.rescue
     assert (first.standings, first.brake, first.cordons) == (second.standings, second.brake, second.cordons)
     assert [(r.service, r.node, r.recreate) for r in first.recreations] == [

@@ -117,20 +117,6 @@ def test_the_same_cluster_twice_is_refused(inventory: Path, tmp_path: Path) -> N
     assert f"{inventory}: the cluster loop is given twice" in log.read_text()
 
 
-class _Never:
-    """An event that is never set, for a runner in the test's own thread."""
-
-    def is_set(self) -> bool:
-        return False
-
-
-@pytest.fixture
-def runner(inventory: Path, collection: Path) -> Iterator[Runner]:  # noqa: ARG001  (the playbook must be there)
-    one = Runner(inventory, None, None, _Never())  # type: ignore[arg-type]  # only is_set is asked here
-    yield one
-    one.close()
-
-
 def test_an_entry_left_open_by_a_cycle_that_broke_off_is_closed_in_the_next(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:

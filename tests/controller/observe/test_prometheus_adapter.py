@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,13 +17,6 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 AT = NOW.timestamp()
 WHOLE = MetricQuery("web", "query:0", "sum(load)", MetricScope.SERVICE)
 TASKS = MetricQuery("web", "cpu", "cpu", MetricScope.TASK, "task")
-
-
-@pytest.fixture
-def prometheus(metrics: Metrics) -> Iterator[Prometheus]:
-    client = Prometheus(metrics.url, timeout_seconds=0.5, scrape_interval_seconds=15)
-    yield client
-    client.close()
 
 
 def test_one_fresh_number_is_known(prometheus: Prometheus, metrics: Metrics) -> None:

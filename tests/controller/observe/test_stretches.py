@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,13 +15,6 @@ from tests.controller.conftest import Answer, Metrics, as_json
 from tests.controller.observe.past import matrix
 
 START, END = 1_700_000_040.0, 1_700_000_340.0
-
-
-@pytest.fixture
-def prometheus(metrics: Metrics) -> Iterator[Prometheus]:
-    client = Prometheus(metrics.url, timeout_seconds=0.5, scrape_interval_seconds=15)
-    yield client
-    client.close()
 
 
 def series(*values: tuple[float, str]) -> dict[str, Any]:

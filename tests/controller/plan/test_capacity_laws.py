@@ -16,7 +16,7 @@ from swarmherd.plan.capacity import AS_SWARM
 from swarmherd.plan.more_nodes import kinds_of_nodes, least_nodes
 from swarmherd.policy import parse_policy
 
-from tests.controller.arranged import view_of
+from tests.controller.arranged import in_another_order, view_of
 from tests.controller.described import NOW
 
 NAMES = ("api", "db", "job", "web")
@@ -171,10 +171,7 @@ def _lacking(
 def test_the_order_of_nodes_services_and_tasks_carries_no_meaning(
     view: ClusterView, wanted: dict[str, int], priorities: dict[str, int], chance: Any
 ) -> None:
-    def shuffled(things: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(chance.sample(things, len(things)))
-
-    other = replace(view, nodes=shuffled(view.nodes), services=shuffled(view.services), tasks=shuffled(view.tasks))
+    other = in_another_order(view, chance)
     assert planned(other, wanted, priorities).decisions == planned(view, wanted, priorities).decisions
 
 

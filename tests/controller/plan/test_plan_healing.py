@@ -24,7 +24,7 @@ from swarmherd.model import (
 from swarmherd.plan import plan
 from swarmherd.policy import parse_policy
 
-from tests.controller.arranged import view_of
+from tests.controller.arranged import kinds, view_of
 from tests.controller.described import NOW, ago
 
 VIEW = view_of(
@@ -47,10 +47,6 @@ def planned(*found: Healing | Decision | Move, memory: Memory | None = None, **p
     ids = map(str, itertools.count())
     document = parse_policy(policy, "f.yml")
     return plan(decisions, VIEW, document, memory or Memory(), NOW, lambda: next(ids), arrangement)
-
-
-def kinds(found: Plan) -> list[tuple[str, str]]:
-    return [(action.kind, action.service) for action in found.actions]
 
 
 def held(found: Plan) -> list[str]:

@@ -29,7 +29,7 @@ from swarmherd.model import (
 from swarmherd.plan import plan
 from swarmherd.policy import parse_policy
 
-from tests.controller.arranged import view_of
+from tests.controller.arranged import kinds, view_of
 from tests.controller.described import NOW, ago
 
 VIEW = view_of(
@@ -53,10 +53,6 @@ def planned(*found: Any, memory: Memory | None = None, **policy: Any) -> Plan:
     ids = map(str, itertools.count())
     document = parse_policy(policy, "f.yml")
     return plan(decisions, VIEW, document, memory or Memory(), NOW, lambda: next(ids), arrangement)
-
-
-def kinds(found: Plan) -> list[tuple[str, str]]:
-    return [(action.kind, action.service) for action in found.actions]
 
 
 def held(found: Plan) -> list[str]:

@@ -27,6 +27,8 @@ from swarmherd.store import Leases, Store
 from swarmherd.store import backup as copies
 from swarmherd.store.backup import BackupError
 
+from tests.controller.store.test_store import newer
+
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SCHEMAS = Path(__file__).parent / "schemas"
 
@@ -184,12 +186,6 @@ def nonsense(file: Path) -> None:
 def foreign(file: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("CREATE TABLE bills (amount)")
-
-
-def newer(file: Path) -> None:
-    with sqlite3.connect(file) as connection:
-        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
-        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
 
 
 @pytest.mark.parametrize(
