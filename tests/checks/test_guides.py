@@ -30,7 +30,9 @@ from swarmherd.cli import app
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *GUIDES]
+MARKDOWN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MARKDOWN += sorted((ROOT / "roles").glob("*/README.md"))
+PAGES = [*MARKDOWN, *GUIDES]
 COMMANDS = re.compile(r"^ *(?:\$ )?((?:swarmherd|ansible-playbook|ansible|make) .*)$", re.M)
 ENACT = [f"swarmherd.cluster.enact.{path.stem}" for path in (ROOT / "playbooks" / "enact").glob("*.yml")]
 PLAYBOOKS = ["swarmherd.cluster.provision", "swarmherd.cluster.deploy", *ENACT]
@@ -70,10 +72,18 @@ def test_the_pages_have_commands_and_files() -> None:
     assert all(files(guide) for guide in GUIDES)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.suffix == ".md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_links_to_is_there(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text())
+    assert [(link, part) for link, part in links if not found(page.parent / link if link else page, part)] == []
+
+
+def found(target: Path, part: str) -> bool:
+    """Whether there is such a file, with a heading of that anchor where one is asked for."""
+    if not part:
+        return target.exists()
+    headings = re.findall(r"^#+ (.*)$", target.read_text(), re.M)
+    return part in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("line", commands("swarmherd"))
