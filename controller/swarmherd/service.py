@@ -14,7 +14,6 @@ import structlog
 
 from swarmherd.breaker import Breakers
 from swarmherd.decide.changes import change
-from swarmherd.decide.predict import usual_lead
 from swarmherd.enact import Enactor, RecordingEnactor
 from swarmherd.enact.collection import Collection, find_collection
 from swarmherd.enact.playbook import PlaybookEnactor, Surroundings
@@ -32,6 +31,7 @@ from swarmherd.observe.prometheus import Prometheus
 from swarmherd.plan.actions import bootstrapping
 from swarmherd.policy import ClusterSettings, Mode, Policy, parse_cluster, parse_policy
 from swarmherd.store import Entry, Leases, Store, Wanted, default_url, state_directory
+from swarmherd.store.starts import measured_lead
 
 log = structlog.get_logger()
 RUNS_OF_AN_ACTION = 2
@@ -174,8 +174,7 @@ class Cluster:
 
     def measured_lead(self, service: str) -> float | None:
         """Seconds from a decision until its replicas ran, as the newest scale-ups in the journal took it."""
-        done = self.store.history(SCALINGS_LOOKED_AT, service, Wanted("scale", Outcome.DONE))
-        return usual_lead([seconds for entry in done if (seconds := _until_running(entry)) is not None])
+        return measured_lead(self.store.history(SCALINGS_LOOKED_AT, service, Wanted("scale", Outcome.DONE)))
 
     def _history_keeper(self) -> Histories | None:
         if self.prometheus is None:
@@ -233,14 +232,6 @@ def parse_inventory(inventory: Inventory) -> tuple[ClusterSettings, Policy]:
     """The inventory's settings and policy. Raises PolicyError."""
     settings = parse_cluster(inventory.cluster, inventory.cluster_file)
     return settings, parse_policy(inventory.policy, inventory.policy_file)
-
-
-def _until_running(entry: Entry) -> float | None:
-    """Seconds from the decision for more replicas until all of them ran; None for any other action."""
-    then, before = (entry.action.parameters.get(f"swarmherd_{key}") for key in ("replicas", "expected_replicas"))
-    if entry.running_at is None or not isinstance(then, int) or not isinstance(before, int) or then <= before:
-        return None
-    return (entry.running_at - entry.decided_at).total_seconds()
 
 
 def _prometheus(settings: ClusterSettings) -> Prometheus | None:

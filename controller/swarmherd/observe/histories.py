@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Protocol
 
 from swarmherd.decide.predict import Foreseen, Learner, foreseen
 from swarmherd.decide.words import duration
 from swarmherd.model import EMPTY, MetricQuery, Outlook, Sample, Service
-from swarmherd.observe.prometheus import Prometheus
+from swarmherd.observe.stretches import Stretch
 from swarmherd.policy import Policy
 
 SHORTEST_STEP_SECONDS, LONGEST_STEP_SECONDS = 15.0, 60.0
@@ -35,6 +36,13 @@ LEAD_SECONDS = 900.0
 """How long a measured start-up time is taken as it is."""
 NEAR_LEAD = 0.25
 """A start-up time that changed by less does not have the history read anew."""
+
+
+class Past(Protocol):
+    """Who knows what was: `observe.prometheus.Prometheus` on a live cluster."""
+
+    def stretch(self, promql: str, start: float, end: float, step_seconds: float) -> Stretch:
+        """From `start` to `end` (seconds since the epoch, both included), step by step; never raises."""
 
 
 @dataclass(slots=True)
@@ -83,7 +91,7 @@ class Histories:
 
     def __init__(
         self,
-        prometheus: Prometheus,
+        prometheus: Past,
         measured_lead: Callable[[str], float | None],
         budget_seconds: float,
         interval_seconds: float,

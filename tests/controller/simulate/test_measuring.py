@@ -9,7 +9,7 @@ import pytest
 from swarmherd.model import MetricQuery, MetricScope
 from swarmherd.simulate.cluster.building import node, policy, service
 from swarmherd.simulate.cluster.habits import Habits
-from swarmherd.simulate.cluster.measuring import span_seconds, window_seconds
+from swarmherd.simulate.cluster.measuring import Answers, span_seconds, window_seconds
 from swarmherd.simulate.cluster.simulation import Layout, Simulation
 
 
@@ -71,6 +71,23 @@ def test_a_rate_is_the_mean_between_the_scrapes_of_its_window() -> None:
     simulation.run_for(20.0)
     assert answer(simulation, "rate(x[6s])")[0] == pytest.approx(rising(17.0))  # from 15 to 19
     assert answer(simulation, "rate(x[12s])")[0] == pytest.approx(rising(14.0))  # from 9 to 19
+
+
+def test_the_past_is_what_was_answered_then_with_a_hole_where_nothing_was() -> None:
+    simulation = cluster(rising)
+    begin, promql, answered = simulation.timeline.begin.timestamp(), "rate(x[6s])", {}
+    for seconds in range(15, 121, 15):
+        simulation.run_for(10.0)
+        if seconds in (45, 60, 90):
+            simulation.measuring.answers = {45: Answers.DOWN, 60: Answers.RIGHT, 90: Answers.LYING}[seconds]
+        simulation.run_for(5.0)
+        if (value := answer(simulation, promql)[0]) is not None:
+            answered[begin + seconds] = value
+    past = simulation.measuring.stretch(promql, begin - 3600, begin + 120, 15.0)
+    assert dict(past.points) == pytest.approx({begin: 10.0} | answered)
+    assert begin + 45 not in answered
+    simulation.measuring.answers = Answers.DOWN
+    assert simulation.measuring.stretch(promql, begin, begin + 120, 15.0).problem == "Prometheus cannot be reached"
 
 
 def test_a_window_without_two_scrapes_has_no_rate_and_that_is_not_nothing_asked() -> None:

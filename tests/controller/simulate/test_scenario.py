@@ -57,6 +57,25 @@ def test_a_latency_target_is_followed_and_without_readings_the_count_is_held(tmp
     assert one["problems"] == held["problems"] == []
 
 
+def test_what_looks_ahead_foretells_once_it_has_watched_and_knows_it_after_a_restart_too(tmp_path: Path) -> None:
+    scale = {"strategy": "predictive", "min": 2, "max": 20, "metrics": [{"requests_per_replica": 40}]}
+    keys = {
+        "services": {"web": {"replicas": 2, "traffic": {"wave": {"low": 50, "high": 400, "period": "1h"}}}},
+        "swarmherd_policy": {"services": {"web": {"scale": scale}}},
+        "faults": [{"at": "149m", "fault": "controller_killed"}],
+        "run_for": "3h",
+    }
+    one = document(told(tmp_path, **keys))
+    reasons = {action["at"]: action["reason"] for action in one["actions"]}
+    early = [reason for at, reason in reasons.items() if at < 7200 and " over " in reason]
+    assert early
+    assert all("not foretold: its history is only" in reason for reason in early)
+    assert any("is expected in 1 min" in reason for at, reason in reasons.items() if 7260 < at < 8940)
+    assert any("is expected in 1 min" in reason for at, reason in reasons.items() if at > 8940)
+    assert not any("not foretold" in reason for at, reason in reasons.items() if at > 7260)
+    assert document(told(tmp_path, **keys)) == one
+
+
 def test_what_we_did_is_held_against_the_same_without_us(tmp_path: Path) -> None:
     one = document(told(tmp_path, services={"web": {"replicas": 2, "traffic": {"steps": {"0s": 60, "2m": 300}}}}))
     ours = one["services"]["web"]

@@ -8,6 +8,7 @@ Swarm below it.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,15 +22,19 @@ from swarmherd.enact.playbook import PlaybookEnactor, Surroundings
 from swarmherd.enact.recovery import recover
 from swarmherd.enact.runner import Setting
 from swarmherd.loop import Cycle, Steps, act, run_cycle
-from swarmherd.model import Action, ClusterView, Memory, Result
+from swarmherd.model import Action, ClusterView, Memory, Outcome, Result
 from swarmherd.observe import Observer
+from swarmherd.observe.histories import Histories
 from swarmherd.policy import Policy
 from swarmherd.simulate.cluster.api import Api
 from swarmherd.simulate.cluster.hands import KnownPlaybooks, SimulatedHands
 from swarmherd.simulate.cluster.measuring import Measuring
 from swarmherd.simulate.cluster.notebook import Keeping
+from swarmherd.store.starts import measured_lead
 
 DEADLINE_SECONDS = 120.0
+ENTRIES_LOOKED_AT = 1000
+"""The newest of all services, for how long a replica takes to serve."""
 Errand = Callable[[ClusterView, Policy, Memory, Callable[[], str]], Action]
 """A person's command: what it makes of what it sees."""
 
@@ -58,6 +63,7 @@ class Controller:
         store: Keeping,
         policy: Policy,
         new_id: Callable[[], str],
+        interval_seconds: float,
     ) -> None:
         self._api, self._hands, self._store = api, hands, store
         self._clock = api.swarm.timeline.clock
@@ -77,7 +83,11 @@ class Controller:
                 owner=lambda: name,
             ),
         )
-        observer = SimulatedObserver(Observer(api.swarm.name, api, measuring, breakers=breakers), api)
+        # Real time is not looked at, so that the same seed comes to the same on every machine.
+        histories = Histories(measuring, self._measured_lead, math.inf, interval_seconds)
+        observer = SimulatedObserver(
+            Observer(api.swarm.name, api, measuring, breakers=breakers, histories=histories), api
+        )
         self._steps = Steps(
             api.swarm.name, policy, observer, self._enactor, store, self._clock, new_id, breakers=breakers
         )
@@ -94,6 +104,11 @@ class Controller:
             return None
         action = errand(view, self._steps.policy, self._store.memory(), self._new_id)
         return act(self._steps, action, self._clock())
+
+    def _measured_lead(self, service: str) -> float | None:
+        """As `service.Cluster` has it."""
+        done = (one for one in self._store.history(ENTRIES_LOOKED_AT) if one.outcome is Outcome.DONE)
+        return measured_lead(one for one in done if one.action.kind == "scale" and one.action.service == service)
 
     def _recovered(self) -> Steps:
         """There is no other controller, so nobody is still at what is unfinished."""

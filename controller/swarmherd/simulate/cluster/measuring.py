@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 from swarmherd.model import MetricQuery, MetricScope, Reading, Sample, Task, TaskState
+from swarmherd.observe.stretches import Stretch
 from swarmherd.policy import HEALTH
 from swarmherd.simulate.cluster.swarm import Swarm
 from swarmherd.simulate.cluster.waiting import Line
@@ -69,10 +71,21 @@ class Measuring:
         self, swarm: Swarm, scrape_seconds: float = SCRAPE_SECONDS, lines: Mapping[str, Line] = MappingProxyType({})
     ) -> None:
         self._swarm, self._scrape_seconds, self._lines = swarm, scrape_seconds, lines
-        self.answers = Answers.RIGHT
+        self._behaviours = [(0.0, Answers.RIGHT)]
+        self._asked: dict[str, MetricQuery] = {}
+        """What was asked about services as a whole, by its text."""
 
     def close(self) -> None:
         """Nothing is open."""
+
+    @property
+    def answers(self) -> Answers:
+        """How it behaves now."""
+        return self._behaviours[-1][1]
+
+    @answers.setter
+    def answers(self, answers: Answers) -> None:
+        self._behaviours.append((self._swarm.timeline.seconds, answers))
 
     @property
     def trouble(self) -> str:
@@ -82,36 +95,54 @@ class Measuring:
     def sample(self, queries: Iterable[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:
         return {(query.service, query.metric): self._answer(query, now) for query in queries}
 
+    def stretch(self, promql: str, start: float, end: float, step_seconds: float) -> Stretch:
+        """See `observe.histories.Past`: of what was asked about a service before. There is a hole where the server had
+        nothing to say, what it lied stays in it, and nothing is known of the time before the simulation."""
+        if problem := _SAYS_NOTHING.get(self.answers):
+            return Stretch(problem=problem)
+        query, begin = self._asked[promql], self._swarm.timeline.begin.timestamp()
+        first = max(0, math.ceil((begin - start) / step_seconds))
+        instants = (start + step * step_seconds for step in range(first, math.floor((end - start) / step_seconds) + 1))
+        known = ((at, self._total(query, at - begin)) for at in instants)
+        return Stretch(tuple((at, value) for at, value in known if value is not None))
+
+    def _total(self, query: MetricQuery, at: float) -> float | None:
+        """Of a service as a whole, as it was known then."""
+        behaved = self._behaviours[bisect_right(self._behaviours, at, key=lambda one: one[0]) - 1][1]
+        rate = None if behaved in _SAYS_NOTHING else self.demand(query.service, window_seconds(query.promql), at)
+        return None if rate is None else rate * (LIE if behaved is Answers.LYING else 1.0)
+
     def _answer(self, query: MetricQuery, now: datetime) -> Sample:
         if problem := _SAYS_NOTHING.get(self.answers):
             return Sample(whole=Reading(None, now, query.promql, problem))
-        factor = LIE if self.answers is Answers.LYING else 1.0
         if query.scope is MetricScope.SERVICE:
-            rate = self.demand(query.service, window_seconds(query.promql))
-            if rate is None:
-                return Sample(whole=Reading(None, now, query.promql, _SAYS_NOTHING[Answers.EMPTY]))
-            return Sample(whole=Reading(rate * factor, now, query.promql))
+            self._asked[query.promql] = query
+            total = self._total(query, self._swarm.timeline.seconds)
+            problem = _SAYS_NOTHING[Answers.EMPTY] if total is None else ""
+            return Sample(whole=Reading(total, now, query.promql, problem))
+        factor = LIE if self.answers is Answers.LYING else 1.0
         values = self._of_nodes(query) if query.scope is MetricScope.NODE else self._of_tasks(query)
         return Sample(by_task={label: Reading(value * factor, now, query.promql) for label, value in values})
 
-    def demand(self, service: str, window: float = 0.0) -> float | None:
-        """Requests per second, as they were at the last scrape; with a window what `rate` makes of the scrapes in it,
-        which is the mean from the first to the last of them; where requests wait, of those that were answered then.
-        None where there are fewer than two."""
-        asked, newest = self._swarm.habits[service].demand, self._last_scrape()
+    def demand(self, service: str, window: float = 0.0, at: float | None = None) -> float | None:
+        """Requests per second, as known then, or now: as they were at the last scrape; with a window what `rate` makes
+        of the scrapes in it, which is the mean from the first to the last of them; where requests wait, of those that
+        were answered then. None where there are fewer than two."""
+        at = self._swarm.timeline.seconds if at is None else at
+        asked, newest = self._swarm.habits[service].demand, self._last_scrape(at)
         if not window:
             return asked(max(0.0, newest))
-        span = span_seconds(window, self._swarm.timeline.seconds - newest, self._scrape_seconds)
+        span = span_seconds(window, at - newest, self._scrape_seconds)
         if span is None:
             return None
         if line := self._lines.get(service):
             return line.rate(newest - span, newest)
         looks = (newest - span * (look + 0.5) / MOST_LOOKS for look in range(MOST_LOOKS))
-        return sum(asked(max(0.0, at)) for at in looks) / MOST_LOOKS
+        return sum(asked(max(0.0, look)) for look in looks) / MOST_LOOKS
 
-    def _last_scrape(self) -> float:
+    def _last_scrape(self, at: float) -> float:
         every = self._scrape_seconds
-        return (math.floor(self._swarm.timeline.seconds / every + 0.5) - 0.5) * every
+        return (math.floor(at / every + 0.5) - 0.5) * every
 
     def fullness(self, service: str, window: float = 0.0) -> float | None:
         """How busy each of its replicas is; 1 is full. None where the demand is unknown."""

@@ -186,6 +186,7 @@ class Simulation:
             self.store,
             self.layout.policy,
             lambda: f"a{next(self._numbers)}",
+            self.layout.interval_seconds,
         )
 
     # ------------------------------------------------------------ what users notice
