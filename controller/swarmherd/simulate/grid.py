@@ -144,15 +144,19 @@ def _safer(policy: Outcome, grid: Sequence[Tried], most: float) -> Advice:
     safest = min(same, key=lambda one: (one.outcome.lost_fraction, one.outcome.replica_seconds), default=None)
     if safest is not None and safest.outcome.lost_fraction < WORTH_IT * policy.lost_fraction:
         return Advice(safest.setting, _compared(safest, policy))
-    return Advice(None, f"keep the policy: nothing that was tried loses at most {most:.3%} for less replica time")
+    saved = f"saves {1 - WORTH_IT:.0%} or more of its replica time"
+    return Advice(None, f"keep the policy: nothing that was tried loses at most {most:.3%} and {saved}")
 
 
 def _no_better(policy: Outcome, grid: Sequence[Tried], most: float, keeps: bool) -> Advice:
     if keeps:
         return _safer(policy, grid, most)
     least = min(grid, key=lambda one: one.outcome.lost_fraction)
-    said = f"nothing that was tried loses at most {most:.3%}; {_compared(least, policy)}"
-    return Advice(least.setting, f"{said}; to lose less, start replicas faster or aim at less load")
+    said, remedy = f"nothing that was tried loses at most {most:.3%}", "start replicas faster or aim at less load"
+    if least.outcome.lost_fraction >= WORTH_IT * policy.lost_fraction:
+        kept = f"keep the policy, which loses {policy.lost_fraction:.3%}"
+        return Advice(None, f"{kept}: {said}, nor {1 - WORTH_IT:.0%} less than the policy; to lose less, {remedy}")
+    return Advice(least.setting, f"{said}; {_compared(least, policy)}; to lose less, {remedy}")
 
 
 def _compared(one: Tried, policy: Outcome) -> str:

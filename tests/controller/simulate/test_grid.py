@@ -100,14 +100,28 @@ def test_where_nothing_is_cheaper_the_one_that_loses_less_for_as_much_is_recomme
 def test_a_policy_that_nothing_beats_is_kept() -> None:
     found = advice(came(0.01, 1000), [of(0.02, 900), of(0.0, 1500), of(0.01, 995)])
     assert found.setting is None
-    assert found.why.startswith("keep the policy")
+    assert found.why == (
+        "keep the policy: nothing that was tried loses at most 1.000% and saves 2% or more of its replica time"
+    )
 
 
 def test_what_may_be_lost_decides_where_it_is_said() -> None:
     grid = [of(0.02, 500), of(0.0, 1500)]
     assert advice(came(0.01, 1000), grid, 0.03).setting is grid[0].setting
     assert advice(came(0.01, 1000), grid, 0.001).setting is grid[1].setting
-    assert "nothing that was tried loses at most 0.100%" in advice(came(0.01, 1000), grid[:1], 0.001).why
+    found = advice(came(0.03, 1000), grid[:1], 0.001)
+    assert found.setting is grid[0].setting
+    assert "nothing that was tried loses at most 0.100%" in found.why
+
+
+@pytest.mark.parametrize("lost", [0.02, 0.01, 0.0099])
+def test_what_loses_no_less_than_the_policy_is_not_recommended_where_nothing_loses_little_enough(lost: float) -> None:
+    found = advice(came(0.01, 1000), [of(lost, 2000)], 0.005)
+    assert found.setting is None
+    assert found.why == (
+        "keep the policy, which loses 1.000%: nothing that was tried loses at most 0.500%, nor 2% less than the "
+        "policy; to lose less, start replicas faster or aim at less load"
+    )
 
 
 def past(minutes: int, hole: range = range(0), level: float = 100.0) -> list[tuple[float, float]]:
