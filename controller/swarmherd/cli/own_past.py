@@ -21,6 +21,7 @@ from swarmherd.policy.queries import REQUESTS, cpu_capacity, fill
 from swarmherd.policy.queueing import QueueMetric
 from swarmherd.service import Cluster, clock
 from swarmherd.simulate import Account, Course, Demand, TraceError, demand_of, metric_of, replicas_of
+from swarmherd.simulate.trace import STEP_SECONDS
 from swarmherd.store import Wanted
 
 BIN_SECONDS = 60.0
@@ -130,7 +131,7 @@ def _demand(prometheus: Prometheus, name: str, promql: str, start: float, end: f
         days = f"{missing / 86400:.1f} of {(end - start) / 86400:.1f} days"
         notes.append(f"the history is shorter than asked for: {days} are missing at its beginning")
     if demand.gaps and demand.holes is not None:
-        hours = float(demand.holes.sum()) * 15 / 3600
+        hours = float(demand.holes.sum()) * STEP_SECONDS / 3600
         notes.append(f"it has {count(demand.gaps, 'hole')} of {number(hours)} h together, where nothing is counted")
     return demand
 
@@ -193,6 +194,9 @@ def _happened(
     start, end = demand.first_second, demand.first_second + demand.seconds
     seen = list(_points(prometheus, promql, start, end, "reading how many replicas there were"))
     if (course := replicas_of(seen, demand, UNSEEN_SECONDS)) is not None:
+        if course.unseen is not None and (steps := int(course.unseen.sum())):
+            unseen = f"no replica was seen in {number(steps * STEP_SECONDS / 3600)} h, asleep or not measured"
+            notes.append(f"{unseen}; that time is left out of what happened")
         return course
     if (course := replicas_of(_journaled(cluster, service.name), demand, math.inf)) is not None:
         notes.append("how many replicas there were is told by the journal; what others changed is not in it")

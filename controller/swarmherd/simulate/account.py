@@ -54,6 +54,8 @@ class Course:
 
     counts: Counts
     ready: Counts
+    unseen: Flags | None = None
+    """The steps at which nobody knows what was there; None where it is known throughout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +133,17 @@ def lost(demand: Floats, ready: Counts, account: Account) -> Floats:
 
 
 def outcome(demand: Floats, done: Course, account: Account, holes: Flags | None = None) -> Outcome:
-    """What is lost in `holes`, where the demand is not known, is not counted; replicas are paid for throughout."""
-    counted = np.ones(len(demand), dtype=bool) if holes is None else ~holes
-    under = demand > done.ready * account.capacity + _ROUNDING
+    """What is lost in `holes`, where the demand is not known, is not counted; replicas are paid for throughout. Steps
+    at which they were not seen are left out altogether, of what the oracle costs too."""
+    seen = np.ones(len(demand), dtype=bool) if done.unseen is None else ~done.unseen
+    counted = seen if holes is None else seen & ~holes
+    under, counts = demand > done.ready * account.capacity + _ROUNDING, done.counts[seen]
+    asked = float(demand[counted].sum())
     return Outcome(
-        lost_fraction=float(lost(demand, done.ready, account)[counted].sum() / demand[counted].sum()),
-        replica_seconds=float(done.counts.sum() * STEP_SECONDS),
-        oracle_replica_seconds=float(oracle(demand, account.capacity).sum() * STEP_SECONDS),
-        changes=int(np.count_nonzero(np.diff(done.counts))),
-        max_replicas=int(done.counts.max()),
+        lost_fraction=float(lost(demand, done.ready, account)[counted].sum()) / asked if asked else 0.0,
+        replica_seconds=float(counts.sum() * STEP_SECONDS),
+        oracle_replica_seconds=float(oracle(demand, account.capacity)[seen].sum() * STEP_SECONDS),
+        changes=int(np.count_nonzero(np.diff(counts))),
+        max_replicas=int(counts.max()),
         seconds_under_capacity=float(under[counted].sum() * STEP_SECONDS),
     )

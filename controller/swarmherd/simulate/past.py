@@ -56,7 +56,8 @@ def _between(times: Floats, steps: Floats, longest: float) -> Flags:
 
 
 def replicas_of(points: Points, demand: Demand, longest: float) -> Course | None:
-    """The replicas that `points` say there were: each count holds until the next, for `longest` seconds at most.
+    """The replicas that `points` say there were: each count holds until the next, for `longest` seconds at most. After
+    that none was seen: they slept, or were not measured.
 
     None where that leaves more than half of the demand's time unknown.
     """
@@ -68,5 +69,5 @@ def replicas_of(points: Points, demand: Demand, longest: float) -> Course | None
     seen = (last >= 0) & (steps - times[np.maximum(last, 0)] <= longest)
     if seen.mean() < LEAST_KNOWN:
         return None
-    held: Counts = np.rint(counts[np.maximum(last, 0)]).astype(np.int64)
-    return Course(held, held)
+    held: Counts = np.where(seen, np.rint(counts[np.maximum(last, 0)]), 0).astype(np.int64)
+    return Course(held, held, ~seen)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ class Shop:
     def __init__(self, inventory: Path, past: Past, engine: Engine) -> None:
         self.inventory, self.past, self.engine = inventory, past, engine
         self.replicas: float | None = 12.0
+        self.asleep_since = math.inf
         past_answer = past.answer
 
         def answer(parameters: dict[str, str]) -> Answer:
@@ -36,7 +38,8 @@ class Shop:
             if self.replicas is None:
                 return matrix([])
             start, end = float(parameters["start"]), float(parameters["end"])
-            return matrix([(start + 60 * n, str(self.replicas)) for n in range(int((end - start) / 60) + 1)])
+            minutes = (start + 60 * n for n in range(int((end - start) / 60) + 1))
+            return matrix([(at, str(self.replicas)) for at in minutes if at < self.asleep_since])
 
         past.metrics.answer = answer
         past.since = time.time() - 8 * HOUR  # more is slow to learn from
@@ -113,6 +116,13 @@ def test_the_start_up_time_and_the_replicas_are_the_journals_where_prometheus_ha
     assert (found["happened"]["changes"], found["happened"]["max_replicas"]) == (2, 12)
     assert "a replica is ready after 33 s, as the journal measured it; --startup says otherwise" in found["notes"]
     assert "how many replicas there were is told by the journal; what others changed is not in it" in found["notes"]
+
+
+def test_what_happened_leaves_out_the_time_in_which_no_replica_was_seen(shop: Shop) -> None:
+    shop.asleep_since = time.time() - 2 * HOUR
+    found = json.loads(shop.call("--json").stdout)
+    assert found["happened"]["replica_seconds"] == pytest.approx(12 * 4 * HOUR, rel=0.03)
+    assert any(note.startswith("no replica was seen in 1.9") for note in found["notes"])
 
 
 def test_what_happened_is_left_out_where_nobody_knows_it(shop: Shop) -> None:

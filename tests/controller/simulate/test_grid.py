@@ -21,6 +21,7 @@ from swarmherd.simulate import (
     backtest,
     demand_of,
     frontier,
+    happened,
     metric_of,
     replicas_of,
     settings,
@@ -179,6 +180,19 @@ def test_replicas_hold_until_they_change_and_are_unknown_before_they_were_seen()
     assert replicas_of([(6000.0 + 100 * MINUTE, 5.0)], asked, float("inf")) is None, "most of the time is unknown"
     assert replicas_of([(0.0, 2.0)], asked, 300.0) is None, "a count of long ago says nothing"
     assert replicas_of([], asked, 300.0) is None
+
+
+def test_while_no_replica_is_seen_nothing_is_billed() -> None:
+    """75 minutes with 10 replicas, then none for 45."""
+    asked = demand_of("web", past(120), MINUTE)
+    course = replicas_of([(6000.0 + MINUTE * m, 10.0) for m in range(76)], asked, 300.0)
+    assert course is not None
+    assert course.unseen is not None
+    assert course.counts[-1] == 0
+    was = happened(asked, course, ACCOUNT).outcome
+    assert was.replica_seconds == pytest.approx(10 * 80 * 60, abs=200)
+    assert was.oracle_replica_seconds == was.replica_seconds, "of the time that is known"
+    assert (was.lost_fraction, was.changes, was.max_replicas) == (0.0, 0, 10)
 
 
 def test_the_picture_names_each_dot_once_and_escapes() -> None:
