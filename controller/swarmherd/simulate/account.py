@@ -66,7 +66,7 @@ class Outcome:
     """Of all requests."""
     replica_seconds: float
     oracle_replica_seconds: float
-    """What the fewest replicas that lose nothing would have cost, had the demand been known."""
+    """What the fewest replicas that lose nothing without a queue would have cost, had the demand been known."""
     changes: int
     """How often the count changed."""
     max_replicas: int
@@ -86,12 +86,14 @@ def known(demand: Floats) -> Floats:
 
 
 def oracle(demand: Floats, capacity: float) -> Counts:
-    """The fewest replicas that serve each step, at least one."""
+    """The fewest replicas that serve each step at once, with no queue, at least one. It knows the demand, in holes too:
+    there it follows the line that is drawn through them."""
     return np.maximum(1, np.ceil(demand / capacity - _ROUNDING)).astype(np.int64)
 
 
-def course(demand: Floats, account: Account, scaler: Scaler) -> Course:
-    """Let `scaler` decide through the whole of `demand`."""
+def course(demand: Floats, account: Account, scaler: Scaler, blind: Flags | None = None) -> Course:
+    """Let `scaler` decide through the whole of `demand`, but for the steps at which it is `blind`."""
+    sees = [True] * len(demand) if blind is None else (~blind).tolist()
     metrics = known(demand).tolist()
     counts, readies = [0] * len(demand), [0] * len(demand)
     count = ready = scaler.first(float(demand[0]))
@@ -100,7 +102,7 @@ def course(demand: Floats, account: Account, scaler: Scaler) -> Course:
     for step, metric in enumerate(metrics):
         while starting and starting[0][0] <= step:
             ready += starting.popleft()[1]
-        wanted = scaler.decide(step, metric, count, ready)
+        wanted = scaler.decide(step, metric, count, ready) if sees[step] else count
         if wanted > count:
             starting.append([step + delay, wanted - count])
             if not delay:

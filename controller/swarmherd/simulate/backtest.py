@@ -55,7 +55,9 @@ def _outcome(demand: Demand, done: Course, account: Account) -> Outcome:
 
 
 def _course(opponent: str, demand: Demand, account: Account) -> Course:
+    """Where nobody knows the demand an opponent's count stays: Kubernetes' autoscaler scales on no metric that it
+    cannot fetch."""
     if opponent == "oracle":
         counts = oracle(demand.values, account.capacity)
         return Course(counts, counts)
-    return course(demand.values, account, _SCALERS[opponent](account.capacity))
+    return course(demand.values, account, _SCALERS[opponent](account.capacity), demand.holes)

@@ -31,17 +31,19 @@ class HorizontalPodAutoscaler:
 
     def __init__(self, capacity: float) -> None:
         self._target = AIM * capacity
-        self._wishes: deque[int] = deque(maxlen=self.WINDOW_STEPS)
+        self._wishes: deque[tuple[int, int]] = deque()  # [step, count]
 
     def first(self, value: float) -> int:
         return needed(value, self._target)
 
-    def decide(self, step: int, metric: float, count: int, ready: int) -> int:  # noqa: ARG002  (one shape for all)
+    def decide(self, step: int, metric: float, count: int, ready: int) -> int:
         wish = self._wish(metric, count, ready)
-        self._wishes.append(wish)
+        self._wishes.append((step, wish))
+        while self._wishes[0][0] <= step - self.WINDOW_STEPS:
+            self._wishes.popleft()
         if wish > count:
             return min(wish, max(2 * count, count + 4))
-        return min(count, max(self._wishes))
+        return min(count, max(wish for _step, wish in self._wishes))
 
     def _wish(self, metric: float, count: int, ready: int) -> int:
         ratio = metric / (self._target * max(1, ready))

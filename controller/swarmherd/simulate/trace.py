@@ -45,7 +45,7 @@ class Demand:
     gaps: int = 0
     """Stretches that the file leaves out; the demand there is drawn as a line."""
     holes: Flags | None = None
-    """The steps at which nobody knows it and every policy is blind; None where it is taken as it is drawn."""
+    """The steps at which nobody knows it and all but the oracle are blind; None where it is taken as it is drawn."""
     before: Points = ()
     """What a policy read before the first step: what looks ahead has learned from it."""
 

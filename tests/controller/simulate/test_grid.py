@@ -151,6 +151,22 @@ def test_in_a_hole_a_policy_is_blind_and_nothing_that_is_lost_is_counted() -> No
     assert done.outcome.lost_fraction < 0.01, "the 1000 in the hole are nobody's"
 
 
+def test_in_a_hole_others_are_as_blind_as_the_policy_and_the_oracle_follows_the_line() -> None:
+    points = past(240, range(100, 160))
+    found = demand_of("web", [(at, 1000.0 if minute < 100 else 100.0) for minute, (at, _rate) in enumerate(points)], 60)
+    assert found.holes is not None
+    unholed = replace(found, holes=None)
+    keys = ScaleKeys.model_validate({"max": 200, "metrics": [{"requests_per_replica": 8}]})
+    names = ("hpa", "keda", "nomad", "oracle")
+    blind = backtest(found, complete(keys), keys, ACCOUNT, names)
+    following = backtest(unholed, complete(keys), keys, ACCOUNT, names)
+    for name in ("hpa", "keda", "nomad"):
+        held, followed = blind.compared[name].replica_seconds, following.compared[name].replica_seconds
+        assert held > followed + 0.3 * 125 * 3600, "an hour at the peak's 125 replicas"
+        assert held == pytest.approx(blind.outcome.replica_seconds, rel=0.03)
+    assert blind.compared["oracle"].replica_seconds == following.compared["oracle"].replica_seconds
+
+
 def test_what_came_before_is_read_as_a_trial_through_it_would_read_it_and_not_in_holes() -> None:
     points = past(240, range(100, 160))
     asked = demand_of("web", points, MINUTE)

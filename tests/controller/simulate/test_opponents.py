@@ -24,6 +24,13 @@ def test_the_hpa_goes_down_to_the_highest_wish_of_five_minutes() -> None:
     assert [hpa.decide(step, 40.0, 10, 10) for step in range(1, 21)] == [10] * 19 + [5]
 
 
+def test_the_hpa_forgets_its_wishes_while_it_knows_nothing() -> None:
+    hpa = HorizontalPodAutoscaler(10.0)
+    assert hpa.decide(0, 80.0, 10, 10) == 10
+    assert hpa.decide(19, 40.0, 10, 10) == 10
+    assert hpa.decide(20, 40.0, 10, 10) == 5
+
+
 def test_the_hpa_counts_replicas_that_are_not_ready_as_idle_on_the_way_up() -> None:
     assert HorizontalPodAutoscaler(10.0).decide(0, 80.0, 10, 5) == 10
     assert HorizontalPodAutoscaler(10.0).decide(0, 96.0, 10, 5) == 12
