@@ -15,6 +15,7 @@ from swarmherd.model import Outcome, Service
 from swarmherd.observe.past import CHUNK_SECONDS, past
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.policy import ScaleKeys, ScalePolicy, Strategy, queries, scale_policies
+from swarmherd.policy.labels import scale_keys, scale_labels
 from swarmherd.policy.merge import seen_from_zero, target_of_total
 from swarmherd.policy.metrics import Metric, RatesMetric, RequestsMetric, RequestsRule, named
 from swarmherd.policy.queries import REQUESTS, cpu_capacity, fill
@@ -39,6 +40,7 @@ class OwnPast:
     service: str
     demand: Demand
     keys: ScaleKeys
+    """As written: what completes the policy's own strategy is no part of other settings."""
     policy: ScalePolicy
     account: Account
     course: Course | None
@@ -77,9 +79,10 @@ def own_past(cluster: Cluster, name: str, since_seconds: float, assumed: Assumed
     if ahead or scale.strategy is Strategy.PREDICTIVE:
         demand = _with_before(prometheus, asked[metric_name], demand, scale.ahead.history, notes)
     account = _account(cluster, name, scale, metric, assumed, notes)
-    keys = scale.model_copy(update={"metrics": (_as_requests(metric),)})
+    written, tried = scale_keys(name, cluster.policy, scale_labels(service)), {"metrics": (_as_requests(metric),)}
+    keys, policy = written.model_copy(update=tried), scale.model_copy(update=tried)
     return OwnPast(
-        name, demand, keys, keys, account, _happened(cluster, prometheus, service, demand, notes), tuple(notes)
+        name, demand, keys, policy, account, _happened(cluster, prometheus, service, demand, notes), tuple(notes)
     )
 
 

@@ -66,9 +66,17 @@ def scale_labels(service: Service) -> Mapping[str, str]:
     return {key[len(PREFIX) :]: text for key, text in service.labels.items() if key.startswith(PREFIX)}
 
 
-def _policy_of(name: str, policy: Policy, labels: Mapping[str, str]) -> ScalePolicy:
+def scale_keys(name: str, policy: Policy, labels: Mapping[str, str]) -> ScaleKeys:
+    """What the policy and `labels` (without prefix) say of a service together, as it is written, nothing completed.
+
+    Raises PolicyError with every mistake in the labels.
+    """
     named = policy.services.get(name)
-    keys = merged(policy.defaults.scale, from_labels(name, labels), named.scale if named else None)
+    return merged(policy.defaults.scale, from_labels(name, labels), named.scale if named else None)
+
+
+def _policy_of(name: str, policy: Policy, labels: Mapping[str, str]) -> ScalePolicy:
+    keys = scale_keys(name, policy, labels)
     wrong = [*incomplete(keys), *contradictions(keys)]
     if wrong:
         place = (f"service {name}", PREFIX) if labels else (POLICY, f"{POLICY}.services.{name}.scale.")

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 from swarmherd.cli import app
+from swarmherd.cli.own_past import Assumed, own_past
 from swarmherd.model import Action, Outcome, Result
+from swarmherd.policy import ScaleKeys, Strategy
+from swarmherd.policy.merge import complete
 from swarmherd.service import open_cluster
+from swarmherd.simulate import settings
 from typer.testing import CliRunner
 from typer.testing import Result as Ran
 
@@ -93,6 +97,19 @@ def test_predictive_knows_what_came_before_as_it_would_have_live(shop: Shop) -> 
     untaught = json.loads(shop.call("--json").stdout)
     assert any(note.startswith("nothing is known of what came before") for note in untaught["notes"])
     assert taught["policy"]["lost_fraction"] < untaught["policy"]["lost_fraction"] / 2
+
+
+def test_a_grid_begins_with_the_keys_as_they_are_written(shop: Shop) -> None:
+    """What looks ahead needs no pause after an up; target tracking beside it does."""
+    shop.write("scale: {max: 99, strategy: predictive, metrics: [{query: 'sum(load)', target: 10}]}")
+    with open_cluster(shop.inventory) as cluster:
+        given = own_past(cluster, "web", 6 * HOUR, Assumed(None, None, 0.0))
+    assert given.policy.cooldown.up == 0
+    [target, *_others, ahead] = [complete(one.keys) for one in settings(given.keys, given.account.capacity)]
+    assert target.strategy is Strategy.TARGET
+    assert target.cooldown.up == ScaleKeys().cooldown.up > 0
+    assert ahead.strategy is Strategy.PREDICTIVE
+    assert ahead.cooldown.up == 0
 
 
 def test_what_is_typed_is_not_looked_for(shop: Shop) -> None:
