@@ -14,9 +14,7 @@ from rich.table import Column, Table
 
 from swarmherd.cli.own_past import OwnPast
 from swarmherd.simulate import Backtest, Grid, Happened, Outcome, Setting, frontier
-
-COLUMNS = ("lost", "replica hours", "over the oracle", "changes", "most replicas", "minutes under capacity")
-HAPPENED = "what happened"
+from swarmherd.simulate.report import COLUMNS, HAPPENED, cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +75,5 @@ def shown(judged: Judged) -> RenderableType:
 def _table(outcomes: Mapping[str, Outcome]) -> Table:
     table = Table(Column("", no_wrap=True), *COLUMNS)
     for name, one in outcomes.items():
-        table.add_row(escape(name), *_row(one))
+        table.add_row(escape(name), *cells(one))
     return table
-
-
-def _row(one: Outcome) -> tuple[str, ...]:
-    return (
-        f"{one.lost_fraction:.3%}",
-        f"{one.replica_seconds / 3600:.1f}",
-        f"{one.replica_seconds / one.oracle_replica_seconds:.3f}",
-        str(one.changes),
-        str(one.max_replicas),
-        f"{one.seconds_under_capacity / 60:.1f}",
-    )

@@ -34,8 +34,6 @@ class Resource(StrEnum):
     """In bytes."""
 
 
-GRAIN: Mapping[Resource, float] = {Resource.CPU: 0.01, Resource.MEMORY: float(MEBIBYTE)}
-"""Proposals are rounded up to whole ones of these."""
 LEAST: Mapping[Resource, float] = {Resource.CPU: 0.01, Resource.MEMORY: 6.0 * MEBIBYTE}
 """Docker takes no limit below these (docs.docker.com, resource constraints of a container)."""
 

@@ -16,7 +16,8 @@ from swarmherd.simulate.trace import STEP_SECONDS, Demand, Floats
 
 MOST_POINTS = 900
 MOST_DECISIONS = 40
-TITLES = ("", "lost", "replica hours", "over the oracle", "changes", "most replicas", "minutes under capacity")
+COLUMNS = ("lost", "replica hours", "over the oracle", "changes", "most replicas", "minutes under capacity")
+HAPPENED = "what happened"
 
 
 def page(
@@ -45,7 +46,7 @@ def page(
     ]
     if happened is not None:
         counts.append(Series("were there", "up", "steps", _most(happened.course.counts.astype(np.float64))))
-    others = {"policy": found.outcome, **({"what happened": happened.outcome} if happened else {}), **found.compared}
+    others = {"policy": found.outcome, **({HAPPENED: happened.outcome} if happened else {}), **found.compared}
     lost_words = f"{found.outcome.lost_fraction:.3%} of the requests are lost."
     body = tag(
         "main",
@@ -97,7 +98,7 @@ def _tried(others: Mapping[str, Outcome], grid: Grid) -> Iterator[str]:
         _dot(one.setting.short, one.outcome, "served" if index in best else "wanted", named=index in best)
         for index, one in enumerate(grid.tried)
     ]
-    styles = {"policy": "up", "what happened": "lost"}
+    styles = {"policy": "up", HAPPENED: "lost"}
     beside = [_dot(name, one, styles.get(name, "down"), named=True) for name, one in others.items()]
     summary = f"{len(best)} of {len(dots)} settings are on the frontier: no other loses less for less replica time."
     picture = scatter("Lost requests and replica hours", summary, [*beside, *dots], [dots[index] for index in best])
@@ -115,20 +116,21 @@ def _dot(name: str, one: Outcome, style: str, named: bool) -> Dot:
     return Dot(name, one.replica_seconds / 3600, 100 * one.lost_fraction, style, named)
 
 
+def cells(one: Outcome) -> tuple[str, ...]:
+    """What stands under COLUMNS."""
+    return (
+        f"{one.lost_fraction:.3%}",
+        f"{one.replica_seconds / 3600:.1f}",
+        f"{one.replica_seconds / one.oracle_replica_seconds:.3f}",
+        str(one.changes),
+        str(one.max_replicas),
+        f"{one.seconds_under_capacity / 60:.1f}",
+    )
+
+
 def _outcomes(outcomes: Mapping[str, Outcome]) -> str:
-    head = tag("tr", *(tag("th", text(title), scope="col") for title in TITLES))
-    rows = []
-    for name, one in outcomes.items():
-        cells = (
-            name,
-            f"{one.lost_fraction:.3%}",
-            f"{one.replica_seconds / 3600:.1f}",
-            f"{one.replica_seconds / one.oracle_replica_seconds:.3f}",
-            str(one.changes),
-            str(one.max_replicas),
-            f"{one.seconds_under_capacity / 60:.1f}",
-        )
-        rows.append(tag("tr", *(tag("td", text(cell)) for cell in cells)))
+    head = tag("tr", *(tag("th", text(title), scope="col") for title in ("", *COLUMNS)))
+    rows = [tag("tr", *(tag("td", text(cell)) for cell in (name, *cells(one)))) for name, one in outcomes.items()]
     return tag("div", tag("table", tag("thead", head), tag("tbody", *rows)), class_="scroll")
 
 
