@@ -18,17 +18,21 @@ BOTH = (Direction.UP, Direction.DOWN)
 @contextmanager
 def held(cluster: Cluster, service: str, replicas: int, reason: str, until: datetime) -> Iterator[Callable[[], None]]:
     """Pauses first, so that no cycle undoes the change while it is made; unless the function that is given was called
-    by the end, all is as it was before."""
-    before = [one for one in in_force(cluster, clock()) if one.service == service and one.direction in BOTH]
+    by the end, all is as it was before. A pause of the same scope that lasts as long holds as well, and stays: whoever
+    set it is to find it there afterwards."""
+    there = [one for one in in_force(cluster, clock()) if one.service == service and one.direction in BOTH]
+    longer = {one.direction for one in there if one.until is None or one.until >= until}
+    ways = [way for way in BOTH if way not in longer]
     why = f"held at {count(replicas, 'replica')} by hand: {one_line(reason)}"
-    for way in BOTH:
+    for way in ways:
         cluster.store.pause(Pause(user(), why, clock(), service, way, until))
     kept: list[bool] = []
     try:
         yield lambda: kept.append(True)
     finally:
         if not kept:
-            for way in BOTH:
+            for way in ways:
                 cluster.store.resume(service, way)
-            for one in before:
-                cluster.store.pause(one)
+            for one in there:
+                if one.direction in ways:
+                    cluster.store.pause(one)

@@ -183,6 +183,18 @@ def test_a_count_set_for_a_while_is_held_against_the_metrics_until_then(
     assert engine.replicas["web"] == 3
 
 
+def test_a_pause_that_lasts_longer_than_a_count_is_held_stays_as_it_is(
+    inventory: Path,
+    collection: Path,  # noqa: ARG001  (the playbook must be there)
+) -> None:
+    call("-i", inventory, "pause", "--service", "web", "--direction", "down", "--reason", "release", "--who", "ana")
+    call("-i", inventory, "pause", "--service", "web", "--direction", "up", "--reason", "lunch", "--for", "10m")
+    call("-i", inventory, "scale", "web", "3", "--reason", "sale", "--for", "30m")
+    pauses = {one["direction"]: one for one in call_json("-i", inventory, "plan")[0]["pauses"]}
+    assert (pauses["down"]["who"], pauses["down"]["why"], pauses["down"]["until"]) == ("ana", "release", None)
+    assert pauses["up"]["why"] == "held at 3 replicas by hand: sale"
+
+
 def test_a_count_that_could_not_be_set_is_not_held_and_an_earlier_pause_stays(
     inventory: Path, collection: Path
 ) -> None:
