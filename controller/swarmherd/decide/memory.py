@@ -186,6 +186,8 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         after = _moved(after, action, result.finished_at)  # Docker was written to
     if result.outcome is Outcome.DONE:
         after = replace(after, failures=0, last_failure_at=None)
+        if action.kind == "scale" and not action.parameters["swarmherd_replicas"] and action.evidence:
+            after = replace(after, slept_version=result.version)  # a person's command has no evidence
     elif result.outcome is Outcome.GIVEN_UP:
         after = replace(after, failures=before.failures + 1, last_failure_at=result.finished_at)
     known = remember_remedy(memory, action, result)

@@ -39,6 +39,8 @@ class ServiceMemory:
     recommendations: tuple[Recommendation, ...] = ()
     moves: tuple[datetime, ...] = ()
     """When tasks of it were moved by us, oldest first, as far back as budgets and cooldowns ask."""
+    slept_version: int | None = None
+    """The version that our own last decision for no replicas left: any other zero is a person's (S7)."""
 
     def recommending(self, recommendations: tuple[Recommendation, ...]) -> ServiceMemory:
         """As `replace` would, which takes three times as long: this is asked for each service in every cycle."""
@@ -52,6 +54,7 @@ class ServiceMemory:
             self.good_cycles,
             recommendations,
             self.moves,
+            self.slept_version,
         )
 
 

@@ -11,6 +11,7 @@ import pytest
 from swarmherd.decide import decide, remember, remember_result
 from swarmherd.decide.memory import remembered, watched
 from swarmherd.model import Action, Decision, Evidence, Memory, Outcome, Reading, Recommendation, Result, ServiceMemory
+from swarmherd.plan import manual_scale
 from swarmherd.policy import ScaleKeys, parse_policy
 
 from tests.controller.described import NOW, ago, memory_of, view_of
@@ -152,6 +153,14 @@ def test_a_cooldown_begins_when_the_action_ended() -> None:
     assert learned(5, Outcome.DONE) == ServiceMemory(last_up_at=ago(2), last_version=8)
     assert learned(1, Outcome.DONE) == ServiceMemory(last_down_at=ago(2), last_version=8)
     assert learned(3, Outcome.DONE) == ServiceMemory(last_version=8)
+
+
+def test_a_zero_that_was_decided_on_is_told_from_a_persons() -> None:
+    decided = replace(action(0), evidence=(Evidence("requests", Reading(0.0, NOW, ""), "target 50", 0),))
+    assert remember_result(Memory(), decided, result(Outcome.DONE)).of("a").slept_version == 8
+    assert remember_result(Memory(), decided, result(Outcome.UNDONE)).of("a").slept_version is None
+    by_hand = manual_scale(view_of({"services": {"a": {"replicas": 3}}}), "a", 0, "x", lambda: "id")
+    assert remember_result(Memory(), by_hand, result(Outcome.DONE)).of("a").slept_version is None
 
 
 def test_failures_are_counted_and_a_write_is_a_write_all_the_same() -> None:
