@@ -6,8 +6,9 @@ these, names of months and days (`mon-fri`; Sunday is 0 and 7), and `@hourly` to
 month and a weekday are named, either will do, as with every cron.
 
 When clocks go forward, a time that does not exist that day comes as much later as they skip. When they go back, a time
-that comes twice counts once, the first time. An hour field that begins with `*` goes by real hours instead: it skips
-nothing and counts both.
+that comes twice counts once, the first time. An hour field that begins with `*` goes by what the wall shows instead, as
+in Vixie's cron: what comes twice counts twice, and what never comes is left out. With `*` that is every real hour; with
+`*/2` a turn is lost where its hour is skipped.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Cron:
     months: frozenset[int]
     weekdays: frozenset[int] | None
     every_hour: bool = False
-    """Whether it goes by real hours when clocks change."""
+    """Whether it goes by what the wall shows when clocks change."""
 
     def on(self, day: date) -> bool:
         """Whether it names any time of that day."""

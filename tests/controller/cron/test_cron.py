@@ -84,6 +84,13 @@ def test_a_time_that_comes_twice_counts_the_first_time() -> None:
     assert coming("30 2 * * *", "2026-10-24 12:00", 2, BERLIN) == ["2026-10-25 00:30", "2026-10-26 01:30"]
 
 
+def test_a_step_of_hours_goes_by_the_wall() -> None:
+    turns = ["2026-03-28 23:00", "2026-03-29 02:00", "2026-03-29 04:00"]
+    assert coming("0 */2 * * *", "2026-03-28 22:00", 3, BERLIN) == turns, "00:00, 04:00, 06:00: 02:00 is skipped"
+    turns = ["2026-10-24 22:00", "2026-10-25 00:00", "2026-10-25 01:00", "2026-10-25 03:00"]
+    assert coming("0 */2 * * *", "2026-10-24 21:00", 4, BERLIN) == turns, "00:00, 02:00 twice, 04:00"
+
+
 @pytest.mark.parametrize("night", ["2026-03-28 21:00", "2026-10-24 21:00"])
 def test_what_goes_by_hours_comes_every_real_hour_of_such_a_night(night: str) -> None:
     hours = [f"{utc(night) + timedelta(hours=number):%Y-%m-%d %H:%M}" for number in range(1, 9)]
