@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Mapping
 from ansible.module_utils.basic import env_fallback
 
 from ._errors import NotFoundError, SwarmError, VersionConflictError
+from ._nodes import hostname
 
 IMPORT_ERROR: str | None = None
 try:
@@ -217,7 +218,7 @@ class Swarm:
 
     def update_node(self, node: Document, spec: Document) -> None:
         """Raises VersionConflictError when the node was written since `node` was read."""
-        name = node.get("Description", {}).get("Hostname", node["ID"])
+        name = hostname(node)
         self._ask(f"update the node {name}", self._api.update_node, node["ID"], node["Version"]["Index"], spec)
 
     def remove_node(self, node_id: str, force: bool = False) -> None:

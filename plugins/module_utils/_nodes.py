@@ -11,7 +11,8 @@ Document = Mapping[str, Any]
 
 
 def hostname(node: Document) -> str:
-    return node["Description"]["Hostname"]
+    """The id of a node that has none: let in, its engine has not told the managers of itself yet, or died before."""
+    return (node.get("Description") or {}).get("Hostname") or node["ID"]
 
 
 def role(node: Document) -> str:
@@ -90,7 +91,7 @@ def majority_problem(nodes: Sequence[Document], without: Document) -> str:
 
 def told(node: Document) -> dict[str, Any]:
     """A node in the words of a module's result."""
-    description, manager = node["Description"], node.get("ManagerStatus") or {}
+    description, manager = node.get("Description") or {}, node.get("ManagerStatus") or {}
     resources = description.get("Resources") or {}
     return {
         "id": node["ID"],

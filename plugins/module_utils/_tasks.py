@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Sequence
 
 from ._constraints import matches
+from ._nodes import hostname
 from ._values import stripped
 
 Document = Mapping[str, Any]
@@ -63,7 +64,7 @@ def failure_sentence(failure: Mapping[str, Any]) -> str:
 
 def progress(service: Document, tasks: Iterable[Document], nodes: Sequence[Document]) -> Progress:
     """How `service` stands, from the lists of its tasks and of all nodes."""
-    names = {node["ID"]: node["Description"]["Hostname"] for node in nodes}
+    names = {node["ID"]: hostname(node) for node in nodes}
     up = {node["ID"] for node in nodes if node["Status"]["State"] == "ready"}
     tasks = sorted(tasks, key=lambda task: (_place(task), task["CreatedAt"], task["ID"]))
     kept = [task for task in tasks if task["DesiredState"] == "running"]
@@ -171,7 +172,7 @@ def failures_of(
     spec: Document, service: Document, tasks: Iterable[Document], nodes: Sequence[Document]
 ) -> tuple[dict[str, Any], ...]:
     """For each place, the newest task of `spec` that broke; also after Swarm rolled `service` back to another spec."""
-    names = {node["ID"]: node["Description"]["Hostname"] for node in nodes}
+    names = {node["ID"]: hostname(node) for node in nodes}
     broken = [task for task in tasks if task["Status"]["State"] in BROKEN and is_current(task, {"Spec": spec})]
     newest = {_place(task): task for task in sorted(broken, key=lambda task: (task["CreatedAt"], task["ID"]))}
     return tuple(_told(newest[place], service, names) for place in sorted(newest))

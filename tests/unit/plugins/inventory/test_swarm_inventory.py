@@ -84,3 +84,8 @@ def test_a_down_node_without_a_living_namesake_is_a_host(make_node):
 def test_groups_follow_the_words_of_docker():
     node = {"role": "worker", "state": "ready", "availability": "active", "labels": {"b": "2", "a": "1"}}
     assert groups_of(node) == ["workers", "availability_ACTIVE", "state_READY", "label_a_1", "label_b_2"]
+
+
+def test_a_node_that_has_not_told_its_hostname_yet_is_a_host_by_its_id(inventory, engine):
+    engine.nodes[0]["Description"] = {}
+    assert hosts(inventory(), "managers") == ["id-m1"]

@@ -97,3 +97,12 @@ def test_labels_are_merged_or_exact(exact, after):
 def test_a_label_both_set_and_removed_is_refused():
     with pytest.raises(SwarmError, match="remove: a stands in labels as well"):
         _nodes.labels_after({}, {"a": "1"}, ["a"], exact=False)
+
+
+@pytest.mark.parametrize("description", [{}, {"Hostname": "", "Resources": {}}], ids=["nothing", "empty"])
+def test_a_node_that_never_told_its_hostname_is_called_by_its_id(description, make_node):
+    nameless = {**make_node("n1", id="joining", state="unknown"), "Description": description}
+    assert _nodes.hostname(nameless) == _nodes.told(nameless)["hostname"] == "joining"
+    assert _nodes.find([nameless, make_node("n2")], "n2")["ID"] == "id-n2"
+    with pytest.raises(NotFoundError, match="it has joining"):
+        _nodes.find([nameless], "n3")

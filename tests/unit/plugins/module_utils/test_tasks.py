@@ -20,6 +20,14 @@ def test_all_wanted_tasks_running_is_converged(nodes, make_service, make_task):
     assert (seen.wanted, seen.running, seen.converged, seen.failures) == (2, 2, True, ())
 
 
+def test_a_node_that_has_not_told_its_hostname_yet_is_no_hindrance(nodes, make_service, make_task):
+    nodes[1]["Description"] = {}
+    service = make_service(replicas=1)
+    broken = make_task(service, 1, "id-n2", state="rejected", error="no image")
+    assert tasks.progress(service, [broken], nodes).failures[0]["node"] == "id-n2"
+    assert tasks.failures_of(service["Spec"], service, [broken], nodes)[0]["node"] == "id-n2"
+
+
 def test_a_task_of_a_dead_node_says_running_and_does_not_count(nodes, make_service, make_task):
     nodes[1]["Status"]["State"] = "down"
     service = make_service(replicas=2)
