@@ -22,7 +22,10 @@ RESTARTING_PARTS = ("ContainerSpec", "Resources", "RestartPolicy", "Networks", "
 
 @dataclass(frozen=True)
 class Progress:
-    """One look at a service. `wanted` counts tasks; `running` only those of the current spec on nodes that are up."""
+    """One look at a service. `wanted` counts tasks; `running` only those of the current spec on nodes that are up.
+
+    Of a global service, Swarm leaves what is on a paused node as it is: there every task that runs counts.
+    """
 
     wanted: int
     running: int
@@ -68,10 +71,11 @@ def progress(service: Document, tasks: Iterable[Document], nodes: Sequence[Docum
     up = {node["ID"] for node in nodes if node["Status"]["State"] == "ready"}
     tasks = sorted(tasks, key=lambda task: (_place(task), task["CreatedAt"], task["ID"]))
     kept = [task for task in tasks if task["DesiredState"] == "running"]
-    running = [task for task in kept if _runs(task, up) and is_current(task, service)]
+    _active, paused = _global_places(service, nodes)
+    running = [task for task in kept if _runs(task, up) and (task["NodeID"] in paused or is_current(task, service))]
     status = service.get("UpdateStatus") or {}
     return Progress(
-        wanted=wanted_tasks(service, nodes),
+        wanted=wanted_tasks(service, kept, nodes),
         running=len(running),
         kept=len(kept),
         tasks=tuple(_told(task, service, names) for task in kept),
@@ -114,13 +118,24 @@ def mode_name(service: Document) -> str:
     return next((known[key] for key in service["Spec"].get("Mode") or {} if key in known), "replicated")
 
 
-def wanted_tasks(service: Document, nodes: Iterable[Document]) -> int:
-    """How many tasks run when all is well: the replicas, or one on every node that takes tasks of this service."""
+def wanted_tasks(service: Document, kept: Iterable[Document], nodes: Iterable[Document]) -> int:
+    """How many tasks run when all is well: the replicas, or one on every node that takes tasks of this service.
+
+    A paused node takes none: of `kept`, the tasks to keep running, it has those that it had.
+    """
     count = replicas(service)
     if count is not None:
         return count
-    placement = service["Spec"]["TaskTemplate"].get("Placement") or {}
-    return sum(1 for node in nodes if takes_tasks(node, placement.get("Constraints") or []))
+    active, paused = _global_places(service, nodes)
+    return len(active) + sum(1 for task in kept if task.get("NodeID") in paused)
+
+
+def _global_places(service: Document, nodes: Iterable[Document]) -> tuple[set[str], set[str]]:
+    """Ids of the active nodes that a service without a count runs on, and of the paused ones."""
+    constraints = (service["Spec"]["TaskTemplate"].get("Placement") or {}).get("Constraints") or []
+    places = [node for node in nodes if replicas(service) is None and takes_tasks(node, constraints)]
+    paused = {node["ID"] for node in places if node["Spec"].get("Availability") == "pause"}
+    return {node["ID"] for node in places} - paused, paused
 
 
 def takes_tasks(node: Document, constraints: Iterable[str]) -> bool:

@@ -262,6 +262,7 @@ options:
   wait:
     description:
       - Wait until every wanted task runs and no update is under way, also when nothing changed.
+      - On a paused node Swarm neither adds nor updates tasks of a global service, so none is waited for there.
       - Jobs are not waited for.
     type: bool
     default: true

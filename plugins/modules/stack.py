@@ -77,7 +77,9 @@ options:
     type: bool
     default: false
   wait:
-    description: Wait until every wanted task runs and no update is under way, also when nothing changed.
+    description:
+      - Wait until every wanted task runs and no update is under way, also when nothing changed.
+      - On a paused node Swarm neither adds nor updates tasks of a global service, so none is waited for there.
     type: bool
     default: true
   wait_timeout:

@@ -141,7 +141,33 @@ def test_a_global_service_wants_one_task_on_each_node_that_takes_it(make_node, m
         make_node("n5", labels={"disk": "SSD"}, availability="pause"),
     ]
     service = make_service(replicas=None, Placement={"Constraints": ["node.labels.disk == ssd"]})
-    assert tasks.wanted_tasks(service, nodes) == 2
+    assert tasks.wanted_tasks(service, [], nodes) == 1, "what is paused gets none"
+
+
+@pytest.mark.parametrize("state", ["running", "starting"])
+def test_of_a_global_service_a_paused_node_has_what_it_had_of_whatever_spec(state, make_node, make_service, make_task):
+    nodes = [make_node("n1"), make_node("n2", availability="pause"), make_node("n3", availability="pause")]
+    service = make_service(replicas=None)
+    before = make_task(service, 0, "id-n2", state, spec={"ContainerSpec": {"Image": "shop:0"}})
+    seen = tasks.progress(service, [make_task(service, 0), before], nodes)
+    assert (seen.wanted, seen.converged) == (2, state == "running")
+    outdated = make_task(service, 0, spec={"ContainerSpec": {"Image": "shop:0"}})
+    assert not tasks.progress(service, [outdated], nodes).converged, "an active node is updated"
+
+
+def test_of_a_global_service_what_has_to_leave_a_paused_node_is_waited_for(make_node, make_service, make_task):
+    service = make_service(replicas=None, Placement={"Constraints": ["node.labels.disk == ssd"]})
+    nodes = [make_node("n1", labels={"disk": "ssd"}), make_node("n2", availability="pause")]
+    listed = [make_task(service, 0), make_task(service, 0, "id-n2")]
+    assert not tasks.progress(service, listed, nodes).converged
+    listed[1]["DesiredState"] = "shutdown"
+    assert tasks.progress(service, listed, nodes).converged
+
+
+def test_a_replica_on_a_paused_node_is_updated_like_any_other(make_node, make_service, make_task):
+    service = make_service(replicas=1)
+    outdated = make_task(service, 1, spec={"ContainerSpec": {"Image": "shop:0"}})
+    assert not tasks.progress(service, [outdated], [make_node("n1", availability="pause")]).converged
 
 
 @pytest.mark.parametrize(
