@@ -8,6 +8,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 from ._client import Document, Swarm
 from ._conflicts import refuse_unexpected
 from ._errors import SwarmError
+from ._nodes import is_down
 from ._service_spec import changes, desired_spec, diff
 from ._tasks import mode_name, replicas
 from ._waiter import look_at, wait_for, wait_until_converged
@@ -82,7 +83,10 @@ def write(swarm: Swarm, params: Mapping[str, Any], check: bool, whole: bool = Fa
 
 
 def remove(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
-    """Remove the service, and wait until none of its tasks runs any more."""
+    """Remove the service, and wait until none of its tasks runs any more, but on nodes that are down or gone.
+
+    Swarm lists what was there for a day or longer, and nobody is left to say that it ended.
+    """
     found = swarm.find_service(params["name"])
     if found is None:
         return Written(None, None, None)
@@ -90,14 +94,27 @@ def remove(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Written:
     if not check:
         swarm.remove_service(found)
         if params["wait"]:
-            wait_for(
-                f"the tasks of {params['name']} to stop",
-                lambda: [task for task in swarm.tasks() if task["ServiceID"] == found["ID"] and still_runs(task)],
-                lambda tasks: not tasks,
-                params["wait_timeout"],
-                lambda tasks: f"{len(tasks)} still run",
-            )
+            wait_until_gone(swarm, found, params["wait_timeout"])
     return Written(found, None, None)
+
+
+def wait_until_gone(swarm: Swarm, service: Document, timeout_seconds: float) -> None:
+    def look() -> list[Document]:
+        alive = {node["ID"] for node in swarm.nodes() if not is_down(node)}
+        tasks = [task for task in swarm.tasks() if task["ServiceID"] == service["ID"]]
+        return [task for task in tasks if still_runs(task) and task.get("NodeID") in alive]
+
+    try:
+        wait_for(
+            f"the tasks of {service['Spec']['Name']} to stop",
+            look,
+            lambda tasks: not tasks,
+            timeout_seconds,
+            lambda tasks: f"{len(tasks)} still run",
+        )
+    except SwarmError as error:
+        error.facts["changed"] = True
+        raise
 
 
 def still_runs(task: Document) -> bool:

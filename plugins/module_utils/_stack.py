@@ -38,15 +38,18 @@ def deploy(swarm: Swarm, name: str, stack: Stack, params: Mapping[str, Any], che
         put(swarm, service, around, params["scale"], check=True)
     left = sorted(set(names_of(present, name)) - set(stack.services))
     pruned = left if params["prune"] else []
-    removed = {old: remove(swarm, {**params, "name": old}, check) for old in pruned}
-    if not check:
-        ids = {network: create_network(swarm, network, stack.networks[network]) for network in new}
+    removed: dict[str, Written] = {}
+    ids: dict[str, str] = {}
+    try:
+        for old in pruned:
+            removed[old] = remove(swarm, {**params, "name": old}, check)
+        for network in () if check else new:
+            ids[network] = create_network(swarm, network, stack.networks[network])
         names = {**around.names, **{identity: network for network, identity in ids.items()}}
         around = around._replace(networks={**around.networks, **ids}, names=names)
-    try:
         written = put_all(swarm, stack, around, params["scale"], check)
     except SwarmError as error:
-        error.facts["changed"] = bool(error.facts.get("changed") or new or removed)
+        error.facts["changed"] = bool(error.facts.get("changed") or ids or removed)
         raise
     result = told(name, written, removed, new, around.names)
     result["left"] = [] if pruned else left

@@ -170,6 +170,24 @@ def test_a_service_changed_since_is_a_conflict_for_the_service_module_as_well(ru
     assert engine.writes == []
 
 
+@pytest.mark.parametrize("lost", ["down", "gone"])
+def test_a_removed_service_is_not_waited_for_on_a_node_that_is_down_or_gone(lost, run_module, engine, shop, make_node):
+    engine.nodes += [make_node("n2", state="down")] if lost == "down" else []
+    engine.tasks[:] = [{**engine.tasks[0], "NodeID": "id-n2", "DesiredState": "remove"}]
+    engine.after_write = lambda: None
+    result = run_module(service.main, name="shop", state="absent", wait_timeout=0)
+    assert (result["changed"], "failed" in result, engine.services) == (True, False, [])
+
+
+@pytest.mark.parametrize("state", ["ready", "unknown"])
+def test_a_removed_service_that_still_runs_is_told_and_was_removed(state, run_module, engine):
+    engine.nodes[0]["Status"]["State"] = state
+    engine.after_write = lambda: None
+    result = run_module(service.main, name="shop", state="absent", wait_timeout=0)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert result["msg"] == "waited 0 s for the tasks of shop to stop: 2 still run"
+
+
 def test_a_network_that_is_not_there_is_named(run_module):
     result = run_module(service.main, name="shop", networks=["nowhere"])
     assert result["msg"] == "networks: no network of the Swarm is called nowhere; create it first"

@@ -146,6 +146,29 @@ def test_what_left_the_file_stays_with_a_warning_until_pruned(deploy, swarm):
     assert not deploy(document(), prune=True)["changed"]
 
 
+def test_what_was_pruned_before_something_failed_is_a_change(deploy, run_module, swarm):
+    deploy(document())
+    swarm.after_write = lambda: None
+    options = {"name": "shop", "compose": {"services": {"api": {"image": "api:1"}}}, "prune": True, "wait_timeout": 0}
+    result = run_module(stack.main, **options)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert result["msg"] == "waited 0 s for the tasks of shop_web to stop: 1 still run"
+    assert swarm.services == []
+    swarm.create = lambda _path, _made: (500, {"message": "full"})
+    result = deploy({"services": {"api": {"image": "api:1"}}, "networks": {"default": {"name": "other"}}}, prune=True)
+    assert (result["failed"], result["changed"]) == (True, False)
+
+
+def test_a_network_that_cannot_be_created_does_not_hide_what_was_pruned(deploy, swarm):
+    deploy(document())
+    swarm.create = lambda _path, _made: (500, {"message": "full"})
+    result = deploy(
+        {"services": {"api": {"image": "api:1", "networks": ["front"]}}, "networks": {"front": {}}}, prune=True
+    )
+    assert result["msg"] == "cannot create the network shop_front: full"
+    assert (result["failed"], result["changed"]) == (True, True)
+
+
 def test_a_service_of_nobodys_stack_is_not_pruned(deploy, swarm, make_service):
     swarm.services.append(make_service("shop_other"))
     result = deploy(document(), prune=True)
