@@ -13,7 +13,7 @@ from ._compose import NAMESPACE, Stack
 from ._conflicts import retried
 from ._errors import SwarmError
 from ._service import PREDEFINED_NETWORKS, SETTLED_LOOKS, Written, remove, write
-from ._waiter import Awaited, wait_for_all
+from ._waiter import Awaited, bound, wait_for_all
 
 Service = Mapping[str, Any]
 
@@ -38,11 +38,12 @@ def deploy(swarm: Swarm, name: str, stack: Stack, params: Mapping[str, Any], che
         put(swarm, service, around, params["scale"], check=True)
     left = sorted(set(names_of(present, name)) - set(stack.services))
     pruned = left if params["prune"] else []
+    seconds_left = bound(params["wait_timeout"])
     removed: dict[str, Written] = {}
     ids: dict[str, str] = {}
     try:
         for old in pruned:
-            removed[old] = remove(swarm, {**params, "name": old}, check)
+            removed[old] = remove(swarm, {**params, "name": old, "wait_timeout": seconds_left()}, check)
         for network in () if check else new:
             ids[network] = create_network(swarm, network, stack.networks[network])
         names = {**around.names, **{identity: network for network, identity in ids.items()}}
@@ -58,7 +59,7 @@ def deploy(swarm: Swarm, name: str, stack: Stack, params: Mapping[str, Any], che
         *(f"{old} is of the stack and not in the file; it stays" for old in result["left"]),
     ]
     if params["wait"] and not check:
-        watch(swarm, written, result, params["wait_timeout"])
+        watch(swarm, written, result, seconds_left())
     return result
 
 

@@ -23,6 +23,12 @@ class Clock(NamedTuple):
     sleep: Callable[[float], None] = time.sleep
 
 
+def bound(seconds: float, clock: Clock = Clock()) -> Callable[[], float]:  # noqa: B008 - immutable
+    """For several waits within one bound: how many seconds of it are left, and never less than none."""
+    deadline = clock.now() + seconds
+    return lambda: round(max(0.0, deadline - clock.now()), 1)
+
+
 def wait_for(
     what: str,
     look: Callable[[], Seen],

@@ -170,7 +170,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts impor
 )
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
 from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
-from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import wait_for, wait_until_converged
+from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import bound, wait_for, wait_until_converged
 
 
 class Decided(NamedTuple):
@@ -190,8 +190,9 @@ def place(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any
         return result
     try:
         if params["wait"]:
-            wait_for("what is evicted to go", lambda: staying(swarm, decided), not_, params["wait_timeout"])
-            wait_until_converged(swarm, result["service"], params["wait_timeout"], wrote=False)
+            seconds_left = bound(params["wait_timeout"])
+            wait_for("what is evicted to go", lambda: staying(swarm, decided), not_, seconds_left())
+            wait_until_converged(swarm, result["service"], seconds_left(), wrote=False)
     except SwarmError as error:
         raise SwarmError(str(error), **{**error.facts, **result}) from error
     return {**result, "tasks": {**result["tasks"], "after": kept(swarm, decided.service)}}

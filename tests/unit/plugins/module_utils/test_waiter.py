@@ -47,6 +47,15 @@ def test_with_a_bound_of_nothing_it_looks_once():
     assert looks == [1]
 
 
+def test_several_waits_share_one_bound():
+    hours = Hours()
+    left = waiter.bound(10, hours.clock)
+    hours.sleep(3)
+    assert left() == 7
+    hours.sleep(30)
+    assert left() == 0
+
+
 def test_several_good_looks_must_follow_each_other():
     hours, answers = Hours(), iter([True, False, True, True, True, False])
     looks = []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -544,6 +545,22 @@ def test_a_placement_is_not_over_before_swarm_has_let_go_what_it_evicts(run_modu
     result = run_module(placement.main, **words, wait_timeout=1)
     assert result["msg"].startswith("waited 1 s for what is evicted to go: ['t1']")
     assert result["evicted"] == ["t1"]
+
+
+def test_a_placement_waits_for_all_of_it_within_one_bound(run_module, engine, shop):
+    """Swarm lets the evicted task go at the second look, and gives it no successor."""
+    get, looks = engine.get, []
+
+    def later(path):
+        looks.append(path)
+        if path == "/tasks" and shop["Version"]["Index"] == 11 and looks.count("/tasks") > 2:
+            engine.tasks[0]["DesiredState"] = "shutdown"
+        return get(path)
+
+    engine.get = later
+    words = {"name": "shop", "constraints": ["node.labels.disk==nvme"], "node_labels": {"n2": {"disk": "nvme"}}}
+    result = run_module(placement.main, **words, wait_timeout=1)
+    assert re.match(r"waited 0(\.\d)? s for shop to converge: 1 of 2 tasks run", result["msg"])
 
 
 def test_a_placement_decided_on_an_older_version_is_a_conflict(run_module, engine):

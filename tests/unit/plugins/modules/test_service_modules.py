@@ -171,7 +171,7 @@ def test_a_service_changed_since_is_a_conflict_for_the_service_module_as_well(ru
 
 
 @pytest.mark.parametrize("lost", ["down", "gone"])
-def test_a_removed_service_is_not_waited_for_on_a_node_that_is_down_or_gone(lost, run_module, engine, shop, make_node):
+def test_a_removed_service_is_not_waited_for_on_a_node_that_is_down_or_gone(lost, run_module, engine, make_node):
     engine.nodes += [make_node("n2", state="down")] if lost == "down" else []
     engine.tasks[:] = [{**engine.tasks[0], "NodeID": "id-n2", "DesiredState": "remove"}]
     engine.after_write = lambda: None

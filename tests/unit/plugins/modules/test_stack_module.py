@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.swarmherd.cluster.plugins.modules import service, service_scale, stack
 
@@ -157,6 +159,25 @@ def test_what_was_pruned_before_something_failed_is_a_change(deploy, run_module,
     swarm.create = lambda _path, _made: (500, {"message": "full"})
     result = deploy({"services": {"api": {"image": "api:1"}}, "networks": {"default": {"name": "other"}}}, prune=True)
     assert (result["failed"], result["changed"]) == (True, False)
+
+
+def test_pruning_and_the_rest_are_waited_for_within_one_bound(deploy, run_module, swarm):
+    both = document()
+    both["services"]["old"] = {"image": "old:1"}
+    deploy(both)
+    swarm.after_write = lambda: None
+    swarm.tasks[:] = [task for task in swarm.tasks if task["ServiceID"] == "id-shop_old"]
+    get, looks = swarm.get, []
+
+    def later(path):
+        looks.append(path)
+        if looks.count("/tasks") > 1:
+            swarm.tasks[:] = []
+        return get(path)
+
+    swarm.get = later
+    result = run_module(stack.main, name="shop", compose=document(), prune=True, wait_timeout=1)
+    assert re.match(r"waited 0(\.\d)? s for shop_web to converge: 0 of 1 tasks run", result["msg"])
 
 
 def test_a_network_that_cannot_be_created_does_not_hide_what_was_pruned(deploy, swarm):
