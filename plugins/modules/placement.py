@@ -80,7 +80,7 @@ options:
       - When the service has another version, nothing is changed and the module fails with RV(ignore:conflict=true).
     type: int
   wait:
-    description: Wait until all wanted tasks run.
+    description: Wait until all wanted tasks run. Jobs are not waited for.
     type: bool
     default: true
   wait_timeout:
@@ -170,6 +170,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts impor
 )
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
 from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
+from ansible_collections.swarmherd.cluster.plugins.module_utils._service import ends_by_itself
 from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import bound, wait_for, wait_until_converged
 
 
@@ -189,7 +190,7 @@ def place(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any
     if check:
         return result
     try:
-        if params["wait"]:
+        if params["wait"] and not ends_by_itself(decided.spec):
             seconds_left = bound(params["wait_timeout"])
             wait_for("what is evicted to go", lambda: staying(swarm, decided), not_, seconds_left())
             wait_until_converged(swarm, result["service"], seconds_left(), wrote=False)

@@ -386,8 +386,9 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._service_options
 
 def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     names = {network["Id"]: network["Name"] for network in swarm.networks()}
-    wanted = {**params, "networks": network_ids(swarm, params["networks"])}
-    step = remove if params["state"] == "absent" else write
+    absent = params["state"] == "absent"
+    wanted = params if absent else {**params, "networks": network_ids(swarm, params["networks"])}
+    step = remove if absent else write
     written = retried(lambda: step(swarm, wanted, check), params["expected_version"])
     result = {"service": params["name"], **written.told(names)}
     if written.service is None:

@@ -42,7 +42,9 @@ options:
         and RV(ignore:found), a dictionary with the C(replicas) and C(version) that were found.
     type: int
   wait:
-    description: Wait until every wanted task runs and nothing is under way, also when nothing changed.
+    description:
+      - Wait until every wanted task runs and nothing is under way, also when nothing changed.
+      - Jobs are not waited for.
     type: bool
     default: true
   wait_timeout:
@@ -109,7 +111,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._client import D
 from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import refuse_unexpected, retried
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
 from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
-from ansible_collections.swarmherd.cluster.plugins.module_utils._service import SETTLED_LOOKS
+from ansible_collections.swarmherd.cluster.plugins.module_utils._service import SETTLED_LOOKS, ends_by_itself
 from ansible_collections.swarmherd.cluster.plugins.module_utils._service_spec import changes, diff
 from ansible_collections.swarmherd.cluster.plugins.module_utils._waiter import look_at, wait_until_converged
 
@@ -168,7 +170,7 @@ def write(swarm: Swarm, params: Mapping[str, Any], check: bool) -> Back:
 
 def watch(swarm: Swarm, name: str, done: Back, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """What is seen of the service, after waiting for it where that was asked for."""
-    if check or not params["wait"]:
+    if check or not params["wait"] or ends_by_itself(done.spec):
         service, seen = look_at(swarm, done.found["ID"])
     else:
         looks = SETTLED_LOOKS if done.wrote else 1

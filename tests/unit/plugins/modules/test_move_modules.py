@@ -563,6 +563,14 @@ def test_a_placement_waits_for_all_of_it_within_one_bound(run_module, engine, sh
     assert re.match(r"waited 0(\.\d)? s for shop to converge: 1 of 2 tasks run", result["msg"])
 
 
+@pytest.mark.parametrize("mode", ["ReplicatedJob", "GlobalJob"])
+def test_a_job_is_placed_and_not_waited_for(mode, run_module, engine, shop):
+    shop["Spec"]["Mode"] = {mode: {}}
+    engine.tasks[:] = [{**engine.tasks[0], "DesiredState": "complete"}]
+    result = run_module(placement.main, name="shop", constraints=["node.labels.disk==ssd"], wait_timeout=0)
+    assert (result["changed"], "failed" in result) == (True, False)
+
+
 def test_a_placement_decided_on_an_older_version_is_a_conflict(run_module, engine):
     result = run_module(placement.main, name="shop", max_replicas_per_node=1, expected_version=4)
     assert result["conflict"] is True

@@ -102,6 +102,16 @@ def test_a_rollback_that_is_paused_as_well_is_told_with_its_reason(run_module, e
     assert "No such image" in result["msg"]
 
 
+def test_a_job_is_rolled_back_and_not_waited_for(run_module, engine, shop):
+    for spec in (shop["Spec"], shop["PreviousSpec"]):
+        spec["Mode"] = {"GlobalJob": {}}
+    engine.after_rollback = lambda: None
+    del shop["UpdateStatus"]
+    engine.tasks[:] = [{**engine.tasks[0], "DesiredState": "complete"}]
+    result = run_module(service_rollback.main, name="shop", wait_timeout=0)
+    assert (result["changed"], "failed" in result) == (True, False)
+
+
 def test_an_engine_that_refuses_is_told_in_its_own_words(run_module, engine):
     engine.refuses = "service shop does not have a previous spec"
     result = run_module(service_rollback.main, name="shop")

@@ -188,6 +188,11 @@ def test_a_removed_service_that_still_runs_is_told_and_was_removed(state, run_mo
     assert result["msg"] == "waited 0 s for the tasks of shop to stop: 2 still run"
 
 
+def test_a_service_is_removed_although_its_network_is_not_there(run_module, engine):
+    result = run_module(service.main, name="shop", state="absent", networks=["gone"], wait=False)
+    assert (result["changed"], engine.services) == (True, [])
+
+
 def test_a_network_that_is_not_there_is_named(run_module):
     result = run_module(service.main, name="shop", networks=["nowhere"])
     assert result["msg"] == "networks: no network of the Swarm is called nowhere; create it first"
