@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Mapping
 
 from ansible.module_utils.basic import env_fallback
 
-from ._errors import NotFoundError, SwarmError, VersionConflictError
+from ._errors import NotFoundError, SwarmError, UnavailableError, VersionConflictError
 from ._nodes import hostname
 
 IMPORT_ERROR: str | None = None
@@ -29,6 +29,14 @@ Document = Dict[str, Any]
 """A document as the engine's API gives it."""
 
 OUT_OF_SEQUENCE = "update out of sequence"
+NO_LEADER = (
+    "does not have a leader",
+    "lost leader status",
+    "context deadline exceeded",
+    "code = unavailable",
+    "manager is being prepared",
+)
+"""While managers elect a leader, or one starts."""
 NOT_A_MANAGER = ("not a swarm manager", "only be used on a manager", "worker nodes can't be used")
 
 
@@ -120,8 +128,10 @@ class Swarm:
             raise NotFoundError(f"cannot {doing}: {_reason(error)}") from error
         except docker.errors.APIError as error:
             raise _translated(doing, _reason(error)) from error
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            raise SwarmError(f"cannot {doing}: the engine at {self._url} did not answer: {error}") from error
+        except requests.exceptions.RequestException as error:
+            raise UnavailableError(f"cannot {doing}: the engine at {self._url} did not answer: {error}") from error
+        except docker.errors.DockerException as error:
+            raise SwarmError(f"cannot {doing}: {error}") from error
 
     # ------------------------------------------------------------ reads
 
@@ -263,6 +273,8 @@ def _reason(error: Any) -> str:
 def _translated(doing: str, reason: str) -> SwarmError:
     if OUT_OF_SEQUENCE in reason:
         return VersionConflictError(f"cannot {doing}: somebody else wrote it in the meantime ({reason})")
+    if any(words in reason.lower() for words in NO_LEADER):
+        return UnavailableError(f"cannot {doing}: {reason}")
     if any(words in reason.lower() for words in NOT_A_MANAGER):
         return SwarmError(f"cannot {doing}: this engine is no manager of a Swarm; run the task on a manager")
     return SwarmError(f"cannot {doing}: {reason}")

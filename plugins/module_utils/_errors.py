@@ -18,6 +18,10 @@ class NotFoundError(SwarmError):
     """The engine answered, and what was asked for is not there. Never raised when the engine did not answer."""
 
 
+class UnavailableError(SwarmError):
+    """The engine did not answer, or its managers have no leader: nothing is known, and soon somebody may answer."""
+
+
 class VersionConflictError(SwarmError):
     """Another writer was quicker: the version that this write carried is no longer the current one."""
 

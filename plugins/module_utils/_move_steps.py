@@ -20,6 +20,8 @@ from ._waiter import wait_for
 
 CONSTRAINTS = ("TaskTemplate", "Placement", "Constraints")
 LOOK_EVERY_SECONDS = 0.25
+UNDO_SECONDS = 30
+"""How long a move tries to undo what it set; within `SPARE_SECONDS`, after which others may do it."""
 SPARE_SECONDS = 60
 """How long past its own bounds a move may still be alive: connections, and the steps between."""
 
@@ -276,7 +278,13 @@ def undone_afterwards(swarm: Swarm, service: str) -> Iterator[None]:
 
 
 def clear_own(swarm: Swarm, service: str) -> list[dict[str, str]]:
-    return clear(swarm, swarm.nodes(), lambda _node, mark: mark.service == service, check=False)
+    """Also where the managers have no leader for a moment: a node that stays paused takes no tasks."""
+    return wait_for(
+        f"the marks of {service} to be cleared",
+        lambda: clear(swarm, swarm.nodes(), lambda _node, mark: mark.service == service, check=False),
+        lambda _cleared: True,
+        UNDO_SECONDS,
+    )
 
 
 def wait_for_landing(

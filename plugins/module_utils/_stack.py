@@ -208,7 +208,10 @@ def watch(swarm: Swarm, written: Mapping[str, Written], result: dict[str, Any], 
     """Wait for all services, and put into `result` what is seen of each. Raises SwarmError with all that went wrong."""
     awaited = {name: Awaited(outcome.changed, outcome.tried) for name, outcome in written.items()}
     looks = SETTLED_LOOKS if any(outcome.changed for outcome in written.values()) else 1
-    ends = wait_for_all(swarm, awaited, timeout_seconds, looks)
+    try:
+        ends = wait_for_all(swarm, awaited, timeout_seconds, looks)
+    except SwarmError as error:
+        raise SwarmError(str(error), **{**error.facts, **result}) from error
     for name, end in ends.items():
         result["services"][name].update(end.facts())
     problems = [end.problem for end in ends.values() if end.problem]

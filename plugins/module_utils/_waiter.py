@@ -7,7 +7,7 @@ import time
 from typing import Any, Callable, Mapping, NamedTuple, TypeVar
 
 from ._client import Document, Swarm
-from ._errors import SwarmError, TimedOutError
+from ._errors import SwarmError, TimedOutError, UnavailableError
 from ._tasks import ROLLED_BACK, Progress, failure_sentence, failures_of, progress
 
 Seen = TypeVar("Seen")
@@ -41,18 +41,27 @@ def wait_for(
 ) -> Seen:
     """Look until what is seen is `good` `looks` times in a row, and return it.
 
-    There is always one look, also with a bound of 0. Raises TimedOutError with what was seen last.
+    There is always one look, also with a bound of 0. While the engine does not answer, or no manager leads, it looks
+    again as well. Raises TimedOutError with what was seen last, or UnavailableError where the last look saw nothing.
     """
     deadline = clock.now() + timeout_seconds
     pause, in_a_row = FIRST_PAUSE_SECONDS, 0
     while True:
-        seen = look()
-        in_a_row = in_a_row + 1 if good(seen) else 0
-        if in_a_row >= looks:
-            return seen
+        unanswered: UnavailableError | None = None
+        try:
+            seen = look()
+        except UnavailableError as error:
+            unanswered, in_a_row = error, 0
+        else:
+            in_a_row = in_a_row + 1 if good(seen) else 0
+            if in_a_row >= looks:
+                return seen
         left = deadline - clock.now()
         if left <= 0:
-            raise TimedOutError(f"waited {timeout_seconds:g} s for {what}: {tell(seen)}", seen)
+            waited = f"waited {timeout_seconds:g} s for {what}"
+            if unanswered:
+                raise UnavailableError(f"{waited}: {unanswered}", **unanswered.facts) from unanswered
+            raise TimedOutError(f"{waited}: {tell(seen)}", seen)
         clock.sleep(min(pause, left))
         pause = min(pause * 1.5, longest_pause_seconds)
 

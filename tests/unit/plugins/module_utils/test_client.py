@@ -9,6 +9,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts impor
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import (
     NotFoundError,
     SwarmError,
+    UnavailableError,
     VersionConflictError,
 )
 
@@ -83,6 +84,27 @@ def test_a_worker_is_told_to_be_none(engine, swarm):
     with pytest.raises(
         SwarmError, match="cannot list the nodes: this engine is no manager of a Swarm; run the task on"
     ):
+        swarm.nodes()
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers …",
+        "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+        "This node is not a swarm manager. Manager is being prepared or has trouble connecting to the cluster.",
+    ],
+)
+def test_while_no_manager_leads_the_swarm_is_unavailable_and_its_own_words_say_why(reason, engine, swarm):
+    engine.failure = (503, reason)
+    with pytest.raises(UnavailableError) as caught:
+        swarm.nodes()
+    assert str(caught.value) == f"cannot list the nodes: {reason}"
+
+
+def test_an_engine_that_was_there_before_is_unavailable(swarm):
+    swarm._api.base_url = "http://127.0.0.1:1"
+    with pytest.raises(UnavailableError, match=r"cannot list the nodes: the engine at tcp.* did not answer"):
         swarm.nodes()
 
 

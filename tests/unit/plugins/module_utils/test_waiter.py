@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.swarmherd.cluster.plugins.module_utils import _waiter as waiter
-from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
+from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError, UnavailableError
 
 
 class Hours:
@@ -45,6 +45,56 @@ def test_with_a_bound_of_nothing_it_looks_once():
     with pytest.raises(waiter.TimedOutError):
         waiter.wait_for("it", lambda: looks.append(1), lambda _: False, 0, clock=Hours().clock)
     assert looks == [1]
+
+
+def looking(*answers):
+    """A look that gives these one after the other, the last one again and again; an exception is raised."""
+    left = list(answers)
+
+    def look():
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return look
+
+
+SILENT = UnavailableError("the engine did not answer", node="n1")
+
+
+def test_an_engine_that_does_not_answer_for_a_moment_ends_no_wait():
+    hours = Hours()
+    assert (
+        waiter.wait_for("it", looking(SILENT, 1, SILENT, SILENT, 2), lambda seen: seen == 2, 10, clock=hours.clock) == 2
+    )
+    assert 0 < hours.time < 10
+
+
+def test_an_engine_that_answers_no_more_is_told_at_the_bound():
+    hours = Hours()
+    with pytest.raises(UnavailableError, match=r"^waited 10 s for it: the engine did not answer$") as caught:
+        waiter.wait_for("it", looking(1, SILENT), lambda _: False, 10, clock=hours.clock)
+    assert hours.time == 10
+    assert caught.value.facts == {"node": "n1"}
+
+
+def test_what_was_seen_last_is_told_where_the_engine_answers_again():
+    with pytest.raises(waiter.TimedOutError, match=r"^waited 10 s for it: 1$"):
+        waiter.wait_for("it", looking(SILENT, 1), lambda _: False, 10, clock=Hours().clock)
+
+
+def test_looks_that_follow_each_other_have_no_silence_between_them():
+    look, hours = looking(True, SILENT, True, False), Hours()
+    with pytest.raises(waiter.TimedOutError):
+        waiter.wait_for("it", look, bool, 10, looks=2, clock=hours.clock)
+
+
+def test_any_other_error_ends_a_wait_at_once():
+    hours = Hours()
+    with pytest.raises(SwarmError, match=r"^disk full$"):
+        waiter.wait_for("it", looking(SwarmError("disk full")), bool, 10, clock=hours.clock)
+    assert hours.time == 0
 
 
 def test_several_waits_share_one_bound():

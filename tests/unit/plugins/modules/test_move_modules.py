@@ -487,6 +487,22 @@ def test_a_node_that_changed_since_keeps_its_availability(run_module, engine):
     assert engine.writes == []
 
 
+def test_a_move_in_the_middle_of_an_election_leaves_no_mark(run_module, engine):
+    """The wait ends at its bound, and what the move had set is undone once a manager leads again."""
+    get, left = engine.get, [1, 1, 1]
+
+    def without_leader(path):
+        denied = any("swarmherd.deny.shop" in node["Spec"]["Labels"] for node in engine.nodes)
+        return (503, {"message": "The swarm does not have a leader."}) if denied and left and left.pop() else get(path)
+
+    engine.get = without_leader
+    result = run_module(service_move.main, name="shop", node="n1", avoid_nodes=["n3"], wait_timeout=0)
+    assert result["msg"].startswith("waited 0 s for shop to run elsewhere: ")
+    assert result["msg"].endswith("The swarm does not have a leader.")
+    assert left == []
+    assert left_as_they_were(engine)
+
+
 # ---------------------------------------------------------------- placement
 
 

@@ -8,6 +8,8 @@ from ansible_collections.swarmherd.cluster.plugins.modules import cluster_info, 
 
 pytestmark = pytest.mark.usefixtures("shop")
 
+NO_LEADER = "rpc error: code = Unknown desc = The swarm does not have a leader."
+
 
 @pytest.fixture
 def shop(engine, make_service, make_task, make_node):
@@ -114,6 +116,27 @@ def test_replicas_that_do_not_run_are_told_with_the_reason(run_module, engine, s
     assert result["running"] == 2
     assert "waited 1 s for shop to converge: 2 of 3 tasks run; shop.3 on n1 is rejected: No such image" in result["msg"]
     assert [failure["error"] for failure in result["failures"]] == ["No such image"]
+
+
+def test_an_election_of_managers_ends_no_wait(run_module, engine):
+    get, left = engine.get, [1, 1]
+
+    def without_leader(path):
+        return (
+            (503, {"message": NO_LEADER}) if path == "/nodes" and engine.writes and left and left.pop() else get(path)
+        )
+
+    engine.get = without_leader
+    result = run_module(service_scale.main, name="shop", replicas=3, wait_timeout=20)
+    assert (result["changed"], result["running"], left) == (True, 3, [])
+
+
+def test_managers_that_find_no_leader_are_told_at_the_bound_with_what_was_written(run_module, engine):
+    get = engine.get
+    engine.get = lambda path: (503, {"message": NO_LEADER}) if path == "/nodes" and engine.writes else get(path)
+    result = run_module(service_scale.main, name="shop", replicas=3, wait_timeout=0)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert result["msg"] == f"waited 0 s for shop to converge: cannot list the nodes: {NO_LEADER}"
 
 
 def test_somebody_who_scales_while_we_wait_is_seen(run_module, engine, shop):

@@ -180,6 +180,14 @@ def test_pruning_and_the_rest_are_waited_for_within_one_bound(deploy, run_module
     assert re.match(r"waited 0(\.\d)? s for shop_web to converge: 0 of 1 tasks run", result["msg"])
 
 
+def test_managers_without_a_leader_do_not_hide_what_was_deployed(run_module, swarm):
+    get = swarm.get
+    swarm.get = lambda path: (503, {"message": "no: it does not have a leader"}) if path == "/nodes" else get(path)
+    result = run_module(stack.main, name="shop", compose=document(), wait_timeout=0)
+    assert (result["failed"], result["changed"], list(result["services"])) == (True, True, ["shop_web"])
+    assert result["msg"].startswith("waited 0 s for shop_web to converge: cannot list the nodes")
+
+
 def test_a_network_that_cannot_be_created_does_not_hide_what_was_pruned(deploy, swarm):
     deploy(document())
     swarm.create = lambda _path, _made: (500, {"message": "full"})
