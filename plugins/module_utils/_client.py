@@ -153,6 +153,10 @@ class Swarm:
     def networks(self) -> list[Document]:
         return self._ask("list the networks", self._api.networks)
 
+    def swarm_network(self, name: str) -> Document:
+        """The network of the whole Swarm that is called `name`, also one that no list shows. Raises NotFoundError."""
+        return self._ask(f"read the network {name}", self._api.inspect_network, name, scope="swarm")
+
     def secrets(self) -> list[Document]:
         return self._ask("list the secrets", self._api.secrets)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Mapping, NamedTuple, Sequence
 
 from ._client import Document, Swarm
 from ._conflicts import refuse_unexpected
@@ -16,7 +16,7 @@ from ._waiter import look_at, wait_for, wait_until_converged
 SETTLED_LOOKS = 3
 """After a write Swarm takes a moment to mark the update as begun; so one good look is not yet the end of it."""
 
-PREDEFINED_NETWORKS = ("host", "none", "bridge")
+PREDEFINED_NETWORKS = ("host", "bridge")
 
 
 class Written(NamedTuple):
@@ -54,19 +54,22 @@ class Written(NamedTuple):
         return result
 
 
-def network_ids(swarm: Swarm, names: Sequence[str] | None) -> list[str] | None:
-    """The ids of networks that span the Swarm; Docker's own local ones are known by their name."""
-    if names is None:
-        return None
-    known = {
-        network["Name"]: network["Id"]
-        for network in swarm.networks()
-        if network["Scope"] == "swarm" or network["Name"] in PREDEFINED_NETWORKS
-    }
+def swarm_networks(swarm: Swarm, names: Collection[str]) -> dict[str, Document]:
+    """The networks that span the Swarm, by name, and of `names` Docker's own.
+
+    Of these the engine lists its local ones. What a service is attached to is one of the Swarm that no list shows.
+    """
+    found = {network["Name"]: network for network in swarm.networks() if network["Scope"] == "swarm"}
+    return {**found, **{name: swarm.swarm_network(name) for name in PREDEFINED_NETWORKS if name in names}}
+
+
+def network_ids(swarm: Swarm, names: Sequence[str]) -> dict[str, str]:
+    """The ids of those networks, by name."""
+    known = swarm_networks(swarm, names)
     missing = [name for name in names if name not in known]
     if missing:
         raise SwarmError(f"networks: no network of the Swarm is called {', '.join(missing)}; create it first")
-    return [known[name] for name in dict.fromkeys(names)]
+    return {name: known[name]["Id"] for name in names}
 
 
 def write(swarm: Swarm, params: Mapping[str, Any], check: bool, whole: bool = False) -> Written:

@@ -12,7 +12,7 @@ from ._client import Document, Swarm
 from ._compose import NAMESPACE, Stack
 from ._conflicts import retried
 from ._errors import SwarmError
-from ._service import PREDEFINED_NETWORKS, SETTLED_LOOKS, Written, remove, write
+from ._service import SETTLED_LOOKS, Written, remove, swarm_networks, write
 from ._waiter import Awaited, bound, wait_for_all
 
 Service = Mapping[str, Any]
@@ -65,9 +65,7 @@ def deploy(swarm: Swarm, name: str, stack: Stack, params: Mapping[str, Any], che
 
 def look_around(swarm: Swarm, stack: Stack) -> Around:
     """Raises SwarmError where something that is to be there already is not, or is not as the file says."""
-    found = {
-        net["Name"]: net for net in swarm.networks() if net["Scope"] == "swarm" or net["Name"] in PREDEFINED_NETWORKS
-    }
+    found = swarm_networks(swarm, stack.networks)
     for name, wanted in stack.networks.items():
         if wanted["external"] and name not in found:
             raise SwarmError(f"networks: no network of the Swarm is called {name}; create it first")

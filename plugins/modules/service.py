@@ -386,9 +386,11 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._service_options
 
 def ensure(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     names = {network["Id"]: network["Name"] for network in swarm.networks()}
-    absent = params["state"] == "absent"
-    wanted = params if absent else {**params, "networks": network_ids(swarm, params["networks"])}
-    step = remove if absent else write
+    step, wanted = (remove if params["state"] == "absent" else write), dict(params)
+    if step is write and params["networks"] is not None:
+        ids = network_ids(swarm, params["networks"])
+        names.update({identity: name for name, identity in ids.items()})
+        wanted["networks"] = list(ids.values())
     written = retried(lambda: step(swarm, wanted, check), params["expected_version"])
     result = {"service": params["name"], **written.told(names)}
     if written.service is None:

@@ -28,6 +28,8 @@ class Engine:
         self.nodes: list[Document] = []
         self.tasks: list[Document] = []
         self.networks: list[Document] = []
+        self.hidden_networks: list[Document] = []
+        """Those of the Swarm that Docker does not list, and gives to whoever asks for the scope `swarm`."""
         self.containers: list[Document] = []
         self.node_id = "id-n1"
         self.secrets: list[Document] = []
@@ -135,7 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
     engine: Engine
 
     def do_GET(self) -> None:
-        self._answer(*self.engine.get(self._path()))
+        asked = parse_qs(urlsplit(self.path).query)
+        found = [net for net in self.engine.hidden_networks if self._path() == f"/networks/{net['Name']}"]
+        if found and asked.get("scope") == ["swarm"]:
+            self._answer(200, found[0])
+        else:
+            self._answer(*self.engine.get(self._path()))
 
     def do_POST(self) -> None:
         spec = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")

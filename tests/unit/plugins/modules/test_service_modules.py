@@ -216,6 +216,15 @@ def test_a_service_is_removed_although_its_network_is_not_there(run_module, engi
     assert (result["changed"], engine.services) == (True, [])
 
 
+def test_dockers_own_network_is_the_one_of_the_swarm_that_no_list_shows(run_module, engine, shop):
+    engine.networks.append({"Name": "host", "Id": "of-the-engine", "Scope": "local"})
+    engine.hidden_networks.append({"Name": "host", "Id": "of-the-swarm", "Scope": "swarm"})
+    result = run_module(service.main, name="shop", networks=["host"], _ansible_diff=True)
+    assert (result["changes"], result["diff"]["after"]) == (["networks"], {"networks": ["host"]})
+    assert shop["Spec"]["TaskTemplate"]["Networks"] == [{"Target": "of-the-swarm"}]
+    assert not run_module(service.main, name="shop", networks=["host"])["changed"]
+
+
 def test_a_network_that_is_not_there_is_named(run_module):
     result = run_module(service.main, name="shop", networks=["nowhere"])
     assert result["msg"] == "networks: no network of the Swarm is called nowhere; create it first"

@@ -260,6 +260,13 @@ def test_a_secret_that_is_there_is_referred_to_by_its_id(deploy, swarm):
     assert (reference["SecretID"], reference["SecretName"], reference["File"]["Name"]) == ("s1", "shop_key", "key")
 
 
+def test_dockers_own_network_is_the_one_of_the_swarm_that_no_list_shows(deploy, swarm):
+    swarm.networks.append({"Name": "host", "Id": "of-the-engine", "Scope": "local"})
+    swarm.hidden_networks.append({"Name": "host", "Id": "of-the-swarm", "Scope": "swarm"})
+    deploy({**document(networks=["host"]), "networks": {"host": {"external": True}}})
+    assert [network["Target"] for network in held(swarm)["TaskTemplate"]["Networks"]] == ["of-the-swarm"]
+
+
 def test_another_writer_in_between_keeps_his_count(deploy, swarm):
     deploy(document())
     left = [1]
