@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, Sequence
 
 from ._errors import SwarmError
-from ._values import size_bytes, stripped
+from ._values import merged_texts, size_bytes, stripped
 
 
 def networks(wanted: Sequence[Any], held: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
@@ -57,35 +57,39 @@ def mounts(wanted: Sequence[Mapping[str, Any]], held: list[dict[str, Any]] | Non
     places = {_mount_place(mount): mount for mount in held or []}
     after = []
     for mount in wanted:
-        new = _mount(mount)
-        found = {} if mount.get("whole") else places.get(_mount_place(new), {})
-        after.append({**found, **new})
+        place = (mount["target"], mount["type"], mount.get("source") or "")
+        after.append(_mount(mount, {} if mount.get("whole") else places.get(place, {})))
     if _in_order(after, _mount_place) == _in_order(held or [], _mount_place):
         return held
     return after or None
 
 
-def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
-    kind = mount["type"]
+def _mount(mount: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    kind, key = mount["type"], f"mounts: {mount['target']}"
     if kind == "bind" and not mount.get("source"):
-        raise SwarmError(f"mounts: {mount['target']}: a bind mount needs a source")
-    new: dict[str, Any] = {"Type": kind, "Source": mount.get("source") or "", "Target": mount["target"]}
+        raise SwarmError(f"{key}: a bind mount needs a source")
+    new: dict[str, Any] = {**held, "Type": kind, "Source": mount.get("source") or "", "Target": mount["target"]}
     if mount.get("readonly") is not None:
         new["ReadOnly"] = mount["readonly"]
     if mount.get("propagation"):
-        new["BindOptions"] = {"Propagation": mount["propagation"]}
+        new["BindOptions"] = {**(held.get("BindOptions") or {}), "Propagation": mount["propagation"]}
     if mount.get("tmpfs_size") is not None:
-        new["TmpfsOptions"] = {"SizeBytes": size_bytes(mount["tmpfs_size"], f"mounts: {mount['target']}: tmpfs_size")}
-    volume = stripped(
-        {
-            "NoCopy": mount.get("no_copy"),
-            "Labels": mount.get("volume_labels"),
-            "DriverConfig": {"Name": mount.get("driver"), "Options": mount.get("driver_options") or {}},
-        }
-    )
+        size = size_bytes(mount["tmpfs_size"], f"{key}: tmpfs_size")
+        new["TmpfsOptions"] = {**(held.get("TmpfsOptions") or {}), "SizeBytes": size}
+    volume = _volume(mount, held.get("VolumeOptions") or {}, key)
     if volume:
         new["VolumeOptions"] = volume
+    else:
+        new.pop("VolumeOptions", None)
     return new
+
+
+def _volume(mount: Mapping[str, Any], held: Mapping[str, Any], key: str) -> dict[str, Any]:
+    driver = held.get("DriverConfig") or {}
+    options = merged_texts(driver.get("Options") or {}, mount.get("driver_options") or {}, f"{key}: driver_options")
+    driver = {**driver, **stripped({"Name": mount.get("driver")}), "Options": options}
+    named = stripped({"NoCopy": mount.get("no_copy"), "Labels": mount.get("volume_labels")})
+    return stripped({**held, **named, "DriverConfig": driver})
 
 
 def _mount_place(mount: Mapping[str, Any]) -> Sequence[str]:

@@ -116,7 +116,7 @@ options:
         choices: [ingress, host]
         default: ingress
   mounts:
-    description: All mounts.
+    description: All mounts. One that stays, by type, source and target, keeps the options that are not named of it.
     type: list
     elements: dict
     suboptions:
@@ -146,7 +146,7 @@ options:
         description: The volume driver.
         type: str
       driver_options:
-        description: Options of the volume driver.
+        description: Options of the volume driver. Their values are not shown in diffs.
         type: dict
   constraints:
     description:

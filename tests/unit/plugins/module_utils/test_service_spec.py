@@ -6,8 +6,10 @@ from __future__ import annotations
 import copy
 
 import pytest
+from ansible_collections.swarmherd.cluster.plugins.module_utils import _service_attachments as attachments
 from ansible_collections.swarmherd.cluster.plugins.module_utils import _service_spec as service_spec
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
+from ansible_collections.swarmherd.cluster.plugins.module_utils._values import stripped
 
 SECOND = 10**9
 
@@ -175,6 +177,56 @@ def test_a_mount_that_stays_keeps_the_options_that_the_task_does_not_name():
     assert mounts == [
         {"Type": "volume", "Source": "data", "Target": "/data", "VolumeOptions": {"NoCopy": True}, "ReadOnly": True}
     ]
+
+
+NFS = {
+    "Type": "volume",
+    "Source": "data",
+    "Target": "/data",
+    "VolumeOptions": {
+        "NoCopy": True,
+        "Labels": {"owner": "web"},
+        "DriverConfig": {"Name": "local", "Options": {"type": "nfs", "device": ":/data"}},
+    },
+}
+BIND = {"Type": "bind", "Source": "/a", "Target": "/b", "BindOptions": {"NonRecursive": True, "Propagation": "shared"}}
+TMPFS = {"Type": "tmpfs", "Source": "", "Target": "/t", "TmpfsOptions": {"Mode": 0o700, "SizeBytes": 1024}}
+
+
+def remounted(held, **options):
+    """The mount `held` once a task has named these options of it."""
+    named = {"type": held["Type"], "source": held["Source"], "target": held["Target"]}
+    return attachments.mounts([{**named, **options}], [held])[0]
+
+
+@pytest.mark.parametrize(
+    ("held", "options", "path", "value"),
+    [
+        (NFS, {"driver": "nfs"}, ("VolumeOptions", "DriverConfig", "Name"), "nfs"),
+        (NFS, {"driver_options": {"device": ":/new"}}, ("VolumeOptions", "DriverConfig", "Options", "device"), ":/new"),
+        (NFS, {"driver_options": {"device": None}}, ("VolumeOptions", "DriverConfig", "Options", "device"), None),
+        (BIND, {"propagation": "slave"}, ("BindOptions", "Propagation"), "slave"),
+        (TMPFS, {"tmpfs_size": "4K"}, ("TmpfsOptions", "SizeBytes"), 4096),
+    ],
+)
+def test_of_a_mount_that_stays_only_what_is_named_changes(held, options, path, value):
+    after = remounted(held, **options)
+    expected = copy.deepcopy(held)
+    *way, last = path
+    place = at(expected, *way)
+    place[last] = value
+    assert stripped(after) == stripped(expected)
+    assert remounted(after, **options) is after
+
+
+def test_the_last_option_of_a_volume_can_be_taken_away():
+    plain = {"Type": "volume", "Source": "a", "Target": "/a"}
+    held = {**plain, "VolumeOptions": {"DriverConfig": {"Options": {"o": "ro"}}}}
+    assert remounted(held, driver_options={"o": None}) == plain
+
+
+def test_a_mount_that_is_told_as_a_whole_keeps_nothing_else():
+    assert remounted(NFS, whole=True, driver="nfs")["VolumeOptions"] == {"DriverConfig": {"Name": "nfs"}}
 
 
 def test_a_new_update_config_starts_from_dockers_defaults_and_not_from_zero():
