@@ -148,6 +148,8 @@ def shown(spec: Mapping[str, Any] | None, options: Sequence[str], names: Mapping
     """Those options of a spec for people to read. `names` are network names by id."""
     paths = dict(SHOWN)
     values = {option: value_at(spec, paths[option]) for option in options}
+    if values.get("mounts"):
+        values["mounts"] = [_without_driver_options(mount) for mount in values["mounts"]]
     if values.get("networks"):
         values["networks"] = [names.get(net["Target"], net["Target"]) for net in values["networks"]]
     if (values.get("logging") or {}).get("Options"):
@@ -155,10 +157,21 @@ def shown(spec: Mapping[str, Any] | None, options: Sequence[str], names: Mapping
     return {option: value for option, value in values.items() if value is not None}
 
 
+def _without_driver_options(mount: Mapping[str, Any]) -> dict[str, Any]:
+    told = copy.deepcopy(dict(mount))
+    options = value_at(told, ("VolumeOptions", "DriverConfig", "Options")) or {}
+    options.update(dict.fromkeys(options, HIDDEN))
+    return told
+
+
 def diff(
     before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, names: Mapping[str, str]
 ) -> dict[str, Shown]:
-    """What changes, for diff mode. Of environment variables it tells only that they differ; log options are hidden."""
+    """What changes, for diff mode.
+
+    Of environment variables it tells only that they differ; options of log and volume drivers, which may hold
+    passwords, are hidden.
+    """
     options = changes(before, after)
     told = {"before": shown(before, options, names), "after": shown(after, options, names)}
     if "env" in options:

@@ -25,7 +25,9 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Values of environment variables are not shown, only that they differ.
+    details:
+      - Values of environment variables are not shown, only that they differ.
+      - Values of options of log and volume drivers are not shown.
   idempotent:
     support: partial
     details: With O(force_update=true) every run restarts the tasks.

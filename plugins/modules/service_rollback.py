@@ -25,7 +25,9 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Values of environment variables are not shown, only that they differ.
+    details:
+      - Values of environment variables are not shown, only that they differ.
+      - Values of options of log and volume drivers are not shown.
   idempotent:
     support: partial
     details: With O(expected_version) a second run finds what the first one left, which is a conflict.

@@ -29,7 +29,7 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Values of environment variables and options of log drivers are not shown.
+    details: Values of environment variables and of options of log and volume drivers are not shown.
   idempotent:
     support: full
 options:

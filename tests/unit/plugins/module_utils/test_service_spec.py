@@ -298,6 +298,15 @@ def test_the_diff_never_shows_an_option_of_the_log_driver():
     assert told == {"before": {}, "after": {"logging": {"Name": "splunk", "Options": {"token": "(hidden)"}}}}
 
 
+def test_a_diff_tells_no_option_of_a_volume_driver():
+    share = {"type": "volume", "source": "s", "target": "/s", "driver_options": {"o": "password=geheim"}}
+    after = changed(mounts=[share])
+    told = service_spec.diff(HELD, after, {})["after"]["mounts"]
+    assert told[0]["VolumeOptions"]["DriverConfig"]["Options"] == {"o": "(hidden)"}
+    assert "geheim" in str(after), "only what is shown is hidden"
+    assert "geheim" not in str(service_spec.diff(after, HELD, {}))
+
+
 def test_nothing_changed_is_an_empty_diff():
     assert service_spec.diff(HELD, changed(), {}) == {"before": {}, "after": {}}
 
