@@ -134,7 +134,7 @@ class PlaybookEnactor:
         watch.view = before
         run = self._run(action, goal, watch)
         if isinstance(run, str):
-            return self._result(action, started_at, Outcome.GIVEN_UP, run)
+            return replace(self._result(action, started_at, Outcome.GIVEN_UP, run), ran=False)
         judged = self._judged(action, goal, started_at, run, watch)
         if goal.leaves_traces and not watch.fresh:
             return replace(judged, outcome=Outcome.STARTED, detail=f"{judged.detail}; {UNSEEN}")
@@ -214,7 +214,7 @@ class PlaybookEnactor:
         detail = ": ".join(part for part in (run.problem, watch.shortfall()) if part)
         # What was called off has not failed: what is asked for now is decided again, at once.
         outcome = Outcome.UNDONE if run.ending is Ending.CALLED_OFF else Outcome.GIVEN_UP
-        return self._result(action, started_at, outcome, detail, version=watch.version(run))
+        return replace(self._result(action, started_at, outcome, detail, version=watch.version(run)), ran=_ran(run))
 
     def _result(
         self,
@@ -226,6 +226,11 @@ class PlaybookEnactor:
         version: int | None = None,
     ) -> Result:
         return Result(action.id, outcome, detail, started_at, self._around.clock(), running_at, version)
+
+
+def _ran(run: Run) -> bool:
+    """Without the load balancer a playbook stops nothing (S18)."""
+    return bool(run.hosts or run.broken_off) and not BALANCER_UNREACHED.search(run.problem)
 
 
 UNSEEN = "Docker cannot be read now, so the entry stays open until it can"

@@ -134,6 +134,8 @@ class _Watch:
         self.problem = ""
         self.nothing_ran = True
         self.unreachable = False
+        self._lost = ""
+        """The host of which the problem is that another, to which a task was delegated, or itself is not reached."""
 
     def __call__(self, event: Mapping[str, Any]) -> bool:
         kind, data = event.get("event", ""), event.get("event_data") or {}
@@ -150,7 +152,10 @@ class _Watch:
         self.unreachable = self.unreachable or unreachable
         self.hosts[host] = result
         said = " ".join(str(result.get("msg") or result.get("stderr") or "failed").split())[:500]
-        self.problem = self.problem or f"{host}: {'unreachable: ' if unreachable else ''}{said}"
+        # A host that fails after it was lost was not: the playbook goes on, and says itself what that means.
+        if not self.problem or host == self._lost:
+            self.problem = f"{host}: {'unreachable: ' if unreachable else ''}{said}"
+            self._lost = host if unreachable else ""
 
 
 def _environment(action_id: str, setting: Setting) -> dict[str, str]:

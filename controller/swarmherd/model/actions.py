@@ -64,3 +64,5 @@ class Result:
     """When the wanted replicas were seen running."""
     version: int | None = None
     """The service version that our own write left."""
+    ran: bool = True
+    """False where no playbook ran, or it ended before it could do anything: it left all as it was."""

@@ -118,8 +118,8 @@ class _Planner:
         if one.remedy is Remedy.NONE or service is None:
             return one
         services, nodes = touched_by_healing(one)
-        kind = "rollback" if one.remedy is Remedy.ROLLBACK else "restart"
-        why = self.held(services, nodes, Direction.HEALING, kind) or self._backing_off(service)
+        balanced = one.remedy is not Remedy.ROLLBACK and balancer_of(self._policy, service) is not None
+        why = self.held(services, nodes, Direction.HEALING, one.remedy.value, balanced) or self._backing_off(service)
         why = why or (self._moves_spent(one.service, one.node) if one.remedy is Remedy.MOVE else None)
         if why := why or self._remedies_spent():
             reason = f"leave {one.place} as it is, because {why}"

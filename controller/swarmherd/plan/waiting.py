@@ -23,6 +23,11 @@ def waits(
         if why := breaker.why_not(found, policy.breakers, now):
             return f"{words}: {why}"
         trial = breaker.at(found, policy.breakers, now).state is BreakerState.HALF_OPEN
-        if trial and any(action.kind == kind for action in planned):
+        if trial and any(name in _needed(action) for action in planned):
             return f"{words}: they failed {found.failures} times in a row, and one is tried first"
     return None
+
+
+def _needed(action: Action) -> tuple[str, ...]:
+    balancer = (breaker.BALANCER,) if "swarmherd_balancer_backend" in action.parameters else ()
+    return (breaker.playbook(action.kind), *balancer)

@@ -87,6 +87,12 @@ def test_what_was_not_done_or_is_not_over_does_not_count(outcome: Outcome) -> No
     assert remember_result(Memory(), ACTION, Result("a", outcome, "", NOW, NOW)).ailments == {}
 
 
+def test_what_never_ran_is_no_remedy() -> None:
+    result = Result("a", Outcome.GIVEN_UP, "no manager answers", NOW, NOW, ran=False)
+    found = remember_result(Memory(), ACTION, result)
+    assert (found.ailments, found.of("web").failures) == ({}, 1), "and yet a failure, so that trying again waits"
+
+
 def test_what_a_person_does_by_hand_does_not_count() -> None:
     by_hand = replace(ACTION, parameters={})
     result = Result("a", Outcome.DONE, "", NOW, NOW + timedelta(seconds=1))

@@ -144,8 +144,28 @@ def test_without_a_manager_no_playbook_is_run(cluster: Cluster, engine: Engine) 
     engine.control_available = False
     result = cluster.playbooks().enact(to(4), NOW)
     assert result is not None
-    assert result.outcome is Outcome.GIVEN_UP
+    assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, False)
     assert "/test/scale" not in engine.asked
+
+
+@pytest.mark.parametrize(
+    ("tasks", "ran"),
+    [
+        ("    - ansible.builtin.fail: {msg: no rights}\n", True),
+        (
+            "    - ansible.builtin.fail: {msg: The load balancer on m1 could not be reached}\n",
+            False,
+        ),
+        ("    - no.such.module:\n", False),
+    ],
+)
+def test_a_result_tells_whether_anything_can_have_been_done(
+    cluster: Cluster, collection: Path, tasks: str, ran: bool
+) -> None:
+    write_playbook(collection, tasks)
+    result = cluster.playbooks().enact(to(4), NOW)
+    assert result is not None
+    assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, ran)
 
 
 def begin_elsewhere(cluster: Cluster, replicas: int, owner: str = "another.host.long.gone:1") -> None:

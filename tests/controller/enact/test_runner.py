@@ -72,6 +72,19 @@ def test_an_unreachable_host_is_a_failure(setting: Setting) -> None:
     assert done.problem.startswith("one: unreachable: ")
 
 
+def test_a_delegate_that_was_not_reached_is_told_in_the_playbooks_own_words(setting: Setting) -> None:
+    setting.inventory.write_text("one ansible_connection=local\ngone ansible_host=127.0.0.1 ansible_port=1\n")
+    playbook = setting.inventory.parent / "play.yml"
+    delegated = "    - ansible.builtin.ping:\n      delegate_to: gone\n      ignore_unreachable: true\n"
+    playbook.write_text(
+        HEAD.replace("all", "one").replace("  connection: local\n", "")
+        + delegated
+        + "    - ansible.builtin.fail: {msg: the load balancer on gone could not be reached}\n"
+    )
+    done = run_playbook(playbook, {}, "a1", 60, setting)
+    assert done.problem == "one: the load balancer on gone could not be reached"
+
+
 def test_a_playbook_that_meets_no_host_has_done_nothing(setting: Setting) -> None:
     playbook = setting.inventory.parent / "play.yml"
     playbook.write_text(HEAD.replace("all", "nobody") + "    - ansible.builtin.ping:\n")

@@ -7,9 +7,13 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+import pytest
+from swarmherd.breaker import BALANCER, playbook
 from swarmherd.model import (
     Arrangement,
     Balance,
+    Breaker,
+    BreakerState,
     Cause,
     Decision,
     Healing,
@@ -112,6 +116,38 @@ def test_a_kill_switch_a_failure_and_used_up_budgets_hold_it_and_say_so() -> Non
         "leave web.1 as it is, because the budget of 6 moves per hour is used up"
     ]
     assert kinds(planned(ILL, memory=moved)) == [("restart", "web")], "a restart is no move"
+
+
+BEHIND = {"services": {"web": {"balancer": "b"}, "shop": {"balancer": "b"}}}
+
+
+def failing(name: str, state: BreakerState = BreakerState.OPEN) -> Memory:
+    return Memory(breakers={name: Breaker(state, 5, ago(1), "no answer")})
+
+
+def test_a_restart_and_a_move_wait_while_the_load_balancer_is_not_asked_and_a_rollback_does_not() -> None:
+    """S18: they would be refused, and counted as failures."""
+    for remedy in (Remedy.RESTART, Remedy.MOVE):
+        found = planned(replace(ILL, remedy=remedy, allowed=("n3",)), memory=failing(BALANCER), **BEHIND)
+        assert kinds(found) == []
+        assert "because the load balancer is not asked: it failed 5 times" in held(found)[0]
+    assert kinds(planned(ILL, memory=failing(BALANCER))) == [("restart", "web")], "nothing serves it"
+    back = replace(BACK, service="web")
+    assert kinds(planned(back, memory=failing(BALANCER), **BEHIND)) == [("rollback", "web")]
+
+
+@pytest.mark.parametrize("remedy", [Remedy.RESTART, Remedy.MOVE, Remedy.ROLLBACK])
+def test_a_remedy_waits_for_the_playbooks_of_its_own_kind(remedy: Remedy) -> None:
+    one = replace(ILL, remedy=remedy, allowed=("n3",))
+    for kind in ("restart", "move", "rollback"):
+        assert bool(kinds(planned(one, memory=failing(playbook(kind))))) is (kind != remedy.value)
+
+
+def test_a_load_balancer_that_is_asked_again_is_asked_for_one_action_first() -> None:
+    half_open = failing(BALANCER, BreakerState.HALF_OPEN)
+    found = planned(ILL, replace(UP, then=1), memory=half_open, **BEHIND)
+    assert kinds(found) == [("restart", "web")]
+    assert found.decisions[0].reasons[-1].endswith("and one is tried first")
 
 
 def test_what_is_healed_is_neither_scaled_nor_moved_in_the_same_cycle() -> None:

@@ -110,9 +110,9 @@ def _well(past: Ailment, keys: HealKeys, now: datetime) -> Ailment:
 
 
 def remember_remedy(memory: Memory, action: Action, result: Result) -> Memory:
-    """A remedy counts whatever came of it, unless nothing was done because somebody else was quicker (S17)."""
+    """A remedy counts whatever came of it, unless nothing was done: another was quicker (S17), or it never ran."""
     place = action.parameters.get(PLACE)
-    if not place or result.outcome in (Outcome.STARTED, Outcome.CONFLICT):
+    if not place or not result.ran or result.outcome in (Outcome.STARTED, Outcome.CONFLICT):
         return memory
     past = memory.ailments.get(str(place), Ailment(action.service))
     tried = replace(past, tries=(*past.tries, action.kind), tried_at=result.finished_at, well_since=None)
