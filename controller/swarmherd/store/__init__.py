@@ -78,9 +78,8 @@ class Store:
         """
         open_entry = (JOURNAL.c.id == result.action_id, JOURNAL.c.outcome == Outcome.STARTED.value)
         with self._transaction() as connection:
-            row = connection.execute(sa.select(JOURNAL).where(*open_entry)).mappings().first()
-            if row is not None:
-                connection.execute(JOURNAL.update().where(*open_entry).values(rows.ended(result)))
+            if connection.execute(JOURNAL.update().where(*open_entry).values(rows.ended(result))).rowcount:
+                row = connection.execute(sa.select(JOURNAL).where(JOURNAL.c.id == result.action_id)).mappings().one()
                 before = remembered.read(connection, self._cluster, ())
                 after = remember_result(before, rows.entry(row).action, result)
                 remembered.write(connection, self._cluster, before, after)
@@ -232,6 +231,8 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
+        """One that writes does so with its first statement: where it has read, and another has written since, SQLite
+        refuses its writes at once."""
         with database.explained(self._url), self._engine.begin() as connection:
             yield connection
 
