@@ -32,7 +32,8 @@ class UnreadableError(Exception):
 def write(connection: sa.Connection, cluster: str, inputs: Inputs, plan: Plan) -> None:
     document = packed(Kept(inputs, plan, swarmherd.__version__))
     row = {"cluster": cluster, "at": inputs.now, "acts": bool(plan.actions), "size": len(document)}
-    connection.execute(INPUTS.delete().where(INPUTS.c.cluster == cluster, INPUTS.c.at == inputs.now))
+    # What is later than now was written before the clock was put right: it would pass for the newest.
+    connection.execute(INPUTS.delete().where(INPUTS.c.cluster == cluster, INPUTS.c.at >= inputs.now))
     connection.execute(INPUTS.insert().values({**row, "document": document}))
     _trim(connection, cluster)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -76,3 +76,15 @@ def test_a_commit_by_another_at_any_moment_spoils_no_writing(
     write(store)
     assert beats, "between the begin and the first write there was room for it"
     assert len(store.unfinished()) == {WRITERS["begin"]: 2, WRITERS["end"]: 0}.get(write, 1)
+
+
+def test_the_last_cycle_is_the_one_that_was_written_last_also_after_the_clock_was_put_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmherd.store.inputs.KEEP_STILL", 2)
+    for seconds in (-15, 10800, 10815, 10830, 0, 15):
+        keep(store, NOW + timedelta(seconds=seconds))
+        last = store.kept()
+        assert last is not None
+        assert last.inputs.now == NOW + timedelta(seconds=seconds)
+    assert store.kept(NOW + timedelta(hours=3)) is None, "that instant has not come"
