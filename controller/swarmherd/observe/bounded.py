@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Answers over HTTP that are bounded in size and in total time (S25).
 
-The timeout of `requests` is for each read of the socket: a server that sends a byte now and then is never late.
+The timeout of `requests` is for each read of the socket: a server that sends a byte now and then is never late. Bounded
+in total is the body alone: `requests` gives nothing away before it has all headers, and of those a byte now and then
+holds the caller up for as long as the server likes, or until they are as many or as long as `http.client` takes.
 """
 
 from __future__ import annotations
@@ -21,13 +23,19 @@ class AnswerTooLarge(requests.RequestException):
 
 
 class BoundedAnswers(requests.Session):
-    """A session, or a base of one, whose every answer is read at once, within `max_bytes` and `max_seconds`."""
+    """A session, or a base of one, whose every answer's body is read at once, within `max_bytes` and `max_seconds`.
+
+    No redirect is followed: the body of each answer on the way would be read without bounds.
+    """
 
     max_bytes: int = 32 * 1024 * 1024
     max_seconds: float = 30.0
 
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Even where it is told not to follow, `requests` reads the body of an answer that has a target."""
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """As `requests` does it. Raises AnswerTooLarge, or requests.Timeout when the whole takes too long."""
+        """As `requests` does it. Raises AnswerTooLarge, or requests.Timeout when the body takes too long."""
         deadline = time.monotonic() + self.max_seconds
         kwargs["stream"] = True
         response = super().send(request, **kwargs)

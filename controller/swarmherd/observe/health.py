@@ -115,7 +115,7 @@ class HealthChecks:
             session.max_bytes, session.max_seconds = MOST_BYTES, self._seconds
             session.trust_env = False
             try:
-                answer = session.get(one.url, timeout=self._seconds, allow_redirects=False)
+                answer = session.get(one.url, timeout=self._seconds)
             except requests.RequestException as error:
                 return _ill(one, now, _explained(error, self._seconds), answered=False)
         why = _amiss(answer, one.keys.expect)

@@ -52,6 +52,9 @@ class _Session(BoundedAnswers):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         response = super().send(request, **kwargs)
+        if response.is_redirect:
+            where = response.headers["location"].partition("/api/v1/query")[0][:200]
+            raise UnusableAnswer(f"HTTP {response.status_code} to {where}, which is not followed; name that address")
         if response.ok:
             _refuse_incomplete(response)
         return response
