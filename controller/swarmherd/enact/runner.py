@@ -75,6 +75,11 @@ def run_playbook(
         late.set()
         end_marked(action_id)
 
+    def forget_environment(*_status: object, **_config: object) -> None:
+        """The runner writes the whole environment beside its command, whatever it is told, just before it says that it
+        is running. A controller that is killed later than that leaves none behind."""
+        (setting.directory / "artifacts" / action_id / "command").unlink(missing_ok=True)
+
     timer = threading.Timer(deadline_seconds, end)
     timer.daemon = True
     timer.start()
@@ -93,6 +98,7 @@ def run_playbook(
             rotate_artifacts=KEEP_RUNS,
             timeout=int(deadline_seconds) + RUNNER_GRACE_SECONDS,
             event_handler=watch,
+            status_handler=forget_environment,
             # Without one the runner takes over our signals. It also ends what began only at the deadline itself.
             cancel_callback=lambda: late.is_set() and end_marked(action_id),
         )
@@ -102,7 +108,7 @@ def run_playbook(
         return Run(ending, watch.hosts, f"ansible-runner: {error}", answered=False, broken_off=broken_off)
     finally:
         timer.cancel()
-        _forget_environment(setting.directory, action_id)
+        forget_environment()
     if late.is_set():
         words = f"the playbook was ended at its deadline of {deadline_seconds:g} s"
         return Run(Ending.DEADLINE, watch.hosts, words, answered=False, broken_off=True)
@@ -166,11 +172,6 @@ def _environment(action_id: str, setting: Setting) -> dict[str, str]:
         "PATH": os.pathsep.join((beside, os.environ.get("PATH", os.defpath))),
         "ANSIBLE_NOCOLOR": "true",
     }
-
-
-def _forget_environment(directory: Path, action_id: str) -> None:
-    """The runner writes the whole environment beside its command, whatever it is told."""
-    (directory / "artifacts" / action_id / "command").unlink(missing_ok=True)
 
 
 def _last_words(directory: Path, action_id: str) -> str:

@@ -43,6 +43,14 @@ def test_a_good_run_tells_its_last_result_and_leaves_no_secret(
     assert not [f for f in written if b"hunter2" in f.read_bytes()]
 
 
+def test_no_environment_is_left_where_its_controller_is_killed_in_the_midst_of_a_run(setting: Setting) -> None:
+    artifacts = setting.directory / "artifacts" / "a1"
+    done = run(setting, f"    - ansible.builtin.find: {{paths: {artifacts}, recurse: true}}\n")
+    names = [Path(one["path"]).name for one in done.hosts["one"]["files"]]
+    assert "stdout" in names
+    assert "command" not in names
+
+
 def test_a_failed_task_is_one_sentence_that_names_the_host(setting: Setting) -> None:
     done = run(setting, "    - ansible.builtin.fail: {msg: 'no room\n\n        for it'}\n")
     assert done.ending is Ending.FAILED
