@@ -112,8 +112,10 @@ def _start(words: list[str], errors: Path) -> subprocess.Popen[bytes]:
 def _says(stream: IO[bytes], word: bytes, deadline: float) -> bool:
     """Whether `word` comes out of `stream` before the deadline and before its end."""
     heard = b""
+    poll = select.poll()  # select.select cannot take descriptors from 1024 on
+    poll.register(stream, select.POLLIN)
     while (left := deadline - time.monotonic()) > 0:
-        if not select.select([stream], [], [], left)[0]:
+        if not poll.poll(left * 1000):
             return False
         chunk = stream.read1(4096)  # type: ignore[attr-defined]  # a pipe opened for reading is a BufferedReader
         if not chunk:

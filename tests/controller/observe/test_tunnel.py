@@ -7,6 +7,7 @@ That real ssh takes these words, and its settings are Ansible's, is the lab's to
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -86,6 +87,21 @@ def test_a_far_side_that_says_nothing_is_given_up_and_its_child_ended(tmp_path: 
         Tunnel(ssh, 1)
     assert time.monotonic() - started < 4
     assert not Path("/proc", pid.read_text().strip()).exists()
+
+
+def test_a_process_with_many_open_files_hears_the_far_side_too(tmp_path: Path, engine: Engine) -> None:
+    """As one that watches many clusters."""
+    many, (soft, hard) = 1024, resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * many), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _number in range(many)]
+    try:
+        tunnel = Tunnel(forwarding(tmp_path, engine), 20)
+        assert tunnel.alive
+        tunnel.close()
+    finally:
+        for number in held:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_no_ssh_at_all_is_one_sentence() -> None:
