@@ -11,7 +11,6 @@ from pydantic import AfterValidator, BeforeValidator, model_validator
 from swarmherd.policy.document import Part
 from swarmherd.policy.units import PositiveSeconds, Switch, seconds_between, shown, text_like, wrong
 
-STALE_SCRAPES = 3
 SHORTEST_TTL, LONGEST_TTL = 2.0, 300.0
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?", re.ASCII)
@@ -80,11 +79,6 @@ class ClusterSettings(Part):
     """Whether Docker's events wake a cycle before its time. What is decided rests on looking alone."""
     lease_ttl_seconds: LeaseTtl = 10.0
     """How long a controller leads after it last renewed its lease, which it does three times in this time."""
-
-    @property
-    def stale_after_seconds(self) -> float:
-        """The age from which a sample is unknown (S1)."""
-        return STALE_SCRAPES * self.scrape_interval_seconds
 
     @model_validator(mode="after")
     def _answers_within_the_cycle(self) -> ClusterSettings:

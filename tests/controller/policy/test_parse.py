@@ -134,7 +134,6 @@ def test_a_cluster_needs_a_name_alone() -> None:
     settings = parse_cluster({"name": "shop"}, "f.yml")
     assert settings == ClusterSettings(name="shop")
     assert settings.prometheus_url is None
-    assert settings.stale_after_seconds == 45
 
 
 def test_a_cluster_with_everything() -> None:
