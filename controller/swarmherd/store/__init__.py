@@ -180,6 +180,9 @@ class Store:
                 self._record(connection, decision, at)
             for row in rows.arranged(arrangement or Arrangement(), at):
                 self._record_arranged(connection, row)
+            if not failed:  # one that saw nothing tells of nobody that it is gone
+                _forget(connection, DECISIONS, DECISIONS.c.service, self._cluster)
+                _forget(connection, ARRANGEMENTS, ARRANGEMENTS.c.subject, self._cluster)
 
     def _record_arranged(self, connection: sa.Connection, row: dict[str, Any]) -> None:
         mine = sa.and_(ARRANGEMENTS.c.cluster == self._cluster, ARRANGEMENTS.c.subject == row["subject"])
@@ -189,11 +192,7 @@ class Store:
 
     def last_arrangements(self) -> tuple[rows.Arranged, ...]:
         """The newest decision about each anchor and each measure of load, by subject."""
-        newest = (
-            sa.select(sa.func.max(ARRANGEMENTS.c.id))
-            .where(ARRANGEMENTS.c.cluster == self._cluster)
-            .group_by(ARRANGEMENTS.c.subject)
-        )
+        newest = _newest(ARRANGEMENTS, ARRANGEMENTS.c.subject, self._cluster)
         query = sa.select(ARRANGEMENTS).where(ARRANGEMENTS.c.id.in_(newest)).order_by(ARRANGEMENTS.c.subject)
         with self._transaction() as connection:
             return tuple(rows.arranged_of(row) for row in connection.execute(query).mappings())
@@ -207,11 +206,7 @@ class Store:
 
     def last_decisions(self) -> Mapping[str, Recorded]:
         """The newest decision of each service."""
-        newest = (
-            sa.select(sa.func.max(DECISIONS.c.id))
-            .where(DECISIONS.c.cluster == self._cluster)
-            .group_by(DECISIONS.c.service)
-        )
+        newest = _newest(DECISIONS, DECISIONS.c.service, self._cluster)
         with self._transaction() as connection:
             found = connection.execute(sa.select(DECISIONS).where(DECISIONS.c.id.in_(newest))).mappings()
             return MappingProxyType({row["service"]: Recorded(rows.decision(row), row["at"]) for row in found})
@@ -243,3 +238,17 @@ def _trim(
     """Deletes all but the newest `keep` rows."""
     edge = sa.select(order).where(where).order_by(order.desc()).offset(keep).limit(1).scalar_subquery()
     connection.execute(table.delete().where(where, order <= edge))
+
+
+def _newest(table: sa.Table, name: sa.Column[Any], cluster: str) -> sa.Select[tuple[int]]:
+    """The id of the newest row of each name."""
+    return sa.select(sa.func.max(table.c.id)).where(table.c.cluster == cluster).group_by(name)
+
+
+def _forget(connection: sa.Connection, table: sa.Table, name: sa.Column[Any], cluster: str) -> None:
+    """Deletes all of each name that none of the kept cycles speaks of: a service or a node that is gone."""
+    oldest = sa.select(sa.func.min(CYCLES.c.at)).where(CYCLES.c.cluster == cluster).scalar_subquery()
+    newest = _newest(table, name, cluster)
+    gone = connection.execute(sa.select(name).where(table.c.id.in_(newest), table.c.at < oldest)).scalars().all()
+    if gone:
+        connection.execute(table.delete().where(table.c.cluster == cluster, name.in_(gone)))

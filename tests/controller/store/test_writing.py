@@ -11,7 +11,20 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from swarmherd.model import Action, ClusterView, Decision, Memory, Outcome, Pause, Plan, Result, ServiceMemory
+from swarmherd.model import (
+    Action,
+    Arrangement,
+    Balance,
+    Cause,
+    ClusterView,
+    Decision,
+    Memory,
+    Outcome,
+    Pause,
+    Plan,
+    Result,
+    ServiceMemory,
+)
 from swarmherd.policy import Policy
 from swarmherd.replay import Inputs
 from swarmherd.store import Leases, Store
@@ -88,3 +101,29 @@ def test_the_last_cycle_is_the_one_that_was_written_last_also_after_the_clock_wa
         assert last is not None
         assert last.inputs.now == NOW + timedelta(seconds=seconds)
     assert store.kept(NOW + timedelta(hours=3)) is None, "that instant has not come"
+
+
+def test_of_services_and_nodes_that_are_gone_nothing_stays_for_longer_than_the_cycles(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmherd.store.KEEP_CYCLES", 3)
+
+    def recorded(number: int, services: tuple[str, ...], measure: str = "") -> None:
+        balances = (Balance(Cause.REBALANCE, measure, ("uneven",)),) if measure else ()
+        at = NOW + timedelta(seconds=number)
+        decisions = tuple(decision(name, then=3 + number) for name in services)
+        store.record(decisions, "a cycle", at, arrangement=Arrangement((), balances))
+
+    recorded(0, ("web", "gone"), "memory")
+    for number in (1, 2):
+        recorded(number, ("web",))
+        assert set(store.last_decisions()) == {"web", "gone"}
+        assert [one.subject for one in store.last_arrangements()] == ["rebalance memory"]
+    for number in range(3, 9):
+        store.record((), "no manager answers", NOW + timedelta(seconds=number), failed=True)
+    assert set(store.last_decisions()) == {"web", "gone"}, "that nothing was seen for long does not say who is gone"
+    recorded(9, ("web",), "cpu")
+    assert set(store.last_decisions()) == {"web"}
+    assert [one.subject for one in store.last_arrangements()] == ["rebalance cpu"]
+    assert len(store.decisions_of("web", 99)) == 4, "of one that is there all changes stay, however old"
+    assert store.decisions_of("gone", 99) == ()
