@@ -115,8 +115,8 @@ backend:
   type: str
   sample: shop_web
 servers:
-  description: The servers that were meant, as they were found.
-  returned: success, where a backend was given
+  description: The servers that were meant, as they were found. Where it failed halfway, those that were told already.
+  returned: success, where a backend was given, and on failure after an order
   type: list
   elements: dict
   sample: [{name: shop_web-1, address: 10.0.1.5, state: ready, weight: 1}]
@@ -142,16 +142,23 @@ def set_servers(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     meant = _haproxy.chosen(found, params["servers"], params["addresses"], backend, params["drained"])
     if params["state"] == "ready" and not check:
         wait_until_gone(path, backend, meant, params)
-    orders = [order for server in meant for order in orders_for(server, params)]
-    if not check:
-        for order in orders:
-            give(path, f"set server {backend}/{order}")
-        save(params, bool(orders))
+    orders = [(server, order) for server in meant for order in orders_for(server, params)]
+    ordered: list[_haproxy.Server] = []
+    try:
+        if not check:
+            for server, order in orders:
+                ordered = [*(one for one in ordered if one != server), server]
+                give(path, f"set server {backend}/{order}")
+            save(params, bool(orders))
+        sessions = left(path, backend, meant, params, check)
+    except SwarmError as error:
+        # Whoever drains servers has to undo what was done of it.
+        raise SwarmError(str(error), changed=bool(ordered), servers=[told(server) for server in ordered]) from error
     return {
         "changed": bool(orders),
         "backend": backend,
         "servers": [told(server) for server in meant],
-        "sessions": left(path, backend, meant, params, check),
+        "sessions": sessions,
         "diff": {
             "before": {server.name: setting(server, {}) for server in meant},
             "after": {server.name: setting(server, params) for server in meant},

@@ -261,6 +261,15 @@ def test_without_the_load_balancer_nothing_is_scaled_down(enact: Enact, swarm: A
     assert swarm.writes == []
 
 
+def test_what_a_drain_that_failed_had_drained_serves_again(
+    enact: Enact, swarm: Any, behind: dict[str, Any], balancer: Any
+) -> None:
+    balancer.untold = [("shop", "shop-2")]
+    told = ["set server shop/shop-2 state drain\n", "set server shop/shop-2 state ready\n"]
+    assert "does not tell of the sessions" in enact("scale", good=False, replicas=1, **behind)
+    assert (balancer.told, balancer.servers["shop-2"][1], swarm.writes) == (told, 0, [])
+
+
 def test_what_an_interrupted_scale_down_left_drained_serves_again_and_nothing_is_scaled(
     enact: Enact, swarm: Any, behind: dict[str, Any], balancer: Any
 ) -> None:

@@ -289,6 +289,7 @@ class Balancer:
         self.sessions = [0]
         self.untold: list[tuple[str, str]] = []
         self.before_state: Callable[[], Any] = lambda: None
+        self.refused = ""
         self.told: list[str] = []
 
     def answer(self, command: str) -> str:
@@ -299,6 +300,8 @@ class Balancer:
         if words[:2] == ["show", "stat"]:
             return self.stat(of_all=words[2:] == ["-1", "4", "-1"])
         self.told.append(command)
+        if self.refused and self.refused in command:
+            return "No such server.\n"
         server = self.servers[words[2].split("/")[1]]
         if words[3] == "state":
             server[1] = (server[1] & FREE) | {"ready": 0, "drain": 8, "maint": 1}[words[4]]

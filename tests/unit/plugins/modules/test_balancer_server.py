@@ -157,3 +157,16 @@ def test_the_state_is_written_without_a_change_and_not_in_check_mode(set_server,
 def test_a_server_that_could_not_be_made_ready_is_told_apart(set_server):
     assert set_server(servers=["shop-9"], state="ready")["not_ready"]
     assert not set_server(servers=["shop-9"], state="drain")["not_ready"]
+
+
+def test_a_drain_that_fails_halfway_tells_which_servers_it_may_have_drained(set_server, balancer):
+    balancer.refused = "shop-2"
+    result = set_server(servers=["shop-1", "shop-2", "shop-3"], state="drain", weight=0)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert [server["name"] for server in result["servers"]] == ["shop-1", "shop-2"]
+    assert [told.split()[2] for told in balancer.told] == ["shop/shop-1", "shop/shop-1", "shop/shop-2"]
+
+
+def test_a_drain_whose_sessions_are_not_told_tells_which_servers_it_has_drained(set_server, balancer):
+    balancer.untold = [("shop", "shop-1")]
+    assert [server["name"] for server in set_server(servers=["shop-1"], state="drain")["servers"]] == ["shop-1"]
