@@ -85,6 +85,12 @@ def host_port(address: str, port: int = MANAGER_PORT) -> tuple[str, int]:
     return host.strip("[]"), int(number)
 
 
+def host_and_port(address: str) -> str:
+    """The same in one text, as Docker takes it."""
+    host, port = host_port(address)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def steps_here(
     here: Membership, nodes: Sequence[Document], params: Mapping[str, Any], known: Collection[str], heartbeat: bool
 ) -> list[Step]:
@@ -125,7 +131,8 @@ def _refuse_other_swarm(here: Membership, known: Collection[str]) -> None:
 
 
 def _role_steps_here(here: Membership, nodes: Sequence[Document], params: Mapping[str, Any]) -> list[Step]:
-    if params["role"] in (None, here.role):
+    # Who is about to join, or to come back, has a role only once it is in.
+    if params["role"] in (None, here.role) or here.state == "pending":
         return []
     if not here.manager:
         raise SwarmError("role: a worker cannot promote itself; run the task on a manager, with this host as node")

@@ -54,7 +54,7 @@ def init(swarm: Swarm, params: Mapping[str, Any]) -> None:
 def join(swarm: Swarm, params: Mapping[str, Any]) -> None:
     try:
         swarm.join(
-            remote_addrs=["{}:{}".format(*_membership.host_port(address)) for address in params["remote_addrs"]],
+            remote_addrs=[_membership.host_and_port(address) for address in params["remote_addrs"]],
             join_token=params["join_token"],
             listen_addr=params["listen_addr"],
             advertise_addr=params["advertise_addr"],

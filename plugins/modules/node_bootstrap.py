@@ -330,10 +330,10 @@ def wait_until_ready(swarm: Swarm, name: str, timeout_seconds: float) -> Documen
 def remove_other(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """Remove every entry of that name: a host that joined several times has several."""
     found = _nodes.named(swarm.nodes(), params["node"])
-    if not found:
-        return result([], {}, "none", "none")
     if not params["force"] and not check:
         found = wait_until_down(swarm, params["node"], params["wait_timeout"])
+    if not found:
+        return result([], {}, "none", "none")
     nodes = swarm.nodes()
     steps = [step for node in found for step in _membership.removal_steps(nodes, node, params["force"])]
     if not check:

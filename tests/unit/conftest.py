@@ -9,6 +9,7 @@ import socketserver
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Dict
@@ -32,6 +33,8 @@ class Engine:
         """Those of the Swarm that Docker does not list, and gives to whoever asks for the scope `swarm`."""
         self.containers: list[Document] = []
         self.node_id = "id-n1"
+        self.member: Document = {}
+        """What else the engine says of its membership."""
         self.secrets: list[Document] = []
         self.writes: list[Document] = []
         self.before_write: Callable[[], None] = lambda: None
@@ -48,11 +51,12 @@ class Engine:
         if path == "/version":
             return 200, {"ApiVersion": "1.41"}
         if path == "/info":
-            return 200, {"Swarm": {"NodeID": self.node_id}}
+            return 200, {"Swarm": {"NodeID": self.node_id, **self.member}}
         if path == "/swarm":
             dispatcher = {"HeartbeatPeriod": 5_000_000_000}
             made = {"ID": "swarm", "CreatedAt": "2026-01-01T00:00:00Z", "Version": {"Index": 5}}
-            return 200, {**made, "Spec": {"Dispatcher": dispatcher}}
+            tokens = {"Worker": "for-workers", "Manager": "for-managers"}
+            return 200, {**made, "Spec": {"Dispatcher": dispatcher}, "JoinTokens": tokens}
         lists = {
             "/containers/json": self.containers,
             "/nodes": self.nodes,
@@ -178,6 +182,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
+    with served_engine() as held:
+        yield held
+
+
+@contextmanager
+def served_engine() -> Iterator[Engine]:
     held = Engine()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"engine": held}))
     held.url = f"tcp://127.0.0.1:{server.server_address[1]}"

@@ -73,6 +73,10 @@ def test_a_worker_cannot_promote_itself():
         steps_here(member(), role="manager")
 
 
+def test_a_host_whose_join_goes_on_is_waited_for_whatever_role_it_is_to_have():
+    assert steps_here(member(state="pending"), role="manager") == []
+
+
 @pytest.fixture
 def cluster(make_node):
     return [make_node(f"m{i}", role="manager") for i in (1, 2, 3)] + [make_node("n1")]
@@ -146,6 +150,19 @@ def test_the_last_manager_leaves_by_force_only(make_node):
 )
 def test_addresses_have_a_host_and_a_port(address, expected):
     assert _membership.host_port(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("10.0.0.1", "10.0.0.1:2377"),
+        ("manager1:7000", "manager1:7000"),
+        ("2001:db8::1", "[2001:db8::1]:2377"),
+        ("[2001:db8::1]:7000", "[2001:db8::1]:7000"),
+    ],
+)
+def test_an_address_to_join_is_told_as_docker_takes_it(address, expected):
+    assert _membership.host_and_port(address) == expected
 
 
 def test_what_is_no_address_is_refused():
