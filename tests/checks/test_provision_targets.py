@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What provisioning tells Prometheus to scrape, from the variables of the hosts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("prometheus_node_exporter_targets", "prometheus_balancer_targets")
+
+
+def targets(folder: Path, **hosts: dict[str, Any]) -> list[list[str]]:
+    """Those of the hosts' node_exporters, and the balancer's. The first host is the manager."""
+    play = yaml.safe_load((ROOT / "playbooks" / "provision.yml").read_text())[-1]
+    told = next(task["vars"] for task in play["tasks"] if task["name"] == "Run Prometheus")
+    shown = "{{ [" + ", ".join(NAMES) + "] | to_json }}"
+    play.update(connection="local", tasks=[{"ansible.builtin.copy": {"content": shown, "dest": str(folder / "told")}}])
+    play["vars"].update(told, ansible_python_interpreter=sys.executable)
+    (folder / "play.yml").write_text(json.dumps([play]))
+    manager, *workers = hosts
+    groups = {"managers": [manager], "workers": workers}
+    inventory = {group: {"hosts": {name: hosts[name] for name in names}} for group, names in groups.items()}
+    (folder / "hosts.yml").write_text(json.dumps({"all": {"children": inventory}}))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "play.yml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: list[list[str]] = json.loads((folder / "told").read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("manager", "worker", "expected"),
+    [
+        ({}, {"ansible_host": "192.0.2.2"}, [["m1:9100", "192.0.2.2:9100"], ["haproxy:8404"]]),
+        (
+            {
+                "ansible_host": "192.0.2.1",
+                "swarmherd_advertise_address": "10.0.0.1",
+                "load_balancer_metrics_port": 9000,
+            },
+            {"ansible_host": "2001:db8::2", "node_exporter_listen_address": "0.0.0.0:9200"},
+            [["10.0.0.1:9100", "[2001:db8::2]:9200"], ["haproxy:9000"]],
+        ),
+        (
+            {"node_exporter_listen_address": "{{ ansible_host }}:9300", "ansible_host": "10.0.0.1"},
+            {"node_exporter_listen_address": "[::]:9200"},
+            [["10.0.0.1:9300", "w1:9200"], ["haproxy:8404"]],
+        ),
+    ],
+)
+def test_prometheus_scrapes_what_listens_where_it_listens(
+    tmp_path: Path, manager: dict[str, Any], worker: dict[str, Any], expected: list[list[str]]
+) -> None:
+    assert targets(tmp_path, m1=manager, w1=worker) == expected
