@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = ("m1", "m2", "m3")
@@ -73,3 +77,37 @@ def test_engines_restart_one_after_the_other(tmp_path: Path) -> None:
 
 def test_where_one_engine_does_not_come_back_no_other_is_restarted(tmp_path: Path) -> None:
     assert sum(line.startswith("restart") for line in restarted(tmp_path, broken=2)) == 2
+
+
+def balanced(folder: Path, good: bool, **service: str) -> str:
+    """HAProxy's configuration for a service that is said to be so, or why it was refused."""
+    role = ROOT / "roles" / "load_balancer"
+    first = yaml.safe_load((role / "tasks" / "main.yml").read_text())[0]
+    write = {"src": str(role / "templates" / "haproxy.cfg.j2"), "dest": str(folder / "haproxy.cfg")}
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars_files": [str(role / "defaults" / "main.yml")],
+        "vars": {"ansible_python_interpreter": sys.executable},
+        "tasks": [first, {"ansible.builtin.template": write}],
+    }
+    (folder / "play.yml").write_text(json.dumps([play]))
+    services = {"load_balancer_services": [{"name": "shop", "port": 80, "bind": 80, **service}]}
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "play.yml", "-e", json.dumps(services)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode == 0) is good, done.stdout + done.stderr
+    return (folder / "haproxy.cfg").read_text() if good else done.stdout
+
+
+def test_what_a_service_is_checked_by_is_one_word_of_the_configuration(tmp_path: Path) -> None:
+    given = {"check_path": "/well?is=#1", "check_expect": 'it\'s all good # "yes" $HOME \\ '}
+    # In single quotes and before a quote HAProxy takes what a shell takes.
+    lines = [shlex.split(line) for line in balanced(tmp_path, good=True, **given).splitlines() if "http-check" in line]
+    assert lines[0][:6] == ["http-check", "send", "meth", "GET", "uri", given["check_path"]]
+    assert lines[2] == ["http-check", "expect", "string", given["check_expect"]]
+
+
+@pytest.mark.parametrize("service", [{"name": "a\nbackend b"}, {"name": "a b"}, {"check_expect": "well\nhttp-check"}])
+def test_what_would_be_more_than_a_word_is_refused(tmp_path: Path, service: dict[str, str]) -> None:
+    assert "load_balancer_services: the name" in balanced(tmp_path, good=False, **service)
