@@ -45,7 +45,8 @@ options:
   state:
     description:
       - With V(merge) other labels stay as they are.
-      - With V(exact) the node has the given labels and no others afterwards.
+      - With V(exact) the node has the given labels and no others afterwards, but for those that begin with
+        C(swarmherd.), which moves, cordons and anchors rest upon. Name them in O(remove) where they are to go.
     type: str
     choices: [merge, exact]
     default: merge
@@ -114,6 +115,9 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import S
 from ansible_collections.swarmherd.cluster.plugins.module_utils._runner import run
 from ansible_collections.swarmherd.cluster.plugins.module_utils._values import label_text
 
+OURS = "swarmherd."
+"""How labels begin that stand for something else: a pause, a cordon, an anchor."""
+
 
 def label(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     return retried(lambda: write_labels(swarm, params, check), params["expected_version"])
@@ -126,6 +130,10 @@ def write_labels(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[s
     refuse_unexpected(node, params["expected_version"], before)
     wanted = {str(key): label_text(value, f"labels.{key}") for key, value in params["labels"].items()}
     after = _nodes.labels_after(before, wanted, params["remove"], exact=params["state"] == "exact")
+    after = {
+        **{key: value for key, value in before.items() if key.startswith(OURS) and key not in params["remove"]},
+        **after,
+    }
     version = node["Version"]["Index"]
     if after != before and not check:
         swarm.update_node(node, {**node["Spec"], "Labels": after})
