@@ -201,6 +201,7 @@ def wanted_spec(node: Document, params: Mapping[str, Any], found: str) -> dict[s
     """A cordon touches no other pause, whoever set it; whatever else is set is somebody's will, and no cordon."""
     if params["only_cordoned"] and not _marks.is_cordoned(node):
         return _marks.without_cordon(node["Spec"])
+    cleaned = _marks.cleaned(node, lambda mark: mark.kind == "pause")
     if params["cordon_until"] is not None:
         if found != "active" and not _marks.is_cordoned(node):
             raise SwarmError(
@@ -208,8 +209,7 @@ def wanted_spec(node: Document, params: Mapping[str, Any], found: str) -> dict[s
                 conflict=True,
                 found={"availability": found, "version": node["Version"]["Index"]},
             )
-        return _marks.cordoned(node["Spec"], params["cordon_until"])
-    cleaned = _marks.cleaned(node, lambda mark: mark.kind == "pause")
+        return _marks.cordoned(cleaned, params["cordon_until"])
     return {**_marks.without_cordon(cleaned), "Availability": params["availability"]}
 
 

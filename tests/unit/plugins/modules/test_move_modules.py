@@ -445,6 +445,13 @@ def test_a_cordon_is_a_pause_that_says_whose_it_is_and_ends_by_itself_alone(run_
     assert not run_module(node_availability.main, node="n1", availability="active", only_cordoned=True)["changed"]
 
 
+def test_a_cordon_takes_away_what_a_move_had_left_on_an_active_node(run_module, engine):
+    engine.nodes[0]["Spec"]["Labels"] = {"swarmherd.paused": "queue.1"}
+    assert run_module(node_availability.main, node="n1", availability="pause", cordon_until=1772366700)["changed"]
+    spec = engine.nodes[0]["Spec"]
+    assert (spec["Availability"], spec["Labels"]) == ("pause", {CORDONED: "1772366700"})
+
+
 @pytest.mark.parametrize("found", ["pause", "drain"])
 def test_a_cordon_refuses_a_pause_of_somebodys(run_module, engine, found):
     engine.nodes[0]["Spec"]["Availability"] = found
