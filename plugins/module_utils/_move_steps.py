@@ -72,7 +72,7 @@ def decide(swarm: Swarm, params: Mapping[str, Any]) -> Move:
     drop = _drop(name, now, to_pause)
     nodes = [{**node, "Spec": _marks.cleaned(node, _on(drop, node))} for node in found]
     here = [task for task in tasks if task.get("NodeID") == source["ID"] and task["DesiredState"] == "running"]
-    until = now + params["wait_timeout"] + grace_seconds(service) + SPARE_SECONDS
+    until = now + params["drain_timeout"] + grace_seconds(service) + params["wait_timeout"] + SPARE_SECONDS
     move = Move(
         service=service,
         source=source,

@@ -110,6 +110,12 @@ options:
         none, is part of it.
     type: int
     default: 60
+  drain_timeout:
+    description:
+      - With O(state=prepared), seconds that a load balancer may be drained for before the tasks are stopped. What is
+        set on nodes counts as that of a move under way for so much longer.
+    type: int
+    default: 0
 notes:
   - A conflict fails with the keys RV(ignore:conflict=true) and RV(ignore:found), a dictionary with the C(replicas)
     and the C(version) that the service was found with. Somebody who changes the service while it moves is a conflict.
@@ -437,6 +443,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "expected_version": {"type": "int"},
             "wait_timeout": {"type": "int", "default": 60},
+            "drain_timeout": {"type": "int", "default": 0},
             **connection_options(),
         },
         required_if=[("state", "moved", ("name",)), ("state", "prepared", ("name",))],
