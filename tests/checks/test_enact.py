@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -147,8 +148,11 @@ def test_a_host_that_cannot_be_reached_stops_nothing_and_the_pause_ends(enact: E
 
 def test_a_balancer_that_cannot_be_reached_stops_nothing_and_the_pause_ends(enact: Enact, swarm: Any) -> None:
     given = {"service": "shop", "node": "n1", "task": "t1", "balancer_backend": "shop"}
-    said = enact("move", good=False, balancer_socket="/run/nobody.sock", **given)
+    began = time.time()
+    said = enact("move", good=False, balancer_socket="/run/nobody.sock", drain_timeout=1000, **given)
     assert "the load balancer at /run/nobody.sock cannot be reached" in said
+    # The mark outlives what the move may take, draining included.
+    assert float(swarm.writes[0]["Labels"]["swarmherd.paused"].removeprefix("shop.")) > began + 1000
     assert "The load balancer on w1 could not be reached" in enact(
         "move", good=False, worker=NOWHERE, balancer_host="w1", node_host="m1", **given
     )
@@ -193,6 +197,12 @@ def test_a_label_goes_only_after_the_other_node_has_it_and_dependents_the_constr
     label = [spec.get("Labels") for spec in swarm.writes]
     assert label == [{"swarmherd.anchor.db": "yes"}, {}, {}]
     assert swarm.writes[1]["TaskTemplate"]["Placement"]["Constraints"] == ["node.labels.swarmherd.anchor.db == yes"]
+
+
+def test_a_node_is_not_given_the_label_and_robbed_of_it_however_it_is_called(enact: Enact, swarm: Any) -> None:
+    said = enact("relabel", good=False, anchor="db", node="n1", old_nodes=["id-n1"])
+    assert "swarmherd_node n1 stands in swarmherd_old_nodes as well" in said
+    assert swarm.nodes[0]["Spec"]["Labels"] == {"swarmherd.anchor.db": "yes"}
 
 
 def test_who_follows_no_longer_loses_the_constraint_before_the_node_its_label(enact: Enact, swarm: Any) -> None:
@@ -276,6 +286,11 @@ def test_what_an_interrupted_scale_down_left_drained_serves_again_and_nothing_is
     balancer.servers["shop-1"][1] = 8
     enact("scale", replicas=1, state="cleared", **behind)
     assert (balancer.told, swarm.writes) == (["set server shop/shop-1 state ready\n"], [])
+
+
+def test_without_a_load_balancer_nothing_is_cleared_and_nothing_is_scaled(enact: Enact, swarm: Any) -> None:
+    enact("scale", service="shop", replicas=1, state="cleared")
+    assert swarm.writes == []
 
 
 def test_one_task_is_restarted_on_its_own_host_and_may_come_back_to_its_node(
