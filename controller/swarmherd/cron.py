@@ -13,7 +13,8 @@ in Vixie's cron: what comes twice counts twice, and what never comes is left out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -102,12 +103,14 @@ def at_time(at: time, weekdays: frozenset[int] | None = None) -> Cron:
 
 def next_after(cron: Cron, zone: ZoneInfo, at: datetime) -> datetime:
     """The first of its times after `at`, in UTC."""
-    return next(one for day in _days(at, zone, DAY) for one in _times(cron, zone, day) if one > at)
+    near = _near(cron, zone, at, DAY)
+    return next(times[place] for times in near if (place := bisect_right(times, at)) < len(times))
 
 
 def last_until(cron: Cron, zone: ZoneInfo, at: datetime) -> datetime:
     """The last of its times up to and with `at`, in UTC."""
-    return next(one for day in _days(at, zone, -DAY) for one in reversed(_times(cron, zone, day)) if one <= at)
+    near = _near(cron, zone, at, -DAY)
+    return next(times[place - 1] for times in near if (place := bisect_right(times, at)))
 
 
 def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
@@ -115,16 +118,24 @@ def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, at, zone).astimezone(UTC)
 
 
-def _days(at: datetime, zone: ZoneInfo, step: timedelta) -> Iterator[date]:
-    """The days on which to look, the first one with a margin for clocks that change."""
-    first = at.astimezone(zone).date() - step
-    return (first + number * step for number in range(MOST_DAYS))
+def _near(cron: Cron, zone: ZoneInfo, at: datetime, step: timedelta) -> Iterator[Sequence[datetime]]:
+    """Its times day by day from `at` on, the first day with a margin for clocks that change."""
+    day = at.astimezone(zone).date() - step
+    while True:
+        day = _day_from(cron, day, step)
+        yield _times(cron, zone, day)
+        day += step
 
 
-def _times(cron: Cron, zone: ZoneInfo, day: date) -> list[datetime]:
-    """Its instants of that day, in order."""
-    if not cron.on(day):
-        return []
+@lru_cache(maxsize=1024)
+def _day_from(cron: Cron, day: date, step: timedelta) -> date:
+    """The first day on which it is, going by `step` from `day` on."""
+    return next(one for number in range(MOST_DAYS) if cron.on(one := day + number * step))
+
+
+@lru_cache(maxsize=256)
+def _times(cron: Cron, zone: ZoneInfo, day: date) -> Sequence[datetime]:
+    """Its instants of that day, in order. Kept, since a backtest asks every 15 s of it."""
     walls = (time(hour, minute) for hour in cron.hours for minute in cron.minutes)
     return sorted({one for wall in walls for one in _instants(cron, zone, day, wall)})
 

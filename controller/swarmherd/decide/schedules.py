@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from swarmherd.decide.windows import opening, when
+from swarmherd.decide.windows import is_open, when
 from swarmherd.policy import ScalePolicy
 
 
@@ -21,7 +21,7 @@ class Bounds(NamedTuple):
 
 def bounds_at(scale: ScalePolicy, now: datetime) -> Bounds:
     """Where several schedules are on, the largest of each bound holds."""
-    on = [one for one in scale.schedules if opening(one, now).open]
+    on = [one for one in scale.schedules if is_open(one, now)]
     if not on:
         return Bounds(min(scale.min, scale.max), scale.max)
     lowest = max((one for one in on if one.min is not None), key=lambda one: one.min or 0, default=None)

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from swarmherd.decide import decide
+from swarmherd.cron import Cron, last_until
+from swarmherd.decide import decide, windows
+from swarmherd.decide.schedules import bounds_at
 from swarmherd.model import Decision, Memory
 from swarmherd.policy import PolicyError, ScaleKeys, parse_policy
 from swarmherd.policy.merge import complete
@@ -50,6 +53,22 @@ def test_of_several_that_are_on_the_largest_bounds_hold_and_the_max_before_the_m
     more = {"days": "tue", "min": 5}
     assert decided(12, 2, {**CPU, "schedules": [OFFICE, more, night]}).then == 10
     assert decided(23, 12, {**CPU, "schedules": [OFFICE, more, night]}).then == 3, "5 are wished then, and 3 allowed"
+
+
+@pytest.mark.parametrize(("cron", "duration"), [("0 * * * *", "1h"), ("*/15 * * * *", "15m"), ("* * * * *", "31d")])
+def test_a_schedule_whose_turns_overlap_is_on_by_one_look(
+    monkeypatch: pytest.MonkeyPatch, cron: str, duration: str
+) -> None:
+    looks: list[datetime] = []
+
+    def counted(cron: Cron, zone: ZoneInfo, at: datetime) -> datetime:
+        looks.append(at)
+        return last_until(cron, zone, at)
+
+    monkeypatch.setattr(windows, "last_until", counted)
+    scale = complete(ScaleKeys(max=40, schedules=[{"cron": cron, "duration": duration, "min": 20}]))
+    assert bounds_at(scale, TUESDAY).min == 20
+    assert looks == [TUESDAY], "a backtest asks 40,000 times for a week"
 
 
 def test_a_service_that_sleeps_is_woken_by_its_schedule_and_one_in_maintenance_is_not() -> None:

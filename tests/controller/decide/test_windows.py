@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from swarmherd.decide.windows import not_now, opening, standing, told
+from swarmherd.decide.windows import is_open, not_now, opening, standing, told
 from swarmherd.model import Direction
 from swarmherd.policy import Policy, PolicyError, parse_policy
 
@@ -171,6 +171,7 @@ moments = st.integers(0, 3 * 366 * 24 * 3600).map(lambda seconds: at("2025-01-01
 def test_a_window_stands_as_it_does_until_it_says_it_changes(window: dict[str, Any], now: datetime) -> None:
     found = policy({**window, "timezone": "Europe/Berlin"}).windows[0]
     seen = opening(found, now)
+    assert is_open(found, now) is seen.open
     if seen.next_change is None:
         assert seen.open
         return
