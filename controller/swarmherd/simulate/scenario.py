@@ -12,8 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from swarmherd.decide.place import ConstraintError, parse_constraint
 from swarmherd.policy import Policy, PolicyError, Problem
 from swarmherd.policy.document import Part
+from swarmherd.policy.parse import POLICY
 from swarmherd.policy.units import (
     Count,
     Number,
@@ -34,7 +36,8 @@ from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS
 from swarmherd.simulate.trace import TraceError, read_trace
 
 SCENARIO = "scenario"
-MOST_NODES, LONGEST_SECONDS = 200, 31 * 86400.0
+MOST_NODES, MOST_REPLICAS, LONGEST_SECONDS = 200, 1000, 31 * 86400.0
+SHORTEST_SECONDS, MOST_CYCLES = 0.1, 200_000
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)(KiB|MiB|GiB|TiB)", re.ASCII)
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -186,28 +189,65 @@ class Scenario(Part):
 
 def mistakes(scenario: Scenario, policy: Policy, file: str) -> Iterator[Problem]:
     """What is wrong between keys."""
+    yield from _of_times(scenario, policy, file)
+    yield from _of_services(scenario, policy, file)
+    if not any(node.manager for node in scenario.nodes.values()):
+        yield Problem(file, f"{SCENARIO}.nodes", "none of them is a manager", "write manager: true below one, or three")
+    for place, fault in enumerate(scenario.faults):
+        yield from _of_fault(scenario, fault, file, f"{SCENARIO}.faults[{place}]")
+
+
+def _of_times(scenario: Scenario, policy: Policy, file: str) -> Iterator[Problem]:
     window, scrape = policy.queries.window, scenario.scrape_seconds
     if window < 2 * scrape:
         said = f"a window of {window:g} s may hold fewer than two scrapes of {scrape:g} s each, and has no rate then"
         remedy = f"write up to {window / 2:g}s, or a longer swarmherd_policy.queries.window"
         yield Problem(file, f"{SCENARIO}.scrape_seconds", said, remedy)
-    if not any(node.manager for node in scenario.nodes.values()):
-        yield Problem(file, f"{SCENARIO}.nodes", "none of them is a manager", "write manager: true below one, or three")
+    for word in ("interval_seconds", "scrape_seconds", "heartbeat_seconds"):
+        if getattr(scenario, word) < SHORTEST_SECONDS:
+            yield Problem(file, f"{SCENARIO}.{word}", "this is too short", f"write {SHORTEST_SECONDS}s or more")
     if scenario.run_for > LONGEST_SECONDS:
         yield Problem(file, f"{SCENARIO}.run_for", "this is too long", "write a month at most: 31d")
-    for place, fault in enumerate(scenario.faults):
-        key = f"{SCENARIO}.faults[{place}]"
-        for word, kinds, there in (
-            ("node", ON_NODES, scenario.nodes),
-            ("service", ON_SERVICES, scenario.services),
-        ):
-            name = getattr(fault, word)
-            if fault.fault in kinds and name not in there:
-                remedy = resembling(name, there) or f"write {word}: with one of {', '.join(sorted(there)[:9])}"
-                said = f"there is no {word} {shown(name)}" if name else f"{fault.fault.value} is about a {word}"
-                yield Problem(file, f"{key}.{word}", said, remedy)
-            elif name and fault.fault not in kinds:
-                yield Problem(file, f"{key}.{word}", f"{fault.fault.value} is not about a {word}", "leave it out")
+    elif scenario.run_for / scenario.interval_seconds > MOST_CYCLES:
+        said = f"these are more than {MOST_CYCLES} cycles of {scenario.interval_seconds:g} s"
+        yield Problem(file, f"{SCENARIO}.run_for", said, "write a shorter one, or a longer interval_seconds")
+
+
+def _of_services(scenario: Scenario, policy: Policy, file: str) -> Iterator[Problem]:
+    there = scenario.services
+    if sum(keys.replicas for keys in there.values()) > MOST_REPLICAS:
+        said = f"these are more than {MOST_REPLICAS} replicas together"
+        yield Problem(file, f"{SCENARIO}.services", said, "write fewer replicas, each with more capacity")
+    for name, keys in there.items():
+        for place, text in enumerate(keys.constraints):
+            try:
+                parse_constraint(text)
+            except ConstraintError as error:
+                key = f"{SCENARIO}.services.{name}.constraints[{place}]"
+                yield Problem(file, key, error.message, error.remedy)
+    for name in policy.services:
+        if name not in there:
+            remedy = resembling(name, there) or "write it under services: too, or leave it out"
+            yield Problem(file, f"{POLICY}.services.{name}", f"the scenario has no service {shown(name)}", remedy)
+
+
+def _of_fault(scenario: Scenario, fault: FaultKeys, file: str, key: str) -> Iterator[Problem]:
+    if fault.at >= scenario.run_for:
+        said = f"{fault.at:g} s is not before the end, which is at {scenario.run_for:g} s"
+        yield Problem(file, f"{key}.at", said, "write an earlier time, or a longer run_for")
+    if fault.replicas > MOST_REPLICAS:
+        yield Problem(file, f"{key}.replicas", f"{fault.replicas} is too large", f"write at most {MOST_REPLICAS}")
+    for word, kinds, there in (
+        ("node", ON_NODES, scenario.nodes),
+        ("service", ON_SERVICES, scenario.services),
+    ):
+        name = getattr(fault, word)
+        if fault.fault in kinds and name not in there:
+            remedy = resembling(name, there) or f"write {word}: with one of {', '.join(sorted(there)[:9])}"
+            said = f"there is no {word} {shown(name)}" if name else f"{fault.fault.value} is about a {word}"
+            yield Problem(file, f"{key}.{word}", said, remedy)
+        elif name and fault.fault not in kinds:
+            yield Problem(file, f"{key}.{word}", f"{fault.fault.value} is not about a {word}", "leave it out")
 
 
 def demand_of(traffic: TrafficKeys, folder: Path, file: str, key: str) -> Callable[[float], float]:

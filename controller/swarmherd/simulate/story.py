@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from swarmherd.model import Availability, Node, NodeState, Role, Service
-from swarmherd.policy import Policy, PolicyError, parse_policy
-from swarmherd.policy.parse import parse
+from swarmherd.policy import Policy, PolicyError, Problem, parse_policy, scale_policies, service_wishes
+from swarmherd.policy.parse import POLICY, parse
 from swarmherd.simulate.cluster.faults import Fault
 from swarmherd.simulate.cluster.habits import Habits
 from swarmherd.simulate.cluster.simulation import BEGIN, TALLY_SECONDS, Layout, Simulation, Tally
 from swarmherd.simulate.cluster.standing import problems
 from swarmherd.simulate.scenario import SCENARIO, NodeKeys, Scenario, ServiceKeys, demand_of, mistakes
 from swarmherd.store import Entry
-
-POLICY = "swarmherd_policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,25 @@ class Told:
 
 def read_scenario(document: Mapping[str, Any], file: str) -> tuple[Scenario, Policy]:
     """Raises PolicyError with every mistake in it."""
-    wanted = parse_policy(document.get(POLICY) or {}, file)
+    said = document.get(POLICY)
+    wanted = parse_policy({} if said is None else said, file)
     rest = {key: value for key, value in document.items() if key != POLICY}
     scenario = parse(Scenario, rest, file, SCENARIO)
     if found := tuple(mistakes(scenario, wanted, file)):
         raise PolicyError(found)
+    if found := tuple(_left_alone(scenario, wanted, file)):
+        raise PolicyError(found)
     return scenario, wanted
+
+
+def _left_alone(scenario: Scenario, policy: Policy, file: str) -> Iterator[Problem]:
+    """What a controller would leave a service alone for: policy and labels, taken together."""
+    services = [_service(name, keys) for name, keys in scenario.services.items()]
+    for wanted in (scale_policies(policy, services), service_wishes(policy, services)):
+        for name, found in sorted(wanted.problems.items()):
+            for one in found:
+                of_label = "" if one.key.startswith(POLICY) else f"{SCENARIO}.services.{name}.labels."
+                yield one._replace(file=file, key=of_label + one.key)
 
 
 def tell(scenario: Scenario, policy: Policy, folder: Path, file: str) -> Told:
@@ -85,6 +96,7 @@ def played(
         scrape_seconds=scenario.scrape_seconds,
         playbook_seconds=scenario.playbook_seconds,
         tally_seconds=tally_seconds,
+        tallied_seconds=scenario.run_for,
     )
     simulation = Simulation(layout, scenario.seed, controlled=controlled)
     for place in range(len(scenario.faults)):

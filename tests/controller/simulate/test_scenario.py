@@ -96,6 +96,27 @@ def test_what_is_not_as_it_should_be_in_the_end_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ({"enabled": False, **POLICY}, "the policy is switched off (swarmherd_policy.enabled)"),
+        (
+            {"services": {"web": {"scale": {"enabled": False, "max": 8}}}},
+            "the scaling of web is switched off (scale.enabled)",
+        ),
+    ],
+)
+def test_what_is_switched_off_is_told(tmp_path: Path, policy: dict[str, Any], said: str) -> None:
+    assert said in told(tmp_path, swarmherd_policy=policy).problems
+
+
+def test_with_us_and_without_is_counted_for_as_long_although_a_cycle_is_under_way_in_the_end(tmp_path: Path) -> None:
+    services = {"web": {"replicas": 2, "capacity": 50, "traffic": 160}}
+    fault = [{"at": "20s", "fault": "playbook_hangs"}]
+    web = document(told(tmp_path, services=services, faults=fault, run_for="60s"))["services"]["web"]
+    assert web["requests"] == web["without"]["requests"] == 60 * 160
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("nodes: 0", "scenario.nodes: 0 nodes cannot be simulated; write a whole number from 1 to 200"),
@@ -121,6 +142,46 @@ def test_what_is_not_as_it_should_be_in_the_end_is_told(tmp_path: Path) -> None:
         ),
         ("services: {web: {queue: -1}}", "scenario.services.web.queue"),
         ("run_for: 90d", "run_for: this is too long; write a month at most: 31d"),
+        (
+            "{run_for: 31d, interval_seconds: 10s}",
+            "run_for: these are more than 200000 cycles of 10 s; write a shorter one, or a longer interval_seconds",
+        ),
+        ("interval_seconds: 1ms", "scenario.interval_seconds: this is too short; write 0.1s or more"),
+        ("heartbeat_seconds: 1ms", "scenario.heartbeat_seconds: this is too short; write 0.1s or more"),
+        (
+            "services: {web: {replicas: 800}, api: {replicas: 201}}",
+            "scenario.services: these are more than 1000 replicas together; write fewer replicas, each with more",
+        ),
+        (
+            "faults: [{at: 1m, fault: manual_scale, service: web, replicas: 1001}]",
+            "scenario.faults[0].replicas: 1001 is too large; write at most 1000",
+        ),
+        (
+            "{run_for: 5m, faults: [{at: 1h, fault: prometheus_down}]}",
+            "scenario.faults[0].at: 3600 s is not before the end, which is at 300 s; write an earlier time, or a",
+        ),
+        (
+            'services: {web: {constraints: ["node.labels.zone=a"]}}',
+            "scenario.services.web.constraints[0]: 'node.labels.zone=a' has neither == nor !=; write something like",
+        ),
+        (
+            "swarmherd_policy: {services: {wbe: {scale: {max: 3}}}}",
+            "swarmherd_policy.services.wbe: the scenario has no service 'wbe'; did you mean web?",
+        ),
+        (
+            "swarmherd_policy: {services: {web: {scale: {min: 3}}}}",
+            "swarmherd_policy.services.web.scale.max: it is missing; write how many replicas there may be at most",
+        ),
+        (
+            "services: {web: {labels: {swarmherd.scale.max: abc}}}",
+            "scenario.services.web.labels.swarmherd.scale.max: 'abc' is not a whole number; write a whole number",
+        ),
+        (
+            "services: {web: {labels: {swarmherd.priorty: high}}}",
+            "scenario.services.web.labels.swarmherd.priorty: there is no such label; did you mean swarmherd.priority?",
+        ),
+        ("swarmherd_policy: []", "swarmherd_policy: a list is not a mapping; write keys and values below it"),
+        ("swarmherd_policy: 0", "swarmherd_policy: 0 is not a mapping; write keys and values below it"),
         ("swarmherd_policy: {services: {web: {scale: {maxx: 3}}}}", "swarmherd_policy.services.web.scale.maxx"),
     ],
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,6 +48,8 @@ class Layout:
     playbook_seconds: float = ANSIBLE_SECONDS
     tally_seconds: float = TALLY_SECONDS
     """How often is counted what users notice."""
+    tallied_seconds: float = math.inf
+    """Until when: a cycle under way may end later."""
 
 
 @dataclass
@@ -193,6 +196,8 @@ class Simulation:
 
     def _tally(self) -> None:
         seconds = self.layout.tally_seconds
+        if self.timeline.seconds > self.layout.tallied_seconds:
+            return
         for name, tally in self.tallies.items():
             habits, replicas = self.swarm.habits[name], self.swarm.services[name].replicas or 0
             serving, demand = self.swarm.serving(name), habits.demand(self.timeline.seconds)

@@ -18,7 +18,23 @@ AT_REST = (UpdateState.NONE, UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLET
 
 def problems(simulation: Simulation) -> tuple[str, ...]:
     """Everything that is not as it should be; empty where all is well."""
-    return (*unserved(simulation), *out_of_bounds(simulation), *leftovers(simulation), *apart(simulation))
+    return (
+        *switched_off(simulation),
+        *unserved(simulation),
+        *out_of_bounds(simulation),
+        *leftovers(simulation),
+        *apart(simulation),
+    )
+
+
+def switched_off(simulation: Simulation) -> Iterator[str]:
+    """What a policy or a label tells us not to do."""
+    policy = simulation.layout.policy
+    if not policy.enabled:
+        yield "the policy is switched off (swarmherd_policy.enabled)"
+    for name, scale in scale_policies(policy, simulation.swarm.services.values()).by_service.items():
+        if not scale.enabled:
+            yield f"the scaling of {name} is switched off (scale.enabled)"
 
 
 def unserved(simulation: Simulation) -> Iterator[str]:
