@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
@@ -11,10 +12,10 @@ from signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, pthread_sigmask
 from typing import Annotated
 
 import typer
-import yaml
 
 from swarmherd.cli.backtest_shown import Judged, document, shown
 from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, print_json, single
+from swarmherd.cli.files import check_page, read_keys, write_page
 from swarmherd.cli.own_past import Assumed, OwnPast, own_past
 from swarmherd.cli.progress import told
 from swarmherd.cli.times import duration
@@ -23,12 +24,13 @@ from swarmherd.policy.merge import Contradiction, complete, contradictions, inco
 from swarmherd.policy.metrics import RatesMetric, RequestsMetric
 from swarmherd.policy.parse import parse
 from swarmherd.policy.queueing import QueueMetric
-from swarmherd.policy.units import as_number, as_seconds, resembling
+from swarmherd.policy.units import LARGEST_COUNT, as_number, as_seconds, resembling
 from swarmherd.service import open_cluster
 from swarmherd.simulate import (
     OPPONENTS,
     Account,
     Backtest,
+    Demand,
     Grid,
     TraceError,
     advice,
@@ -39,11 +41,14 @@ from swarmherd.simulate import (
     tried,
 )
 from swarmherd.simulate.report import page
+from swarmherd.simulate.trace import LARGEST_RATE
+from swarmherd.simulate.trial import LATEST_SECOND
 
-LARGEST_POLICY_BYTES = 2**20
 SCALE = "scale"
+WHOLE_POLICY = frozenset({"services", "swarmherd_policy"})
 
 STARTUP_SECONDS = 60.0
+SINCE = "7d"
 
 EXAMPLES = """
 [bold]The own past[/bold]: with -i and --service, what the service was asked for, and how many replicas it had, are read
@@ -77,28 +82,30 @@ swarmherd backtest --trace week.csv --policy scale.yml --replica-capacity 50 --s
 
 def _policy(file: Path) -> tuple[ScaleKeys, ScalePolicy]:
     """What `file` says. Raises InputError and PolicyError, each with file, key and remedy."""
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(LARGEST_POLICY_BYTES + 1)
-        document = yaml.safe_load(content.decode("utf-8-sig")) if len(content) <= LARGEST_POLICY_BYTES else None
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}; check the path") from None
-    except (UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{file}: {' '.join(str(error).split())}; write valid YAML") from None
-    if not isinstance(document, dict):
-        raise InputError(f"{file}: there are no keys; write what stands under a service's scale:, such as max: 10")
-    if set(document) == {SCALE}:
-        document = document[SCALE]
-    keys = parse(ScaleKeys, document, str(file), SCALE)
-    wrong = [*incomplete(keys), *contradictions(keys)]
-    wrong += [
-        Contradiction(f"metrics[{place}]", "a trace has requests alone", "write requests_per_replica, rates or queue")
-        for place, metric in enumerate(keys.metrics)
-        if not isinstance(metric, RequestsMetric | RatesMetric | QueueMetric)
-    ]
+    document = read_keys(file, "write what stands under a service's scale:, such as max: 10")
+    if whole := WHOLE_POLICY & set(document):
+        raise InputError(f"{file}: {min(whole)}: this is a whole policy; write what stands under one service's scale:")
+    keys = parse(ScaleKeys, document[SCALE] if set(document) == {SCALE} else document, str(file), SCALE)
+    wrong = [*incomplete(keys), *(list(_not_in_a_trace(keys)) or _contradictions(keys))]
     if wrong:
         raise PolicyError(Problem(str(file), f"{SCALE}.{key}", message, remedy) for key, message, remedy in wrong)
     return keys, complete(keys)
+
+
+def _not_in_a_trace(keys: ScaleKeys) -> Iterator[Contradiction]:
+    remedy = "write requests_per_replica, rates or queue"
+    if "metrics" not in keys.model_fields_set:
+        yield Contradiction("metrics", "it is missing, and by default it is cpu and memory, which no trace has", remedy)
+        return
+    for place, metric in enumerate(keys.metrics):
+        if not isinstance(metric, RequestsMetric | RatesMetric | QueueMetric):
+            yield Contradiction(f"metrics[{place}]", "a trace has requests alone", remedy)
+
+
+def _contradictions(keys: ScaleKeys) -> Iterator[Contradiction]:
+    """As of any policy; but what could be foretold is in a trace one metric alone."""
+    for one in contradictions(keys):
+        yield one._replace(remedy="give a target to requests_per_replica") if one.key == "strategy" else one
 
 
 def _opponents(text: str) -> tuple[str, ...]:
@@ -122,7 +129,7 @@ PolicyFile = Annotated[
     Path | None, typer.Option("--policy", metavar="FILE", help="With --trace: what is under scale:.")
 ]
 OfService = Annotated[str, typer.Option("--service", help="Instead of --trace: the own past of this service.")]
-Since = Annotated[str, typer.Option("--since", help="With --service: how much of its past; 12h, 7d.")]
+Since = Annotated[str, typer.Option("--since", help="With --service: how much of its past; 12h; 7d unless told.")]
 Capacity = Annotated[
     float | None,
     typer.Option("--replica-capacity", metavar="RPS", help="Requests per second that one replica serves."),
@@ -150,7 +157,7 @@ def backtest_command(
     trace: Trace = None,
     policy: PolicyFile = None,
     service: OfService = "",
-    since: Since = "7d",
+    since: Since = "",
     replica_capacity: Capacity = None,
     startup: Startup = "",
     compare: Compare = "",
@@ -164,21 +171,47 @@ def backtest_command(
     if (trace is None) == (not service):
         raise InputError("give either --trace FILE, or --service NAME with an inventory: one of them is the demand")
     most = _may_lose(may_lose)
-    if replica_capacity is not None and not 0 < replica_capacity < float("inf"):
-        raise InputError(f"--replica-capacity: {replica_capacity:g} is no capacity; write requests per second above 0")
+    if replica_capacity is not None and not 0 < replica_capacity <= LARGEST_RATE:
+        remedy = f"write requests per second, above 0 and up to {LARGEST_RATE:g}"
+        raise InputError(f"--replica-capacity: {replica_capacity:g} is no capacity; {remedy}")
+    if report is not None:
+        check_page("--report", report, [one for one in (trace, policy, *context.find_root().obj) if one is not None])
     assumed = Assumed(replica_capacity, _seconds("--startup", startup) if startup else None, _seconds("--queue", queue))
     opponents = _opponents(compare)
     grid = grid or bool(may_lose)
-    given = _traced(trace, policy, assumed) if trace else _own(context, policy, service, since, assumed, ahead=grid)
+    if trace is not None:
+        _no_past(context, since)
+        given = _traced(trace, policy, assumed)
+    else:
+        given = _own(context, policy, service, since or SINCE, assumed, ahead=grid)
+    _check_size(str(trace or service), given)
     found = backtest(given.demand, given.policy, given.keys, given.account, opponents)
     was = None if given.course is None else happened(given.demand, given.course, given.account)
     judged = Judged(given, found, was, _grid(given, found, most) if grid else None)
     if report is not None:
-        _write(report, page(given.service, given.demand, given.account, found, was, judged.grid))
+        write_page("--report", report, page(given.service, given.demand, given.account, found, was, judged.grid))
     if as_json:
         print_json(document(judged))
     else:
         console.print(shown(judged))
+
+
+def _no_past(context: typer.Context, since: str) -> None:
+    """What is about a service's own past is no part of a trace. An inventory out of the environment may be there."""
+    if since:
+        raise InputError("--since: it is about the past of a --service; leave it out, and shorten the trace instead")
+    source = context.find_root().get_parameter_source("inventory")
+    if source is not None and source.name == "COMMANDLINE":
+        raise InputError("-i: a --trace needs no inventory; leave it out, or give --service in place of --trace")
+
+
+def _check_size(name: str, given: OwnPast) -> None:
+    peak, capacity = float(given.demand.values.max()), given.account.capacity
+    if not peak / capacity <= LARGEST_COUNT:
+        raise InputError(
+            f"{name}: its {peak:g} requests per second take more than {LARGEST_COUNT} replicas of {capacity:g} each; "
+            "check them and --replica-capacity"
+        )
 
 
 def _traced(trace: Path, policy: Path | None, assumed: Assumed) -> OwnPast:
@@ -194,8 +227,17 @@ def _traced(trace: Path, policy: Path | None, assumed: Assumed) -> OwnPast:
         raise InputError(str(error)) from None
     startup = STARTUP_SECONDS if assumed.startup_seconds is None else assumed.startup_seconds
     account = Account(assumed.replica_capacity, startup, assumed.queue_seconds)
-    gaps = (f"the trace has gaps ({demand.gaps}); in each the demand was drawn as a line",) if demand.gaps else ()
-    return OwnPast(trace.name, demand, keys, complete_policy, account, None, gaps)
+    return OwnPast(trace.name, demand, keys, complete_policy, account, None, tuple(_notes(demand)))
+
+
+def _notes(demand: Demand) -> Iterator[str]:
+    if demand.gaps:
+        yield f"the trace has gaps ({demand.gaps}); in each the demand was drawn as a line"
+    if demand.first_second > LATEST_SECOND:
+        yield (
+            f"time_s {demand.first_second:.0f} is after the year 2096, so that the trace is taken to begin in 1970; "
+            "where these are milliseconds, divide them by 1000"
+        )
 
 
 def _own(
@@ -228,10 +270,3 @@ def _may_lose(text: str) -> float | None:
     if percent is None or not 0 <= percent < 100:
         raise InputError(f"--may-lose: {text[:40]!r} is no share of the requests; write a percentage, such as 0.5%")
     return percent / 100
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written: {error.strerror}; check the path of --report") from None

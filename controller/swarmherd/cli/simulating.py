@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from swarmherd.cli.base import AsJson, InputError, app, console, one_sentence, print_json
+from swarmherd.cli.base import AsJson, app, console, one_sentence, print_json
+from swarmherd.cli.files import check_page, read_keys, write_page
 from swarmherd.simulate.cluster.simulation import BEGIN
 from swarmherd.simulate.picture import clock
 from swarmherd.simulate.story import Told, document, read_scenario, tell
 from swarmherd.simulate.story_page import page
 
-LARGEST_BYTES = 2**20
 SHOWN_ACTIONS = 20
 
 EXAMPLES = """
@@ -53,34 +52,18 @@ def simulate_command(
     as_json: AsJson = False,
 ) -> None:
     """Say what would happen: a cluster in memory with the very same controller. Offline: it needs one file."""
-    wanted, policy = read_scenario(_document(scenario), str(scenario))
+    keys = read_keys(scenario, "write nodes: and services: at least")
+    wanted, policy = read_scenario(keys, str(scenario))
+    if html is not None:
+        traces = (service.traffic.trace for service in wanted.services.values())
+        check_page("--html", html, [scenario, *(scenario.parent / trace for trace in traces if trace)])
     told = tell(wanted, policy, scenario.parent, str(scenario))
     if html is not None:
-        try:
-            html.write_text(page(scenario.name, told), encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{html}: cannot be written: {error.strerror}; check the path of --html") from None
+        write_page("--html", html, page(scenario.name, told))
     if as_json:
         print_json(document(told))
     else:
         console.print(_shown(told))
-
-
-def _document(file: Path) -> dict[str, Any]:
-    """Raises InputError with file and remedy."""
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(LARGEST_BYTES + 1)
-        if len(content) > LARGEST_BYTES:
-            raise InputError(f"{file}: it is larger than {LARGEST_BYTES} bytes; a scenario is a page or two")
-        found = yaml.safe_load(content.decode("utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}; check the path") from None
-    except (UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{file}: {' '.join(str(error).split())}; write valid YAML") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{file}: there are no keys; write nodes: and services: at least")
-    return {str(key): value for key, value in found.items()}
 
 
 def _shown(told: Told) -> RenderableType:

@@ -108,13 +108,14 @@ def course(demand: Floats, account: Account, scaler: Scaler, blind: Flags | None
             if not delay:
                 ready += starting.popleft()[1]
         while count > wanted:
-            count -= 1
-            if starting:
-                starting[-1][1] -= 1
-                if not starting[-1][1]:
-                    starting.pop()
+            newest = min(count - wanted, starting[-1][1]) if starting else count - wanted
+            count -= newest
+            if not starting:
+                ready -= newest
+            elif newest < starting[-1][1]:
+                starting[-1][1] -= newest
             else:
-                ready -= 1
+                starting.pop()
         count = wanted
         counts[step], readies[step] = count, ready
     return Course(np.array(counts), np.array(readies))

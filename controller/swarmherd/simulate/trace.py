@@ -23,6 +23,8 @@ Points = Sequence[tuple[float, float]]
 
 STEP_SECONDS = 15.0
 COLUMNS = ("time_s", "requests_per_s")
+LARGEST_RATE = 1e12
+"""Requests per second."""
 LARGEST_MEBIBYTES = 512
 MOST_STEPS = 5_000_000
 LONGEST_GAP_BINS = 3
@@ -94,6 +96,7 @@ def _rows(file: Path, text: str) -> tuple[Floats, Floats]:
             seen = ",".join(header)[:60] or "nothing"
             raise TraceError(f"{file}: line 1: the columns are {seen}; write a header {','.join(COLUMNS)}")
         at, rate = header.index(COLUMNS[0]), header.index(COLUMNS[1])
+        before = ""
         times: list[float] = []
         rates: list[float] = []
         for cells in reader:
@@ -102,7 +105,10 @@ def _rows(file: Path, text: str) -> tuple[Floats, Floats]:
                 if len(cells) != len(header):
                     raise TraceError(f"{file}: line {line}: {len(cells)} cells for {len(header)} columns; write both")
                 time, value = _number(file, line, 0, cells[at]), _number(file, line, 1, cells[rate])
-                _check(file, line, time, value, times)
+                if times and time <= times[-1]:
+                    raise TraceError(_not_after(file, line, cells[at], before))
+                _check(file, line, value)
+                before = cells[at]
                 times.append(time)
                 rates.append(value)
     except csv.Error as error:
@@ -126,11 +132,13 @@ def _number(file: Path, line: int, column: int, cell: str) -> float:
     return number
 
 
-def _check(file: Path, line: int, time: float, value: float, times: list[float]) -> None:
-    if value < 0:
-        raise TraceError(f"{file}: line {line}, column {COLUMNS[1]}: {value:g} is negative; write 0 or more")
-    if times and time <= times[-1]:
-        raise TraceError(
-            f"{file}: line {line}, column {COLUMNS[0]}: {time:g} is not after {times[-1]:g}; "
-            "sort the rows by time and leave one for each"
-        )
+def _check(file: Path, line: int, value: float) -> None:
+    if not 0 <= value <= LARGEST_RATE:
+        said = "negative; write 0 or more" if value < 0 else f"too large; write at most {LARGEST_RATE:g}"
+        raise TraceError(f"{file}: line {line}, column {COLUMNS[1]}: {value:g} is {said}")
+
+
+def _not_after(file: Path, line: int, cell: str, before: str) -> str:
+    """With the cells as they are written: two times of our days are the same in a few digits."""
+    said = f"{cell.strip()[:40]} is not after {before.strip()[:40]}; sort the rows by time and leave one for each"
+    return f"{file}: line {line}, column {COLUMNS[0]}: {said}"

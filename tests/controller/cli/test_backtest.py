@@ -122,11 +122,22 @@ def test_a_scale_key_around_the_policy_is_fine(files: Files) -> None:
         ("{max: 4, metric: cpu}", "scale.metric: there is no such key; did you mean metrics?"),
         ("{max: 4, min: 9, metrics: [{requests_per_replica: 8}]}", "scale.min: min 9 is above max 4"),
         ("{max: 4, strategy: magic}", "scale.strategy: 'magic' is no strategy; write target or predictive"),
-        ("{max: 4, strategy: predictive}", "scale.strategy: none of the metrics can be foretold; give a target to"),
+        (
+            "{max: 4, strategy: predictive}",
+            "scale.yml: scale.metrics: it is missing, and by default it is cpu and memory, which no trace has; "
+            "write requests_per_replica, rates or queue\n",
+        ),
         (
             "{max: 4, strategy: predictive, metrics: [{requests_per_replica: {up: 9, down: 2}}]}",
-            "scale.strategy: none of the metrics can be foretold",
+            "scale.strategy: none of the metrics can be foretold; give a target to requests_per_replica\n",
         ),
+        ("max: 50\nmax: 5\nmetrics: [{requests_per_replica: 8}]", "'max' stands twice"),
+        (
+            "services: {shop: {scale: {max: 4}}}",
+            "services: this is a whole policy; write what stands under one service's scale:",
+        ),
+        ("swarmherd_policy: {services: {}}", "swarmherd_policy: this is a whole policy; write what stands under one"),
+        (f"max: 4 #{' ' * 2**20}", "it is larger than 1048576 bytes; check that it is the right file"),
         (
             "{max: 4, predictive: {spend: 90}, metrics: [{requests_per_replica: 8}]}",
             "scale.predictive: strategy is target, which does not look ahead; write strategy: predictive",
@@ -156,11 +167,29 @@ def test_a_mistake_in_the_policy_is_one_sentence(files: Files, policy: str, says
     assert str(files.policy) in told
 
 
+def test_the_same_key_in_two_places_and_one_over_a_merged_one_are_fine(files: Files) -> None:
+    waits = "cooldown: &c {up: 5, down: 9}, stabilization: {<<: *c, up: 6}"
+    files.policy.write_text(f"{{max: 4, {waits}, metrics: [{{requests_per_replica: 8}}]}}")
+    files.call("--json")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("--replica-capacity", "0"), "--replica-capacity: 0 is no capacity"),
         (("--replica-capacity", "nan"), "--replica-capacity: nan is no capacity"),
+        (
+            ("--replica-capacity", "1e308"),
+            "--replica-capacity: 1e+308 is no capacity; write requests per second",
+        ),
+        *(
+            (
+                ("--replica-capacity", tiny, "--compare", "hpa,oracle"),
+                f"trace.csv: its 70 requests per second take more than 100000 replicas of {tiny} each; check them and",
+            )
+            for tiny in ("1e-06", "1e-18", "1e-310")
+        ),
+        (("--since", "blah"), "--since: it is about the past of a --service; leave it out"),
         (("--startup", "soon"), "--startup: 'soon' is no duration"),
         (("--startup", "-5"), "--startup: '-5' is no duration"),
         (("--queue", "2d"), "--queue: '2d' is no duration up to a day"),
@@ -172,6 +201,51 @@ def test_a_mistake_in_the_policy_is_one_sentence(files: Files, policy: str, says
 )
 def test_a_mistake_on_the_command_line_is_one_sentence(files: Files, words: tuple[str, ...], says: str) -> None:
     assert says in files.call(*words, code=2).stderr
+
+
+def test_an_inventory_beside_a_trace_is_refused_but_for_one_out_of_the_environment(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["backtest", "--trace", str(files.trace), "--policy", str(files.policy), "--replica-capacity", "10"]
+    refused = CliRunner().invoke(app, ["-i", "/nowhere", *words])
+    assert refused.exit_code == 2
+    assert "-i: a --trace needs no inventory; leave it out" in refused.stderr
+    monkeypatch.setenv("SWARMHERD_INVENTORY", "/nowhere")
+    files.call("--json")
+
+
+@pytest.mark.parametrize("what", ["trace", "policy"])
+def test_a_report_never_takes_the_place_of_what_is_read(files: Files, what: str, tmp_path: Path) -> None:
+    file: Path = getattr(files, what)
+    before, link = file.read_text(), tmp_path / "link.html"
+    link.symlink_to(file)
+    for report in (file, link):
+        said = files.call("--report", str(report), code=2).stderr
+        assert f"{report}: --report would overwrite what is read; give another path" in said
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("no/x.html", "there is no such folder"), (".", "it is a folder"), ("shut/x.html", "permission")]
+)
+def test_whether_a_report_can_be_written_is_seen_before_the_work(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, why: str
+) -> None:
+    (tmp_path / "shut").mkdir()
+    monkeypatch.setattr("os.access", lambda of, _mode: Path(of).name != "shut")
+    monkeypatch.setattr("swarmherd.cli.backtest.backtest", lambda *_all: pytest.fail("it worked for nothing"))
+    said = files.call("--report", str(tmp_path / path), code=2).stderr
+    assert f"cannot be written: {why}" in said
+    assert "check the path of --report" in said
+
+
+def test_times_in_milliseconds_are_noted(files: Files) -> None:
+    files.trace.write_text(
+        "time_s,requests_per_s\n" + "".join(f"{1700000000000 + 60000 * n},{40 + n % 3}\n" for n in range(5))
+    )
+    [note] = json.loads(files.call("--json").stdout)["notes"]
+    assert note.startswith("time_s 1700000000000 is after the year 2096")
+    assert "divide them by 1000" in note
 
 
 def test_a_mistake_in_the_trace_names_file_and_line(files: Files) -> None:

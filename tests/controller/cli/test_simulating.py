@@ -58,6 +58,8 @@ def test_the_page_fetches_nothing_and_shows_faults_and_reasons(tmp_path: Path) -
     [
         ("", "there are no keys; write nodes: and services: at least"),
         ("nodes: [", "write valid YAML"),
+        ("nodes: 3\nservices: {}\nnodes: 5", "'nodes' stands twice"),
+        (f"nodes: 3 #{' ' * 2**20}", "it is larger than 1048576 bytes"),
         ("nodes: 3", "scenario.services: it is missing; write it"),
     ],
 )
@@ -75,6 +77,16 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert "check the path of --html" in call(str(SHOP), "--html", str(tmp_path / "no" / "x.html"), code=2).output
+
+
+def test_a_page_never_takes_the_place_of_the_scenario_or_its_trace(tmp_path: Path) -> None:
+    scenario, trace = tmp_path / "x.yml", tmp_path / "x.csv"
+    scenario.write_text("{nodes: 1, services: {web: {traffic: {trace: x.csv}}}, run_for: 1m}")
+    trace.write_text("time_s,requests_per_s\n0,1\n60,1\n")
+    for file in (scenario, trace):
+        before = file.read_text()
+        assert "--html would overwrite" in call(str(scenario), "--html", str(file), code=2).output.replace("\n", " ")
+        assert file.read_text() == before
 
 
 def test_the_help_has_an_example_scenario() -> None:

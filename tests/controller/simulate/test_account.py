@@ -45,6 +45,13 @@ def test_a_replica_serves_after_its_start_and_costs_from_its_decision_on() -> No
 def test_replicas_that_are_not_ready_are_removed_first() -> None:
     done = course(flat(10), ACCOUNT, Scripted(2, {1: 6, 3: 3, 4: 1}))
     assert done.ready.tolist() == [2, 2, 2, 2, 1, 1, 1, 1, 1, 1]
+    done = course(flat(10), ACCOUNT, Scripted(2, {1: 6, 2: 9, 3: 3}))
+    assert done.ready.tolist() == [2, 2, 2, 2, 2, 3, 3, 3, 3, 3], "the last to begin is the first to go"
+
+
+def test_any_number_of_replicas_comes_and_goes_at_once() -> None:
+    done = course(flat(10), ACCOUNT, Scripted(2, {1: 10**15, 2: 2, 6: 10**15, 11: 1}))
+    assert done.counts.tolist() == [2, 10**15, *[2] * 4, *[10**15] * 4]
 
 
 def test_without_a_start_up_time_replicas_serve_at_once() -> None:

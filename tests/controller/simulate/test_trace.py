@@ -58,6 +58,11 @@ def test_gaps_are_counted_and_drawn_as_a_line(tmp_path: Path) -> None:
         ("time,rps\n0,1\n", "line 1: the columns are time,rps; write a header time_s,requests_per_s"),
         (HEAD + "0,1\n30,1\n15,2\n", "line 4, column time_s: 15 is not after 30; sort the rows"),
         (HEAD + "0,1\n0,2\n", "line 3, column time_s: 0 is not after 0"),
+        (
+            HEAD + "1700000000,1\n1700000060,1\n1700000060,2\n",
+            "line 4, column time_s: 1700000060 is not after 1700000060; sort the rows",
+        ),
+        (HEAD + "0,1\n15,1e22\n", "line 3, column requests_per_s: 1e+22 is too large; write at most 1e+12"),
         (HEAD + "0,1\n15,-2\n", "line 3, column requests_per_s: -2 is negative; write 0 or more"),
         (HEAD + "0,1\n15,many\n", "line 3, column requests_per_s: 'many' is not a number"),
         (HEAD + "0,1\n15,nan\n", "line 3, column requests_per_s: 'nan' is not a number"),
