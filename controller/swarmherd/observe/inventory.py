@@ -275,12 +275,15 @@ def _broken_yaml(path: Path) -> str:
 
 
 def _mapping(value: Any, variable: str, path: Path) -> Mapping[str, Any]:
-    if value is None:
-        raise InventoryError(f"{path}: the variable {variable} is not set for the group {GROUP}; set it in group_vars")
-    if not isinstance(value, dict):
-        where = defining_file(path, variable)
+    if isinstance(value, dict):
+        return value
+    where = defining_file(path, variable)
+    if value is not None:
         raise InventoryError(f"{where}: {variable}: must be a mapping, not {type(value).__name__}; write keys under it")
-    return value
+    if where == str(path):
+        raise InventoryError(f"{path}: the variable {variable} is not set for the group {GROUP}; set it in group_vars")
+    remedy = f"write keys under it, and set for {GROUP} what its template names"
+    raise InventoryError(f"{where}: {variable}: it comes to nothing for the group {GROUP}; {remedy}")
 
 
 def _connection(name: str, said: Mapping[str, Any], path: Path) -> Connection:

@@ -81,6 +81,10 @@ GOOD = {"hosts": "[managers]\na\n", "group_vars__all": VARIABLES + "swarmherd_po
         ({"hosts": "[web]\na\n"}, ["group managers is missing or empty"]),
         ({"group_vars__all": ""}, ["variable swarmherd_cluster is not set"]),
         ({"group_vars__all": VARIABLES}, ["variable swarmherd_policy is not set"]),
+        (
+            {"group_vars__all": VARIABLES + "swarmherd_policy: '{{ nope }}'\n"},
+            ["group_vars/all: swarmherd_policy: it comes to nothing for the group managers; write keys under it, and"],
+        ),
         ({"group_vars__all": "swarmherd_cluster: [1]\n"}, ["group_vars/all: swarmherd_cluster: must be a mapping"]),
         ({"group_vars__all": "swarmherd_cluster: {name: '{{ nope }}'}\n"}, ["group_vars/all:1:", "nope"]),
         ({"group_vars__managers.yml": "a: [\n"}, ["group_vars/managers.yml:2:1", "YAML"]),
