@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from swarmherd.decide.windows import is_open, not_now, opening, standing, told
+from swarmherd.decide.windows import Opening, is_open, not_now, opening, standing, told
 from swarmherd.model import Direction
 from swarmherd.policy import Policy, PolicyError, parse_policy
 
@@ -97,6 +97,8 @@ def test_a_window_that_another_turn_keeps_open_ends_with_the_last_and_one_that_a
     assert opening(policy(daily).windows[0], now).next_change == at("2026-03-05 06:00")
     always = policy({"forbid": "all", "cron": "@hourly", "duration": "1h"})
     assert not_now(always, [], UP, now) == "scaling up is forbidden for 1 h from each @hourly UTC; it never ends"
+    minutely = policy({"forbid": "all", "cron": "* * * * *", "duration": "31d"})
+    assert opening(minutely.windows[0], now) == Opening(open=True, next_change=None)
 
 
 def test_each_window_is_told_with_how_it_stands() -> None:
