@@ -37,7 +37,7 @@ def read_keys(file: Path, example: str) -> dict[str, Any]:
             content = stream.read(LARGEST_BYTES + 1)
         if len(content) > LARGEST_BYTES:
             raise InputError(f"{file}: it is larger than {LARGEST_BYTES} bytes; check that it is the right file")
-        found = yaml.load(content.decode("utf-8-sig"), Loader=_EachKeyOnce)  # noqa: S506  (a safe loader)
+        found = _EachKeyOnce(content.decode("utf-8-sig")).get_single_data()
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}; check the path") from None
     except (UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
