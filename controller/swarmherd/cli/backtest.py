@@ -180,7 +180,9 @@ def backtest_command(
     opponents = _opponents(compare)
     grid = grid or bool(may_lose)
     if trace is not None:
-        _no_past(context, since)
+        if since:
+            remedy = "leave it out, and shorten the trace instead"
+            raise InputError(f"--since: it is about the past of a --service; {remedy}")
         given = _traced(trace, policy, assumed)
     else:
         given = _own(context, policy, service, since or SINCE, assumed, ahead=grid)
@@ -194,15 +196,6 @@ def backtest_command(
         print_json(document(judged))
     else:
         console.print(shown(judged))
-
-
-def _no_past(context: typer.Context, since: str) -> None:
-    """What is about a service's own past is no part of a trace. An inventory out of the environment may be there."""
-    if since:
-        raise InputError("--since: it is about the past of a --service; leave it out, and shorten the trace instead")
-    source = context.find_root().get_parameter_source("inventory")
-    if source is not None and source.name == "COMMANDLINE":
-        raise InputError("-i: a --trace needs no inventory; leave it out, or give --service in place of --trace")
 
 
 def _check_size(name: str, given: OwnPast) -> None:

@@ -203,17 +203,6 @@ def test_a_mistake_on_the_command_line_is_one_sentence(files: Files, words: tupl
     assert says in files.call(*words, code=2).stderr
 
 
-def test_an_inventory_beside_a_trace_is_refused_but_for_one_out_of_the_environment(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = ["backtest", "--trace", str(files.trace), "--policy", str(files.policy), "--replica-capacity", "10"]
-    refused = CliRunner().invoke(app, ["-i", "/nowhere", *words])
-    assert refused.exit_code == 2
-    assert "-i: a --trace needs no inventory; leave it out" in refused.stderr
-    monkeypatch.setenv("SWARMHERD_INVENTORY", "/nowhere")
-    files.call("--json")
-
-
 @pytest.mark.parametrize("what", ["trace", "policy"])
 def test_a_report_never_takes_the_place_of_what_is_read(files: Files, what: str, tmp_path: Path) -> None:
     file: Path = getattr(files, what)
