@@ -112,7 +112,7 @@ class Runner:
             return self._one()
         except (InventoryError, PolicyError, StoreError, CollectionError) as error:
             log.error(f"nothing decided: {error}", cluster=self.name)
-        except Exception:
+        except Exception:  # as in the loop, of what is before and after a cycle
             log.exception("cycle broke off", cluster=self.name)
         return False
 
@@ -151,9 +151,11 @@ class Runner:
 
     def _reread(self, anyway: bool) -> None:
         """Raises what `_open` does."""
-        if self.cluster is None or anyway or fingerprint(self._path) != self._fingerprint:
+        before = self._fingerprint
+        if self.cluster is None or anyway or fingerprint(self._path) != before:
             self._open()
-            log.info(f"the inventory {'' if anyway else 'changed and '}was read again", cluster=self.name)
+            changed = "" if self._fingerprint == before or before is None else "changed and "
+            log.info(f"the inventory {changed}was read again", cluster=self.name)
 
     def _open(self) -> None:
         """What the inventory describes now, in the place of what it described before.
@@ -265,9 +267,9 @@ def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | No
                 else:
                     runner.run()
                     good[path] = True
-            except Exception:
-                log.exception("it is served no longer, so the program ends", cluster=runner.name)
-                stopping.set()
+            finally:
+                if path not in good:  # who supervises the program can start it anew, and nobody a thread
+                    stopping.set()
 
         threads = [
             threading.Thread(target=work, args=(path, runner), name=f"cluster-{runner.name}")

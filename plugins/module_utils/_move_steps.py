@@ -21,7 +21,7 @@ from ._waiter import wait_for
 CONSTRAINTS = ("TaskTemplate", "Placement", "Constraints")
 LOOK_EVERY_SECONDS = 0.25
 UNDO_SECONDS = 30
-"""How long a move tries to undo what it set; within `SPARE_SECONDS`, after which others may do it."""
+"""How long a move begins anew to undo what it set, where no manager leads; what is left then others clear."""
 SPARE_SECONDS = 60
 """How long past its own bounds a move may still be alive: connections, and the steps between."""
 

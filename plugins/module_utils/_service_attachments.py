@@ -86,6 +86,8 @@ def _mount(mount: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
 
 def _volume(mount: Mapping[str, Any], held: Mapping[str, Any], key: str) -> dict[str, Any]:
     driver = held.get("DriverConfig") or {}
+    if mount.get("driver") and mount["driver"] != (driver.get("Name") or "local"):
+        driver = {}  # what one driver is told means nothing to another
     options = merged_texts(driver.get("Options") or {}, mount.get("driver_options") or {}, f"{key}: driver_options")
     driver = {**driver, **stripped({"Name": mount.get("driver")}), "Options": options}
     named = stripped({"NoCopy": mount.get("no_copy"), "Labels": mount.get("volume_labels")})

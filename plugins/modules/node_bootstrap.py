@@ -216,9 +216,10 @@ def settle_here(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[st
     perform(swarm, steps, params)
     ready = wait_until_member(swarm, params)
     if params["role"] not in (None, ready.role):
+        joined = f"this host has joined as {ready.role} and not as {params['role']}: the join token is of that role"
         raise SwarmError(
-            f"this host has joined as {ready.role} and not as {params['role']}: the join token is of that role",
-            changed=True,
+            joined if steps else f"this host is a {ready.role}; run the task on a manager, with this host as node",
+            changed=bool(steps),
             actions=[step.sentence for step in steps],
         )
     if found.outside and ready.manager and params["remove_ghosts"]:

@@ -148,7 +148,10 @@ options:
         description: The volume driver.
         type: str
       driver_options:
-        description: Options of the volume driver. Their values are not shown in diffs.
+        description:
+          - Options of the volume driver. Those that are named are set, and one without a value is removed.
+          - The others stay, unless O(mounts[].driver) names another driver than before.
+          - Their values are not shown in diffs.
         type: dict
   constraints:
     description:

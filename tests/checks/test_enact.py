@@ -199,6 +199,12 @@ def test_a_label_goes_only_after_the_other_node_has_it_and_dependents_the_constr
     assert swarm.writes[1]["TaskTemplate"]["Placement"]["Constraints"] == ["node.labels.swarmherd.anchor.db == yes"]
 
 
+def test_a_node_that_is_named_as_new_and_old_gets_no_label(enact: Enact, swarm: Any) -> None:
+    swarm.nodes[0]["Spec"]["Labels"] = {}
+    enact("relabel", good=False, anchor="db", node="n1", old_nodes=["n1"])
+    assert swarm.writes == []
+
+
 def test_a_node_is_not_given_the_label_and_robbed_of_it_however_it_is_called(enact: Enact, swarm: Any) -> None:
     said = enact("relabel", good=False, anchor="db", node="n1", old_nodes=["id-n1"])
     assert "swarmherd_node n1 stands in swarmherd_old_nodes as well" in said

@@ -202,7 +202,7 @@ def remounted(held, **options):
 @pytest.mark.parametrize(
     ("held", "options", "path", "value"),
     [
-        (NFS, {"driver": "nfs"}, ("VolumeOptions", "DriverConfig", "Name"), "nfs"),
+        (NFS, {"driver": "local", "no_copy": True}, ("VolumeOptions", "NoCopy"), True),
         (NFS, {"driver_options": {"device": ":/new"}}, ("VolumeOptions", "DriverConfig", "Options", "device"), ":/new"),
         (NFS, {"driver_options": {"device": None}}, ("VolumeOptions", "DriverConfig", "Options", "device"), None),
         (BIND, {"propagation": "slave"}, ("BindOptions", "Propagation"), "slave"),
@@ -217,6 +217,13 @@ def test_of_a_mount_that_stays_only_what_is_named_changes(held, options, path, v
     place[last] = value
     assert stripped(after) == stripped(expected)
     assert remounted(after, **options) is after
+
+
+def test_another_driver_is_not_told_what_the_one_before_was():
+    """A password of a share, for one."""
+    after = remounted(NFS, driver="rexray", driver_options={"size": "10"})["VolumeOptions"]
+    assert after["DriverConfig"] == {"Name": "rexray", "Options": {"size": "10"}}
+    assert after["Labels"] == NFS["VolumeOptions"]["Labels"]
 
 
 def test_the_last_option_of_a_volume_can_be_taken_away():
