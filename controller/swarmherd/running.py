@@ -27,7 +27,7 @@ from swarmherd.observe.inventory import fingerprint
 from swarmherd.policy import Mode, PolicyError
 from swarmherd.replay import Inputs
 from swarmherd.senses import Senses
-from swarmherd.service import Cluster, open_cluster
+from swarmherd.service import Cluster, described
 from swarmherd.signals import signals
 from swarmherd.store import Store, StoreError
 
@@ -49,6 +49,8 @@ class Runner:
     ) -> None:
         """`patient`: a database that cannot be opened yet is tried again with each cycle."""
         self._path = path
+        self.name = str(path)
+        """The cluster's, once its inventory was read."""
         self._mode = mode
         self._interval = interval_seconds
         self._stopping = stopping
@@ -68,10 +70,6 @@ class Runner:
             if not patient:
                 raise
             log.error(f"nothing decided: {error}", cluster=self.name)
-
-    @property
-    def name(self) -> str:
-        return self.cluster.settings.name if self.cluster else str(self._path)
 
     def run(self) -> None:
         """Cycles at fixed times from the first, until stopping; a cycle that takes longer skips its successors."""
@@ -166,7 +164,9 @@ class Runner:
         if before is not None:
             before.close()
         now = fingerprint(self._path)
-        cluster = open_cluster(self._path, self._mode, self._interval)
+        inventory, settings, policy = described(self._path, self._mode, self._interval)
+        self.name = settings.name
+        cluster = Cluster(inventory, settings, policy)
         try:
             self._enactor = cluster.enactor()
         except CollectionError:

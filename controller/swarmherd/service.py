@@ -219,13 +219,20 @@ def _words(result: Result) -> str:
 def open_cluster(path: Path, mode: Mode | None = None, interval_seconds: float | None = None) -> Cluster:
     """Raises InventoryError, PolicyError or StoreError, each ready to be shown. `mode` overrules the policy's, and
     `interval_seconds` the settings'."""
+    return Cluster(*described(path, mode, interval_seconds))
+
+
+def described(
+    path: Path, mode: Mode | None, interval_seconds: float | None
+) -> tuple[Inventory, ClusterSettings, Policy]:
+    """What `open_cluster` opens. Raises InventoryError or PolicyError."""
     inventory = read_inventory(path)
     settings, policy = parse_inventory(inventory)
     if mode is not None:
         policy = policy.model_copy(update={"mode": mode})
     if interval_seconds is not None:
         settings = settings.model_copy(update={"interval_seconds": interval_seconds})
-    return Cluster(inventory, settings, policy)
+    return inventory, settings, policy
 
 
 def parse_inventory(inventory: Inventory) -> tuple[ClusterSettings, Policy]:

@@ -110,9 +110,12 @@ def test_once_is_one_cycle_and_says_by_its_exit_code_whether_it_was_abandoned(
     assert len(sentences(tmp_path / "log")) == len(sentences(tmp_path / "log2")) == 1
 
 
-def test_the_same_cluster_twice_is_refused(inventory: Path, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with program("-i", str(inventory), "-i", str(inventory), "run", "--once", "--mode", "observe", log=log) as child:
+@pytest.mark.parametrize("state", ["", "\n  state_url: sqlite:////proc/no/state.db"])
+def test_the_same_cluster_twice_is_refused(inventory: Path, tmp_path: Path, state: str) -> None:
+    """Also where its database does not answer yet."""
+    file, log = inventory / "group_vars" / "all" / "swarmherd.yml", tmp_path / "log"
+    file.write_text(file.read_text().replace("name: loop", f"name: loop{state}"))
+    with program("-i", str(inventory), "-i", str(inventory), "run", "--mode", "observe", log=log) as child:
         assert child.wait(30) == 2
     assert f"{inventory}: the cluster loop is given twice" in log.read_text()
 
@@ -203,7 +206,7 @@ def test_of_several_clusters_one_whose_database_does_not_answer_keeps_no_other_w
         until("two cycles of the other", lambda: len(sentences(log)) >= 2)
         child.terminate()
         assert child.wait(10) == 0
-    assert told(log, str(other))[0].startswith("nothing decided: state sqlite:////proc/no/state.db: ")
+    assert told(log, "other")[0].startswith("nothing decided: state sqlite:////proc/no/state.db: ")
     with program("-i", str(other), *words, log=log) as child:
         assert child.wait(10) == 1
 
