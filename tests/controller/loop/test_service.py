@@ -49,6 +49,15 @@ def told(log: Path, cluster: str = "loop") -> list[str]:
     return [line["event"] for line in lines if line.get("cluster") == cluster]
 
 
+def another(inventory: Path, tmp_path: Path, more: str = "") -> Path:
+    """The same as the cluster `other`, with more settings."""
+    other = tmp_path / "other"
+    shutil.copytree(inventory, other)
+    policy = other / "group_vars" / "all" / "swarmherd.yml"
+    policy.write_text(policy.read_text().replace("name: loop", f"name: other{more}"))
+    return other
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_program_after_the_cycle_in_hand(
     inventory: Path, tmp_path: Path, number: signal.Signals
@@ -81,10 +90,7 @@ def test_a_signal_in_mid_action_lets_it_end_and_closes_its_entry(
 def test_clusters_run_side_by_side_and_one_that_fails_does_not_hold_the_other_up(
     inventory: Path, tmp_path: Path
 ) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(inventory, other)
-    policy = other / "group_vars" / "all" / "swarmherd.yml"
-    policy.write_text(policy.read_text().replace("name: loop", "name: other"))
+    other = another(inventory, tmp_path)
     hosts = other / "hosts.yml"
     hosts.write_text(hosts.read_text().replace("tcp://127.0.0.1:", "tcp://127.0.0.1:1 #"))
     hosts.write_text("all: {children: {managers: {hosts: {m1: {swarmherd_docker_host: 'tcp://127.0.0.1:1'}}}}}\n")
@@ -197,10 +203,7 @@ def test_where_a_cluster_is_served_no_longer_the_program_ends_and_says_so_by_its
 def test_of_several_clusters_one_whose_database_does_not_answer_keeps_no_other_waiting(
     inventory: Path, tmp_path: Path
 ) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(inventory, other)
-    policy = other / "group_vars" / "all" / "swarmherd.yml"
-    policy.write_text(policy.read_text().replace("name: loop", "name: other\n  state_url: sqlite:////proc/no/state.db"))
+    other = another(inventory, tmp_path, "\n  state_url: sqlite:////proc/no/state.db")
     log, words = tmp_path / "log", ("run", "--mode", "observe", "--interval", "0.5")
     with program("-i", str(other), "-i", str(inventory), *words, log=log) as child:
         until("two cycles of the other", lambda: len(sentences(log)) >= 2)
