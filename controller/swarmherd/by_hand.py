@@ -7,7 +7,6 @@ Each raises LookupError for what is not there and ValueError for what will not d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from swarmherd.decide.advise import Advice
@@ -149,7 +148,7 @@ def manual_restart(
 
 def _its_own_node(view: ClusterView, service: Service, task: Task) -> tuple[list[str], list[str]]:
     """S10: what has a volume of its node starts there again: the others that could take it are paused meanwhile."""
-    nodes = [replace(node, name=node.id) for node in seen_nodes(view, without=[task.id])]
+    nodes = seen_nodes(view, without=[task.id])
     fit = {ranked.node for ranked in Placer(nodes).ranking(seen_shape(service, 1).shape)}
     others = sorted(fit - {task.node_id})
     if len(others) > MOST_AVOIDED:
@@ -285,9 +284,8 @@ def _places(
 ) -> tuple[list[str], list[str]]:
     """The node ids where it may land, and those to be paused meanwhile so that Swarm chooses among the former."""
     all_of_them, one = (seen_shape(service, replicas).shape for replicas in (len(moving), 1))
-    # Ids stand for names here: two nodes may have the same hostname.
     seen = seen_nodes(view, without=[task.id for task in moving])
-    others = [replace(node, name=node.id) for node in seen if node.id != source.id]
+    others = [node for node in seen if node.id != source.id]
     if target is not None and target.id == source.id:
         raise ValueError(f"{source.hostname} is where it is: give another node to go to")
     places = [node for node in others if target is None or node.id == target.id]

@@ -3,6 +3,7 @@
 
 nodes:
   n1: {memory: 70, cpu: 30, anchors: [shop_db], state: ready, availability: active, role: worker, labels: {zone: a}}
+      n1 is its id, and its hostname where none is given;
       used shares in percent, unknown where they are missing; 8 GiB and 4 cores each; `probe` is what our own look at
       the host says: answers, silent, missed (one look), stale, or how many looks it missed; without it nobody looked
 services:
@@ -152,7 +153,7 @@ def _node(name: str, text: Mapping[str, Any]) -> Node:
     labels = {anchor_label(anchor): "yes" for anchor in text.get("anchors", ())}
     return Node(
         name,
-        name,
+        text.get("hostname", name),
         Role(text.get("role", "worker")),
         NodeState(text.get("state", "ready")),
         Availability(text.get("availability", "active")),

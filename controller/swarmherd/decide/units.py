@@ -64,7 +64,7 @@ class Targets:
         self._scene = scene
         self._loads = loads
         self._placer = Placer(seen.nodes(scene.view), settings_of(scene.policy.placement))
-        self._ids = {node.hostname: node.id for node in loads.nodes}
+        self._names = {node.id: node.hostname for node in loads.nodes}
         self._rankings: dict[str, tuple[NodeScore, ...]] = {}
         self._means: dict[str, float] = {}
         self._others = [found for other in (MEMORY, CPU) if (found := self._other(other)) is not None]
@@ -74,9 +74,9 @@ class Targets:
         if service not in self._rankings:
             ranked = self._placer.ranking(shape_of(self._scene, service))
             self._rankings[service] = tuple(
-                NodeScore(self._ids[one.node], one.total, one.scores, one.node)
+                NodeScore(one.node, one.total, one.scores, self._names[one.node])
                 for one in ranked
-                if one.node in self._ids
+                if one.node in self._names
             )
         return self._rankings[service]
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from swarmherd.decide.place import Neighbour, Placer, TaskShape
 from swarmherd.decide.place.filters import explain as why_not
@@ -36,8 +36,7 @@ class Room:
 def room_for(view: ClusterView, policy: Policy, service: Service, *, without: Collection[str] = ()) -> Room:
     """For one more task of `service`; the tasks `without` are taken to be gone."""
     shape, problems = _shape(view, policy, service)
-    # Ids stand for names: two nodes may have the same hostname.
-    seen = [replace(node, name=node.id) for node in seen_nodes(view, without=without)]
+    seen = seen_nodes(view, without=without)
     placer = Placer(seen, settings_of(policy.placement))
     names = {node.id: node.hostname for node in view.nodes}
     takes = tuple(names[ranked.node] for ranked in placer.ranking(shape))

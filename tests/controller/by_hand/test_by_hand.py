@@ -76,6 +76,16 @@ def test_a_node_that_takes_no_tasks_anyway_is_not_paused() -> None:
     assert move(view, target_name="n3").parameters["swarmherd_avoid_nodes"] == []
 
 
+HOSTS = {name: {"hostname": f"host-{name}"} for name in NODES}
+
+
+def test_only_a_host_that_could_take_it_is_avoided() -> None:
+    view = cluster(SPREAD, nodes=HOSTS, constraints=("node.hostname!=host-n2",))
+    assert move(view, "host-n1", target_name="host-n3").parameters["swarmherd_avoid_nodes"] == []
+    with pytest.raises(ValueError, match="host-n2 cannot take 2 tasks of web: constraint not satisfied"):
+        move(view, "host-n1", target_name="host-n2")
+
+
 def test_the_undo_clears_what_it_set() -> None:
     action = move(cluster(SPREAD), target_name="n3")
     assert action.undo["swarmherd_state"] == "cleared"
@@ -188,6 +198,11 @@ def test_what_has_data_is_restarted_where_that_is() -> None:
     said = restart(cluster({"running@n1": 1}, **WITH_DATA)).parameters
     assert (said["swarmherd_allowed_nodes"], said["swarmherd_avoid_nodes"]) == (["n1"], ["n2", "n3"])
     assert "swarmherd_force" not in said
+
+
+def test_with_data_only_a_host_that_could_take_it_is_paused() -> None:
+    view = cluster({"running@n1": 1}, nodes=HOSTS, constraints=("node.hostname!=host-n2",), **WITH_DATA)
+    assert restart(view).parameters["swarmherd_avoid_nodes"] == ["n3"]
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def test_operators(operator: Operator, values: tuple[str, ...], holds_for: list[
     constraint = Constraint("node.labels.k", operator, values)
     assert {value for value in ("a", "b", "c", "") if constraint.holds(value)} == set(holds_for)
     assert operator.value in str(constraint) or len(values) == 1
-    nodes = [NodeCapacity(value, labels={"k": value} if value else {}) for value in ("a", "b", "c", "")]
+    nodes = [NodeCapacity("n", value, labels={"k": value} if value else {}) for value in ("a", "b", "c", "")]
     ranking = Placer(nodes).ranking(TaskShape("x", constraints=(constraint,)))
     assert {one.node for one in ranking} == set(holds_for), "all at once as one by one"
 

@@ -75,7 +75,7 @@ def clusters(draw: st.DrawFn) -> list[NodeCapacity]:
     if alike:
         kinds = st.just(draw(kinds))
     found = draw(st.lists(kinds, min_size=1, max_size=9))
-    return [replace(node, name=f"n{number}") for number, node in enumerate(found)]
+    return [replace(node, name=f"n{number}", id=f"id-{number}") for number, node in enumerate(found)]
 
 
 @st.composite
@@ -156,6 +156,6 @@ def test_the_ranking_foretells_the_next_choice(
     placer.place(before)
     ranking = placer.ranking(shape)
     (placement,) = placer.place([replace(shape, replicas=1)])
-    assert [nodes[row].name for row in placement.nodes] == [ranked.node for ranked in ranking[:1]]
+    assert [nodes[row].id for row in placement.nodes] == [ranked.node for ranked in ranking[:1]]
     for ranked in ranking:
         assert abs(sum(ranked.scores.values()) - ranked.total) < 1e-9

@@ -61,6 +61,12 @@ def test_a_constraint_is_told_with_the_nodes_that_it_leaves() -> None:
     assert "must hold: no node that is up satisfies it." in about(nowhere)
 
 
+def test_a_service_that_is_bound_to_a_host_fits_there() -> None:
+    said = about(cluster(constraints=("node.hostname==n1",)))
+    assert "Its constraint node.hostname==n1 must hold: that leaves n1." in said
+    assert "Another task of it fits on n1; the others do not take it: constraint not satisfied" in said
+
+
 def test_an_anchor_and_what_follows_it_are_told_on_both_sides() -> None:
     label = {"swarmherd.anchor.db": "yes"}
     view = cluster(nodes={"n1": {"labels": label}}, constraints=("node.labels.swarmherd.anchor.db == yes",))

@@ -126,11 +126,7 @@ def _no_room(scene: Scene, node: Node) -> Iterator[str]:
     """Its tasks stay where they are; but should it fall again, they must find a place."""
     there = [task for name in scene.cycle.index.wanted for task in scene.wanted(name) if task.node_id == node.id]
     many = Counter(task.service for task in there)
-    nodes = [
-        replace(one, name=one.id)
-        for one in seen.nodes(scene.view, without=[task.id for task in there])
-        if one.id != node.id
-    ]
+    nodes = [one for one in seen.nodes(scene.view, without=[task.id for task in there]) if one.id != node.id]
     placer = Placer(nodes, settings_of(scene.policy.placement))
     for name, tasks in sorted(many.items()):
         service = scene.service(name)

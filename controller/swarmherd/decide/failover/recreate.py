@@ -79,7 +79,7 @@ def _decided(scene: Scene, service: Service, node: Node, standing: NodeStanding)
         why = f"nobody has confirmed that the host is off: once it is, say swarmherd fence {node.hostname} --why …"
         return replace(here, reasons=(f"leave {service.name} down, although {failed}, because {why}",))
     shape = _free(scene, service)
-    placer = Placer([replace(one, name=one.id) for one in seen.nodes(scene.view)], settings_of(scene.policy.placement))
+    placer = Placer(seen.nodes(scene.view), settings_of(scene.policy.placement))
     if not (ranking := placer.ranking(shape)):
         [placed] = placer.place([shape])
         why = f"no node takes it: {placed.explanation or 'there are no nodes'}"

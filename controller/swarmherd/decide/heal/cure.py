@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from swarmherd.decide.fits import shape_of
 from swarmherd.decide.foretell import landing
@@ -36,8 +36,7 @@ def elsewhere(scene: Scene, service: Service, task: Task) -> Places | str:
         return f"it follows {wish.follows}, and goes where {wish.follows} goes"
     if followers:
         return f"{', '.join(followers)} would have to follow it"
-    # Ids stand for names here: two nodes may have the same hostname.
-    nodes = [replace(node, name=node.id) for node in seen.nodes(scene.view, without=[task.id])]
+    nodes = seen.nodes(scene.view, without=[task.id])
     ranked = Placer(nodes, settings_of(scene.policy.placement)).ranking(shape_of(scene, service.name))
     good = {one.node for one in ranked} - {task.node_id}
     if not good:

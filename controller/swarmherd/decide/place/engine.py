@@ -52,7 +52,7 @@ class Placer:
         order = [row for row in np.argsort(-totals, kind="stable").tolist() if totals[row] > NEVER]
         return [
             Ranked(
-                self.columns.nodes[row].name,
+                self.columns.nodes[row].id,
                 float(totals[row]) / UNIT,
                 {name: float(values[row]) / UNIT for name, values in by_name.items()},
             )

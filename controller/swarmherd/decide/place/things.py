@@ -137,5 +137,6 @@ class Ranked:
     """One node's scores for one task, by the name of the score and weighted; all in `total`."""
 
     node: str
+    """Its id: two nodes may have the same name."""
     total: float
     scores: Mapping[str, float]
