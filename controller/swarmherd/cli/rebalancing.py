@@ -10,9 +10,10 @@ import typer
 
 from swarmherd.cli import documents, tables
 from swarmherd.cli.base import AsJson, app, console, one_sentence, print_json, single
+from swarmherd.decide import arrange, decide
 from swarmherd.loop import act
 from swarmherd.model import Action, Arrangement, Outcome, Plan, Result
-from swarmherd.plan import conclude
+from swarmherd.plan import plan
 from swarmherd.policy import Mode, Policy, RebalanceKeys
 from swarmherd.service import Cluster, clock, new_id, open_cluster
 
@@ -47,10 +48,12 @@ def rebalance(
 
 
 def _planned(cluster: Cluster) -> Plan:
-    """The part of a cycle's plan that evens out the load."""
+    """The part of a cycle's plan that evens out the load. What heals is a move as well, and left out before planning:
+    it would use up the budgets."""
     now, policy = clock(), _evening_out(cluster.policy)
-    view = cluster.observer.observe(policy, now)
-    planned, _memory = conclude(view, policy, cluster.store.memory().at(now), now, new_id)
+    view, memory = cluster.observer.observe(policy, now), cluster.store.memory().at(now)
+    arrangement = replace(arrange(view, policy, memory, now), healing=())
+    planned = plan(decide(view, policy, memory, now), view, policy, memory, now, new_id, arrangement)
     moves = tuple(action for action in planned.actions if action.kind == "move")
     loads = Arrangement(balances=planned.arrangement.balances, stays=planned.arrangement.stays)
     return replace(planned, actions=moves, decisions=(), arrangement=loads)

@@ -13,7 +13,7 @@ from swarmherd.loop import cycle
 from swarmherd.model import Ailment, Health, Memory, Outcome, UpdateState
 from swarmherd.service import clock, open_cluster
 
-from tests.controller.cli.test_cli import call, call_json
+from tests.controller.cli.test_cli import call, call_json, edit
 from tests.controller.conftest import Engine, Loopback, as_json
 
 pytestmark = pytest.mark.usefixtures("collection")
@@ -104,6 +104,25 @@ def test_a_cycle_heals_what_was_ill_for_long_and_counts_it_until_it_is_given_up(
         assert cycle(cluster.steps(cluster.playbooks())).results == ()
         assert cluster.store.memory().ailments["web.1"].well_since is not None
         assert cluster.store.memory().ailments["web.2"] == Ailment("web", answered=True)
+
+
+@pytest.mark.usefixtures("ill")
+def test_what_heals_is_no_part_of_evening_out_the_load(inventory: Path, engine: Engine) -> None:
+    engine.add_nodes("n2")
+    engine.memory_bytes = 4096
+    edit(inventory, '["restart", "restart"]', '["move"]')
+    edit(inventory, '"enforce"', '"observe"')
+    now = datetime.now(UTC)
+    with open_cluster(inventory) as cluster:
+        ailing = Ailment("web", answered=True, task="web-1", ill_since=now - timedelta(seconds=30), ill_at=now)
+        cluster.store.remember(Memory(), Memory(ailments={"web.1": ailing}))
+    (planned,) = call_json("-i", inventory, "plan")
+    assert [action["kind"] for action in planned["actions"]] == ["move"], "a cycle would heal it"
+    assert call_json("-i", inventory, "rebalance")["results"] == []
+    edit(inventory, '"mode"', '"rebalance": {"memory": "20%", "by": "reservations"}, "mode"')
+    (moved,) = call_json("-i", inventory, "rebalance")["results"]
+    assert "apart" in moved["reason"], "its budgets are for the load alone"
+    assert len(engine.moves_asked) == 1
 
 
 def test_what_a_manager_says_of_updates_and_ports_is_read(inventory: Path, engine: Engine) -> None:
