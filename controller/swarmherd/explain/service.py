@@ -27,7 +27,7 @@ def about_service(
     yield _where(view, service)
     if service.update_state not in AT_REST:
         state = service.update_state.value.replace("_", " ")
-        yield f"Its update is {state}: until that is over, nothing of ours touches it."
+        yield f"Its update is {state}: until that is over, nothing of ours but healing touches it."
     waiting = [task for task in view.tasks_of(service.name) if is_waiting(task)]
     for task in waiting[:SHOWN_TASKS]:
         yield from why_waiting(view, policy, service, task, now)

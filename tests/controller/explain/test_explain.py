@@ -110,7 +110,10 @@ def test_a_task_that_starts_says_where() -> None:
             {"cpu_reservation": 0.5, "memory_reservation_bytes": 256 * 2**20},
             "Each task reserves 0.5 CPU and 256 MiB.",
         ),
-        ({"update_state": UpdateState.ROLLBACK_PAUSED}, "Its update is rollback paused: until that is over"),
+        (
+            {"update_state": UpdateState.ROLLBACK_PAUSED},
+            "Its update is rollback paused: until that is over, nothing of ours but healing touches it.",
+        ),
     ],
 )
 def test_whatever_else_holds_a_service_is_told(service: dict[str, Any], said: str) -> None:
