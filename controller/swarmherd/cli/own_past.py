@@ -104,7 +104,7 @@ def _chosen(cluster: Cluster, service: Service) -> tuple[str, Metric, ScalePolic
     if scale is None:
         raise InputError(f"neither the policy nor its labels say how to scale {service.name}; write scale: with a max")
     if service.replicas is None:
-        raise InputError(f"{service.name} is in global mode, which has no replicas to choose")
+        raise InputError(f"{service.name} is not in replicated mode and has no replicas to choose")
     found = [(name, metric) for name, metric in named(scale.metrics) if seen_from_zero(metric)]
     found.sort(key=lambda one: target_of_total(one[1]) is None)
     if not found or not (cluster.policy.enabled and scale.enabled):

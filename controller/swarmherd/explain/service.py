@@ -103,6 +103,7 @@ def _where(view: ClusterView, service: Service) -> str:
     at = Counter(names.get(task.node_id, task.node_id) for task in running)
     places = listed(f"{many} on {name}" for name, many in sorted(at.items()))
     wanted = "it has a task on every node that fits" if service.replicas is None else f"{service.replicas} wanted"
+    wanted = "it is a job, whose tasks end by themselves" if service.job else wanted
     return f"{service.name} runs {len(running)} tasks, {wanted}{f': {places}' if places else ''}."
 
 

@@ -175,6 +175,8 @@ class Service:
     """Whether Docker keeps an earlier specification that it can be rolled back to."""
     template: str = ""
     """A digest of what its tasks run and may use, whatever their number and place; empty when it was not read."""
+    job: bool = False
+    """Whether its tasks run to their end, on some nodes or on every one. A job has no `replicas`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,12 +53,12 @@ def service(document: Document) -> Service:
     resources = template.get("Resources") or {}
     limits, reservations = resources.get("Limits") or {}, resources.get("Reservations") or {}
     container, placement = template.get("ContainerSpec") or {}, template.get("Placement") or {}
-    mounts = container.get("Mounts") or []
+    mounts, mode = container.get("Mounts") or [], spec.get("Mode") or {}
     return Service(
         id=document["ID"],
         name=spec["Name"],
         version=document["Version"]["Index"],
-        replicas=_replicas(spec.get("Mode") or {}),
+        replicas=_replicas(mode),
         updated_at=moment(document.get("UpdatedAt")),
         labels=MappingProxyType(dict(spec.get("Labels") or {})),
         image=container.get("Image", ""),
@@ -78,6 +78,7 @@ def service(document: Document) -> Service:
         spread_over=_spread(placement.get("Preferences") or ()),
         more_filters=_more_filters(reservations, mounts),
         template=_template(template),
+        job="ReplicatedJob" in mode or "GlobalJob" in mode,
         **_update(document),
     )
 

@@ -73,7 +73,7 @@ def kinds_of_nodes(view: ClusterView) -> dict[str, NodeCapacity]:
     It has no name, address or mark of ours yet, and of tasks only those of services in global mode. A node that has
     not told what it has is like no other.
     """
-    everywhere = {service.name for service in view.services if service.replicas is None}
+    everywhere = {service.name for service in view.services if service.replicas is None and not service.job}
     elsewhere = {task.id for task in view.tasks if task.service not in everywhere}
     pairs = sorted(zip(view.nodes, seen.nodes(view, without=elsewhere), strict=True), key=lambda pair: _rank(pair[0]))
     found: dict[Hashable, tuple[str, NodeCapacity]] = {}

@@ -54,6 +54,12 @@ def test_a_service_says_where_it_runs_and_where_it_could() -> None:
     assert "Another task of it fits on n2 and n1; the others do not take it: 1 node draining." in said
 
 
+def test_what_has_no_count_says_how_many_tasks_there_are_to_be() -> None:
+    assert "web runs 3 tasks, it has a task on every node that fits: 2 on n1" in about(cluster(replicas=None))
+    job = about(cluster(replicas=None, job=True))
+    assert "web runs 3 tasks, it is a job, whose tasks end by themselves: 2 on n1 and 1 on n2." in job
+
+
 def test_a_constraint_is_told_with_the_nodes_that_it_leaves() -> None:
     view = cluster(nodes={"n2": {"labels": {"disk": "ssd"}}}, constraints=("node.labels.disk == ssd",))
     assert "Its constraint node.labels.disk==ssd must hold: that leaves n2." in about(view)

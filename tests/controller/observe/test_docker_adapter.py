@@ -74,6 +74,20 @@ def test_an_update_state_from_the_future_counts_as_an_update_in_progress() -> No
     assert service(document).replicas is None
 
 
+@pytest.mark.parametrize(
+    ("mode", "replicas", "job"),
+    [
+        ({"Replicated": {"Replicas": 2}}, 2, False),
+        ({"Global": {}}, None, False),
+        ({"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}, None, True),
+        ({"GlobalJob": {}}, None, True),
+    ],
+)
+def test_a_job_is_told_from_a_service_in_global_mode(mode: dict[str, object], replicas: int | None, job: bool) -> None:
+    read = service({"ID": "x", "Version": {"Index": 1}, "Spec": {"Name": "web", "Mode": mode}})
+    assert (read.replicas, read.job) == (replicas, job)
+
+
 def test_what_placing_needs_is_read_from_a_service() -> None:
     spec = {
         "Name": "db",

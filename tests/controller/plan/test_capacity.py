@@ -239,6 +239,13 @@ def test_a_new_node_has_the_tasks_that_every_node_has_and_no_mark_of_ours() -> N
     assert reason(planned(marked, more("web", 1, 2))).endswith("no further node like those that are there would do")
 
 
+def test_a_new_node_has_no_task_of_a_job() -> None:
+    services = {"job": {"at": ["n1", "n2"], "reserve": 3}, "web": {"at": ["n1", "n2"], "reserve": 4}}
+    for job, says in ((False, "2 nodes like n1 would do"), (True, "1 node like n1 would do")):
+        view = with_changes(cluster(services), "job", replicas=None, job=job)
+        assert reason(planned(view, more("web", 2, 4))).endswith(says)
+
+
 def test_the_fewest_nodes_are_named_and_workers_before_managers() -> None:
     view = cluster({"web": {"at": ["n1", "n2", "n3"], "reserve": 5}}, {"n1": None, "n2": None, "n3": {"gib": 20}})
     assert reason(planned(view, more("web", 3, 12))).endswith("2 nodes like n3 would do")
