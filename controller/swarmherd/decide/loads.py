@@ -145,6 +145,8 @@ class _Window:
         for row, thing in enumerate(things):
             self.movable[row, list(thing.targets)] = True
             self.movable[row, thing.node] = False
+        self.gain = np.zeros(self.movable.shape, np.float64)
+        self._look(np.arange(len(things)), np.arange(len(capacity)))
 
     def plan(self) -> _Plan:
         steps: list[Step] = []
@@ -162,24 +164,23 @@ class _Window:
         thing."""
         if not len(self.size):
             return None
-        rows = np.flatnonzero((self.share[self.source] > self.mean) & self.movable.any(axis=1))
-        columns = np.flatnonzero(self.share < self.mean)
-        if not len(rows) or not len(columns):
-            return None
-        gain = self.gains(rows, columns)
-        best = gain.max()
+        most = self.gain.max(axis=1)
+        best = most.max()
         if best <= TINY:
             return None
-        ties = np.nonzero(gain >= best - TINY)
-        things, targets = rows[ties[0]], columns[ties[1]]
+        rows = np.flatnonzero(most >= best - TINY)
+        ties = np.nonzero(self.gain[rows] >= best - TINY)
+        things, targets = rows[ties[0]], ties[1]
         size, share = self.size[things], self.share[targets]
         smallest = np.flatnonzero(size == size.min())
         least = smallest[share[smallest] == share[smallest].min()]
         first = least[0]  # np.nonzero lists things in their order, and each one's targets in theirs
         return float(best), Step(int(things[first]), int(targets[first]))
 
-    def gains(self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Column:
-        """By thing and target: how much less lies outside afterwards; 0 where the move is not allowed."""
+    def _look(self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> None:
+        """Sets `gain`, by thing and target: how much less lies outside afterwards; 0 where the move is not allowed."""
+        self.gain[np.ix_(rows, columns)] = 0.0
+        rows, columns = rows[self.share[self.source[rows]] > self.mean], columns[self.share[columns] < self.mean]
         size, source = self.size[rows], self.source[rows]
         before, after = self.share[source], self.share[source] - size / self.capacity[source]
         there = self.share[columns][None, :]
@@ -187,8 +188,8 @@ class _Window:
         better = (self._nearer(before, after) >= self.improvement - TINY)[:, None]
         better = better & (self._nearer(there, then) >= self.improvement - TINY) & (then <= self.limit + TINY)
         gain = (self._outside(before) - self._outside(after))[:, None] + self._outside(there) - self._outside(then)
-        found: Column = np.where(better & self.movable[np.ix_(rows, columns)], gain, 0.0)
-        return found
+        pairs = np.ix_(rows, columns)
+        self.gain[pairs] = np.where(better & self.movable[pairs], gain, 0.0)
 
     def _nearer(self, before: Column, after: Column) -> Column:
         found: Column = np.abs(before - self.mean) - np.abs(after - self.mean)
@@ -204,6 +205,9 @@ class _Window:
         self.share[step.node] += size / self.capacity[step.node]
         self.source[step.load] = step.node
         self.movable[step.load, step.node] = False
+        both = np.array([source, step.node])  # no other thing's gain changes, and none of another target
+        self._look(np.flatnonzero(np.isin(self.source, both)), np.arange(len(self.capacity)))
+        self._look(np.arange(len(self.size)), both)
 
 
 def improving(
@@ -217,5 +221,4 @@ def improving(
     capacity = np.asarray(capacities, np.float64)
     mean = _mean(loads, capacity, thing)
     window = _Window(loads, capacity, [thing], mean, mean, 0.0, improvement, limit)
-    gains = window.gains(np.zeros(1, np.intp), np.arange(len(capacity)))
-    return tuple(np.flatnonzero(gains[0] > TINY).tolist())
+    return tuple(np.flatnonzero(window.gain[0] > TINY).tolist())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from swarmherd.decide.loads import Load, Step, best_move, fewest_moves, improving
+from swarmherd.decide.loads import WINDOWS, Load, Step, best_move, fewest_moves, improving
 from swarmherd.decide.measured import CPU, MEMORY, Loads, Measure, measured, percent
 from swarmherd.decide.protect import budgets, lever, resting
 from swarmherd.decide.scene import Scene
@@ -21,6 +21,9 @@ from swarmherd.policy import LoadBy
 
 TRIES = 20
 """So many moves are looked at that Swarm would not make as wanted, before a cycle gives up."""
+PAIRS = 30_000_000
+"""So many pairs of a task and a node, counted anew in each window, may a cycle's searches look at (S25); the first one
+is made however many there are. On 200 nodes with 2,000 tasks that is three searches, of a second or two each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class _Aim:
     wanted: str
     """Why tasks are to be moved at all."""
     choose: Callable[[Sequence[Load]], Sequence[Step]]
+    windows: int = 1
+    """In so many `choose` looks at every pair."""
     only: frozenset[str] | None = None
     """Ids of the nodes that are to get something; None for any."""
 
@@ -77,7 +82,7 @@ def _rebalance(scene: Scene, stays: Mapping[str, str], measure: Measure, spread:
         return fewest_moves(loads.loads, loads.capacities, things, spread, keys.improvement, limit)
 
     wanted = f"{apart}, over {percent(spread)}"
-    return _moving(scene, stays, _Aim(Cause.REBALANCE, loads, keys.moves_at_once, wanted, choose))
+    return _moving(scene, stays, _Aim(Cause.REBALANCE, loads, keys.moves_at_once, wanted, choose, WINDOWS))
 
 
 def _refills(scene: Scene, stays: Mapping[str, str]) -> Iterator[Balance]:
@@ -111,7 +116,8 @@ def _refills(scene: Scene, stays: Mapping[str, str]) -> Iterator[Balance]:
         return () if step is None else (step,)
 
     wanted = f"{scene.hostnames(ready)} came back and is to take its part ({measure.name}: {loads.words()})"
-    yield _moving(scene, stays, _Aim(Cause.REFILL, loads, rebalance.moves_at_once, wanted, choose, frozenset(ready)))
+    aim = _Aim(Cause.REFILL, loads, rebalance.moves_at_once, wanted, choose, only=frozenset(ready))
+    yield _moving(scene, stays, aim)
 
 
 def _came(scene: Scene) -> dict[str, float]:
@@ -142,17 +148,23 @@ def _moving(scene: Scene, stays: Mapping[str, str], aim: _Aim) -> Balance:
     things = [_thing(scene, aim, targets, unit) for unit in movable]
     moves: list[Move] = []
     refused: list[str] = []
-    while len(moves) < aim.most and len(refused) < TRIES and (steps := aim.choose(things)):
-        index = steps[0].load
-        made = _move(scene, aim, targets, movable[index], things[index], len(steps))
-        if isinstance(made, str):
-            refused.append(
-                f"{movable[index].name} stays on {scene.hostname(movable[index].task.node_id)}, because {made}"
-            )
-            things[index] = replace(things[index], targets=())
-        else:
-            moves.append(made)
-            things = [_apart(aim.loads, made, thing, unit) for thing, unit in zip(things, movable, strict=True)]
+    searches = max(1, PAIRS // max(1, len(things) * len(aim.loads.nodes) * aim.windows))
+    while searches and len(moves) < aim.most and len(refused) < TRIES and (steps := aim.choose(things)):
+        searches, before = searches - 1, len(refused)
+        for index in (step.load for step in steps):
+            if len(moves) >= aim.most or len(refused) >= TRIES:
+                break
+            if not things[index].targets:
+                continue
+            unit, whole = movable[index], len(refused) == before
+            made = _move(scene, aim, targets, unit, things[index], len(steps) if whole else 0)
+            if isinstance(made, str):
+                refused.append(f"{unit.name} stays on {scene.hostname(unit.task.node_id)}, because {made}")
+                alike = [_alike(unit, things[index], *one) for one in zip(movable, things, strict=True)]
+                things = [replace(t, targets=()) if same else t for t, same in zip(things, alike, strict=True)]
+            else:
+                moves.append(made)
+                things = [_apart(aim.loads, made, thing, unit) for thing, unit in zip(things, movable, strict=True)]
     if moves:
         return Balance(
             aim.cause,
@@ -196,6 +208,13 @@ def _apart(loads: Loads, made: Move, thing: Load, unit: Unit) -> Load:
     return replace(thing, targets=() if taken else rows)
 
 
+def _alike(refused: Unit, its: Load, unit: Unit, thing: Load) -> bool:
+    """Swarm would do the same with any task of the service on that node; only one that may go to more nodes is worth
+    another look."""
+    there = (unit.service.name, unit.row) == (refused.service.name, refused.row)
+    return there and set(thing.targets) <= set(its.targets)
+
+
 def _move(scene: Scene, aim: _Aim, targets: Targets, unit: Unit, thing: Load, steps: int) -> Move | str:
     loads = aim.loads
     good = node_ids(loads, _improving(scene, loads, thing))
@@ -232,7 +251,7 @@ def _because(scene: Scene, aim: _Aim, unit: Unit, nodes: Sequence[str], steps: i
         f" and what follows it ({', '.join(scene.followers(unit.service.name))})" if unit.followers else ""
     )
     where = f"move {what} from {scene.hostname(unit.task.node_id)} to {' or '.join(map(scene.hostname, nodes))}"
-    more = f"; {count(steps, 'move')} in all would even it out" if aim.cause is Cause.REBALANCE else ""
+    more = f"; {count(steps, 'move')} in all would even it out" if steps and aim.cause is Cause.REBALANCE else ""
     return f"{where}, because {aim.wanted}{more}"
 
 

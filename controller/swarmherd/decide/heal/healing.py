@@ -26,6 +26,9 @@ from swarmherd.policy.healing import MOST_STEPS
 
 MANY_ILL = 3
 """So many ill tasks, of two services and half of all that are checked, are taken for one cause beside them."""
+CHOICE = 3
+"""So many tasks of a service get a remedy: one is done in a cycle, and planning may hold the first. Where each of many
+would go is not worth the time (S25)."""
 
 
 def heal(scene: Scene) -> tuple[Healing, ...]:
@@ -77,10 +80,13 @@ def _about(
         return
     if (blind := _unaskable(scene, service)) is not None:
         yield blind
+    first: list[str] = []
     for task in scene.wanted(service.name):
         health = scene.view.health.get(task.id)
         if health is not None and health.health is Health.UNHEALTHY:
-            yield _decided(_Case(scene, service, keys, task, health, known, common))
+            one = _decided(_Case(scene, service, keys, task, health, known, common, tuple(first)))
+            first += [one.place] if one.remedy is not Remedy.NONE else []
+            yield one
 
 
 def _unaskable(scene: Scene, service: Service) -> Healing | None:
@@ -108,6 +114,8 @@ class _Case:
     health: TaskHealth
     known: Mapping[str, Ailment]
     common: str | None
+    first: tuple[str, ...] = ()
+    """The service's places that have a remedy already."""
 
     @property
     def place(self) -> str:
@@ -219,6 +227,10 @@ def _not_to_be_touched(case: _Case) -> str | None:
     )
 
 
+def _not_its_turn(case: _Case) -> str | None:
+    return None if len(case.first) < CHOICE else f"{case.first[0]} comes first"
+
+
 def _few_running(case: _Case) -> str | None:
     """S11: the others must go on. Those that are ill count as well, else a service that is ill as a whole stays so."""
     replicas, least = case.service.replicas or 0, case.scene.wishes.of(case.service.name).move.min_running
@@ -236,6 +248,7 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
         _not_long_enough,
         _given_up,
         _waits,
+        _not_its_turn,
         _not_to_be_touched,
         _few_running,
     ),
