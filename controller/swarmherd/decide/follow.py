@@ -211,11 +211,16 @@ def movers_to(scene: Scene, anchor: str, node_id: str) -> list[Task]:
 
 
 def unwilling(scene: Scene, services: set[str]) -> str | None:
-    """S10, S11: who of these must not be moved without a person's word. Following is consent for single replicas."""
+    """S10, S11: who of these must not be moved without a person's word. Following is consent for single replicas.
+
+    S14: nor what runs and would only be stopped; what has ended or waits loses nothing.
+    """
     for name in sorted(services):
         service, consent = scene.cycle.index.services[name], scene.wishes.of(name).move
         if consent.do_not_disturb:
             return f"{name} follows it and is not to be disturbed (move.do_not_disturb)"
         if service.local_data and not consent.local_data:
             return f"{name} follows it and keeps data on its node, which would stay behind (move.local_data)"
+        if not service.restarts and scene.cycle.index.running(name):
+            return f"{name} follows it, and Swarm would stop its tasks and not replace them (restart condition)"
     return None
