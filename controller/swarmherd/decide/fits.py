@@ -73,13 +73,19 @@ def _mebibytes(amount: float) -> str:
 def _refused(scene: Scene, node: Node, movers: Sequence[Task]) -> str | None:
     """Swarm's own filters and ours, asked of this node alone, for all of the movers together.
 
-    How busy the processor is at this moment is no reason to stay away: beside their anchor is where they must be.
+    How busy the processor is at this moment is no reason to stay away, whatever their priority: beside their anchor is
+    where they must be. Nor is it that one is to be near another that comes as well.
     """
     here = [one for one in seen.nodes(scene.view) if one.id == node.id]
-    placer = Placer(here, replace(settings_of(scene.policy.placement), cpu_limit=1.0))
-    for name, many in sorted(Counter(task.service for task in movers).items()):
+    anyhow = replace(settings_of(scene.policy.placement), cpu_limit=1.0, performance=-1.0)
+    placer = Placer(here, anyhow)
+    services = Counter(task.service for task in movers)
+    come = services.keys() | {scene.wishes.of(name).follows for name in services}
+    for name, many in sorted(services.items()):
         shape = shape_of(scene, name)
-        [placed] = placer.place([replace(shape, replicas=many, constraints=_lasting(shape))])
+        near = tuple(other for other in shape.near if other.service not in come)
+        shape = replace(shape, replicas=many, constraints=_lasting(shape), near=near)
+        [placed] = placer.place([shape])
         if placed.unplaced:
             return f"{node.hostname} cannot take {name}: {placed.explanation}"
     return None
