@@ -96,6 +96,8 @@ def _just_moved(scene: Scene, service: Service) -> str | None:
 def _group_stays(scene: Scene, service: Service) -> str | None:
     """An anchor moves with all that follow it, or not at all."""
     group = scene.followers(service.name)
+    if group and service.replicas != 1:
+        return f"{group[0]} follows it, and would be left behind while its {service.replicas} replicas move one by one"
     for name in group:
         if scene.wishes.of(name).priority >= PROTECTED_PRIORITY:
             return f"{name} follows it, and its priority is {PROTECTED_PRIORITY} or more"
