@@ -191,4 +191,5 @@ class Arrangement:
     def concerned(self) -> frozenset[str]:
         """Services whose memory counts here, whether or not they are scaled."""
         arranged = {*self.stays, *(name for one in self.following for name in (one.anchor, *one.dependents))}
-        return frozenset({*arranged, *(one.service for one in self.rescue.recreations)})
+        waiting = {one.service for one in self.rescue.findings}
+        return frozenset({*arranged, *waiting, *(one.service for one in self.rescue.recreations)})
