@@ -9,26 +9,29 @@ from swarmherd.decide.words import duration
 from swarmherd.model import Memory, Service, ServiceMemory
 from swarmherd.policy import Policy
 
-LONGEST_BACKOFF_SECONDS = 3600.0
+LONGEST_BACKOFF_SECONDS, MOST_DOUBLINGS = 3600.0, 32
 
 
-def backing_off(service: Service, policy: Policy, memory: Memory, now: datetime) -> str | None:
-    """Why `service` is to be left alone after what failed: scaling, moving, or having others follow it."""
+def backing_off(service: Service, policy: Policy, memory: Memory, now: datetime, gives_up: bool = True) -> str | None:
+    """Why `service` is to be left alone after what failed: scaling, moving, or having others follow it.
+
+    What undoes our own doing is tried for ever, without `gives_up`: else its tasks would wait for somebody to see it.
+    """
     past = memory.of(service.name)
     if past.last_failure_at is None:
         return None
     if service.version != past.last_version and service.updated_at > past.last_failure_at:
         return None  # changed since, and not by us: that may have been the cure
-    return waiting(past, policy, now)
+    return waiting(past, policy, now, gives_up)
 
 
-def waiting(past: ServiceMemory, policy: Policy, now: datetime) -> str | None:
+def waiting(past: ServiceMemory, policy: Policy, now: datetime, gives_up: bool = True) -> str | None:
     """The same where there is no service, or none whose change could be the cure."""
     if past.last_failure_at is None or past.failures == 0:
         return None
-    if past.failures >= policy.give_up_after:
+    if gives_up and past.failures >= policy.give_up_after:
         return f"{past.failures} actions failed in a row: given up until the service is changed"
-    wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0 ** (past.failures - 1))
+    wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0 ** min(past.failures - 1, MOST_DOUBLINGS))
     ago = abs((now - past.last_failure_at).total_seconds())
     if ago >= wait:
         return None

@@ -86,7 +86,7 @@ def _about(scene: Scene, seen: Sequence[NodeStanding], service: Service) -> Find
     reasons.append(f"Swarm says: {said}" if said else "Swarm does not say why")
     what = f"{count(len(tasks), 'task')} of {service.name} {'has' if len(tasks) == 1 else 'have'}"
     waits = f"{what} had no place for {duration(ago)}: {reasons[0]}"
-    off = _switched_off(scene) or backing_off(service, scene.policy, scene.memory, scene.now)
+    off = _switched_off(scene) or backing_off(service, scene.policy, scene.memory, scene.now, gives_up=False)
     if marks and not off:
         last = f"clear what moves have left on nodes, because {waits}"
     else:
