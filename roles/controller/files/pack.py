@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packs a folder so that the same files make the same archive on any machine, and says the digest of what is in it.
+"""Packs a folder, and says the digest of what is in it, which the same files have on any machine and at any time.
 
 usage: pack.py FOLDER NAME ARCHIVE [PART...]
 
