@@ -193,10 +193,12 @@ def served_engine() -> Iterator[Engine]:
     held.url = f"tcp://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield held
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield held
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture
