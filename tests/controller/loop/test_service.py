@@ -191,6 +191,7 @@ def test_a_surprise_outside_of_a_cycle_costs_that_one_alone(
     assert engine.replicas["web"] == 5
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # That is what it is about.
 def test_where_a_cluster_is_served_no_longer_the_program_ends_and_says_so_by_its_exit_code(
     inventory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
