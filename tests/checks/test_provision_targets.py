@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("prometheus_node_exporter_targets", "prometheus_balancer_targets")
+NAMES = tuple(f"prometheus_{what}_targets" for what in ("node_exporter", "container_exporter", "balancer"))
 
 
 def targets(folder: Path, **hosts: dict[str, Any]) -> list[list[str]]:
-    """Those of the hosts' node_exporters, and the balancer's. The first host is the manager."""
+    """Those of the hosts' two exporters, and the balancer's. The first host is the manager."""
     play = yaml.safe_load((ROOT / "playbooks" / "provision.yml").read_text())[-1]
     told = next(task["vars"] for task in play["tasks"] if task["name"] == "Run Prometheus")
     shown = "{{ [" + ", ".join(NAMES) + "] | to_json }}"
@@ -38,20 +38,34 @@ def targets(folder: Path, **hosts: dict[str, Any]) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("manager", "worker", "expected"),
     [
-        ({}, {"ansible_host": "192.0.2.2"}, [["m1:9100", "192.0.2.2:9100"], ["haproxy:8404"]]),
+        (
+            {},
+            {"ansible_host": "192.0.2.2"},
+            [["m1:9100", "192.0.2.2:9100"], ["m1:9417", "192.0.2.2:9417"], ["haproxy:8404"]],
+        ),
         (
             {
                 "ansible_host": "192.0.2.1",
                 "swarmherd_advertise_address": "10.0.0.1",
                 "load_balancer_metrics_port": 9000,
+                "container_exporter_listen_address": "0.0.0.0:9500",
             },
             {"ansible_host": "2001:db8::2", "node_exporter_listen_address": "0.0.0.0:9200"},
-            [["10.0.0.1:9100", "[2001:db8::2]:9200"], ["haproxy:9000"]],
+            [["10.0.0.1:9100", "[2001:db8::2]:9200"], ["10.0.0.1:9500", "[2001:db8::2]:9417"], ["haproxy:9000"]],
         ),
         (
             {"node_exporter_listen_address": "{{ ansible_host }}:9300", "ansible_host": "10.0.0.1"},
-            {"node_exporter_listen_address": "[::]:9200"},
-            [["10.0.0.1:9300", "w1:9200"], ["haproxy:8404"]],
+            {
+                "node_exporter_listen_address": "[::]:9200",
+                "container_exporter_listen_address": "{{ swarmherd_advertise_address }}:9500",
+                "swarmherd_advertise_address": "10.0.0.2",
+            },
+            [["10.0.0.1:9300", "10.0.0.2:9200"], ["10.0.0.1:9417", "10.0.0.2:9500"], ["haproxy:8404"]],
+        ),
+        (
+            {"prometheus_cadvisor_targets": []},
+            {"prometheus_cadvisor_targets": []},
+            [["m1:9100", "w1:9100"], [], ["haproxy:8404"]],
         ),
     ],
 )

@@ -43,8 +43,7 @@ def test_provisioning_in_check_mode_changes_nothing_either() -> None:
 def test_prometheus_scrapes_every_host_and_the_balancer_within_30_seconds() -> None:
     def all_up() -> bool:
         jobs = targets()
-        return (
-            len(jobs.get("node", [])) == 3 and "haproxy" in jobs and {h for job in jobs.values() for h in job} == {"up"}
-        )
+        found = [len(jobs.get(job, [])) for job in ("node", "containers", "haproxy")]
+        return found == [3, 3, 1] and {health for job in jobs.values() for health in job} == {"up"}
 
     on.wait_until(all_up, "all targets of Prometheus are up", 30)

@@ -7,11 +7,11 @@ import pytest
 
 from . import lab as on
 
-# `make test` converges the first four roles, again and in check mode, by provisioning: test_provision.
+# `make test` converges all roles but the last, again and in check mode, by provisioning: test_provision.
 pytestmark = [pytest.mark.usefixtures("lab"), pytest.mark.slow]
 
 # In this order: the later ones find an engine on the spare hosts.
-ROLES = ["docker_engine", "node_exporter", "prometheus", "load_balancer", "controller"]
+ROLES = ["docker_engine", "node_exporter", "container_exporter", "prometheus", "load_balancer", "controller"]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CPU and memory of this host's containers, from Docker's own stats, under the names that cAdvisor gives them.
 
-The lab's stand-in for cAdvisor, which people who run Swarm have and which cannot be had where tests run. One
-request to /metrics reads every container of the engine once; nothing is kept between requests.
+usage: container_exporter.py [HOST]:PORT
+
+One request to /metrics reads every container of the engine once; nothing is kept between requests.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
+import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import docker
 
-PORT = 8080
 TIMEOUT_SECONDS = 4
+WORKERS = 8  # requests to the engine at a time
 LABELS = ("service_name", "task_id", "node_id")
 FAMILIES = (
     ("container_cpu_usage_seconds_total", "counter", "CPU time used, in seconds."),
@@ -43,19 +48,27 @@ def one_shot_stats(client: docker.APIClient, container_id: str) -> dict:
 
 
 def read(client: docker.APIClient, container: dict) -> tuple[str, tuple[float, int, int]] | None:
-    """The labels and figures of one container, or None when it went away meanwhile."""
+    """The labels and figures of one container, or None when it went away meanwhile or the engine cannot say."""
     labels = container["Labels"]
     pairs = {
         f"container_label_com_docker_swarm_{name}": labels.get(f"com.docker.swarm.{name.replace('_', '.')}", "")
         for name in LABELS
     }
-    pairs.update(id=f"/docker/{container['Id']}", name=container["Names"][0].lstrip("/"), image=container["Image"])
+    name = next(iter(container["Names"] or []), "").lstrip("/")
+    pairs.update(id=f"/docker/{container['Id']}", name=name, image=container["Image"])
     try:
         limit = client.inspect_container(container["Id"])["HostConfig"]["Memory"]
         values = figures(one_shot_stats(client, container["Id"]), limit)
-    except (docker.errors.APIError, KeyError, ValueError):
+    except (docker.errors.DockerException, OSError, KeyError, ValueError):
         return None
     return ",".join(f'{key}="{escape(value)}"' for key, value in sorted(pairs.items())), values
+
+
+def read_all() -> list[tuple[str, tuple[float, int, int]]]:
+    """Those of every container that runs. Raises DockerException or OSError where the engine does not answer."""
+    client = docker.APIClient(version="auto", timeout=TIMEOUT_SECONDS)
+    with contextlib.closing(client), ThreadPoolExecutor(WORKERS) as pool:
+        return [row for row in pool.map(lambda each: read(client, each), client.containers()) if row]
 
 
 def render(rows: list[tuple[str, tuple[float, int, int]]]) -> str:
@@ -68,14 +81,14 @@ def render(rows: list[tuple[str, tuple[float, int, int]]]) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
+    timeout = 10  # seconds that a client may take to say what it wants
+
     def do_GET(self) -> None:
         if self.path != "/metrics":
-            self.send_error(404)
+            self.send_error(404, explain="Figures are at /metrics.")
             return
         try:
-            client = docker.APIClient(version="auto", timeout=TIMEOUT_SECONDS)
-            with ThreadPoolExecutor(8) as pool:
-                rows = [row for row in pool.map(lambda c: read(client, c), client.containers()) if row]
+            rows = read_all()
         except (docker.errors.DockerException, OSError) as error:
             self.send_error(503, explain=str(error))
             return
@@ -90,5 +103,32 @@ class Handler(BaseHTTPRequestHandler):
         """A line per scrape is of no use to anybody."""
 
 
+class Server(ThreadingHTTPServer):
+    """At an address of either family; without one, at all of both."""
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int) -> None:
+        every = not host and socket.has_dualstack_ipv6()
+        self.address_family = socket.AF_INET6 if every or ":" in host else socket.AF_INET
+        super().__init__((host, port), Handler, bind_and_activate=False)
+        if every:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self.server_bind()
+        self.server_activate()
+
+
+def main(arguments: list[str]) -> str | None:
+    """Serves until it is ended; a sentence that says why it cannot."""
+    address = re.fullmatch(r"\[?([^\[\]]*?)\]?:(\d{1,5})", arguments[0]) if len(arguments) == 1 else None
+    if not address:
+        return __doc__
+    try:
+        Server(address[1], int(address[2])).serve_forever()
+    except (OSError, OverflowError) as error:
+        return f"{arguments[0]} cannot be listened at: {error}"
+    return None
+
+
 if __name__ == "__main__":
-    ThreadingHTTPServer(("", PORT), Handler).serve_forever()
+    sys.exit(main(sys.argv[1:]))
