@@ -34,6 +34,13 @@ def files(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
         yield from (Path(place) / name for name in kept(names) if not top or name in parts)
 
 
+def read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        sys.exit(f"{file}: it cannot be read ({error.strerror}); mend it, or move it away")
+
+
 def main(folder: str, name: str, archive: str, *parts: str) -> str:
     digest = hashlib.sha256()
     with tarfile.open(archive, "w:gz") as packed:
@@ -49,7 +56,7 @@ def main(folder: str, name: str, archive: str, *parts: str) -> str:
             if file.is_dir():
                 add(path, b"", 0o755, tarfile.DIRTYPE)
             else:
-                add(path, file.read_bytes(), mode)
+                add(path, read(file), mode)
         said = digest.hexdigest()
         add(".digest", said.encode(), 0o644)
     return said
