@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "build" / "engine"
@@ -26,7 +27,9 @@ SOCKET, PID, LOG, STATE = HOME / "docker.sock", HOME / "docker.pid", HOME / "doc
 BRIDGE, BRIDGE_ADDRESS = "swarmherd0", "10.212.0.1/24"
 OURS = "swarmherd"  # How the names of the engine's bridge and of each lab's begin.
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 START_SECONDS, STOP_SECONDS = 60, 60
+LONGEST_SOCKET = HOME / "exec" / "containerd" / "containerd.sock.ttrpc"  # of those that dockerd has made below HOME
 SOCKET_PATH_LIMIT = 107  # of Linux, for the path of a Unix socket
 
 
@@ -58,12 +61,20 @@ def current() -> str | None:
     if private_pid() and answers(f"unix://{SOCKET}"):
         return f"unix://{SOCKET}"
     if answers(None):
-        return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        return os.environ.get("DOCKER_HOST") or context() or "unix:///var/run/docker.sock"
     return None
 
 
+def context() -> str:
+    """Where the docker command looks when no DOCKER_HOST tells it; empty where it knows of no contexts."""
+    return run("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}").stdout.strip()
+
+
 def run(*command: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False, **kwargs)  # type: ignore[call-overload]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, **kwargs)  # type: ignore[call-overload]
+    except FileNotFoundError as error:
+        raise EngineError(f"There is no command {command[0]} on the PATH, {os.environ.get('PATH')}.") from error
 
 
 def install() -> None:
@@ -79,9 +90,15 @@ def firewall() -> dict[str, list[str]]:
     return {table: run("iptables", "-t", table, "-S").stdout.splitlines() for table in ("filter", "nat")}
 
 
-def forwarding() -> str:
-    """Whether this machine hands packets on: Docker switches it on."""
-    return FORWARDING.read_text().strip()
+def state() -> dict[str, Any]:
+    """This machine as it is; Docker adds to the firewall, and has packets handed on."""
+    return {"boot": BOOT.read_text().strip(), "firewall": firewall(), "forwarding": FORWARDING.read_text().strip()}
+
+
+def noted_state() -> dict[str, Any]:
+    """As it was before the private engine started; empty when that is undone, as a reboot does as well."""
+    noted = json.loads(STATE.read_text()) if STATE.exists() else {}
+    return noted if noted.get("boot") == BOOT.read_text().strip() else {}
 
 
 def dockerd_runs() -> bool:
@@ -126,13 +143,15 @@ def start() -> None:
             "No Docker engine answers, and a private one can be started by root alone: "
             "start Docker, point DOCKER_HOST at an engine, or run this as root."
         )
-    if len(str(SOCKET)) > SOCKET_PATH_LIMIT:
-        raise EngineError(f"The path of the engine's socket is too long for Linux: {SOCKET}. Check out nearer to /.")
+    if len(os.fsencode(LONGEST_SOCKET)) > SOCKET_PATH_LIMIT:
+        raise EngineError(
+            f"The path of a socket of the engine's is too long for Linux: {LONGEST_SOCKET}. Check out nearer to /."
+        )
     if not shutil.which("dockerd") or not shutil.which("iptables"):
         install()
     clear_remains()
     HOME.mkdir(parents=True, exist_ok=True)
-    STATE.write_text(json.dumps({"firewall": firewall(), "forwarding": forwarding()}))
+    STATE.write_text(json.dumps(state()))
     run("ip", "link", "add", BRIDGE, "type", "bridge")
     run("ip", "addr", "replace", BRIDGE_ADDRESS, "dev", BRIDGE)
     run("ip", "link", "set", BRIDGE, "up")
@@ -153,7 +172,11 @@ def start() -> None:
 
 def down() -> None:
     """Stop the private engine, if one runs, and take away what it made outside build/engine."""
-    pid = private_pid()
+    pid, before = private_pid(), noted_state()
+    if os.geteuid():
+        if pid or before:
+            raise EngineError("The private engine is root's, and root alone can take it down: run this as root.")
+        return
     if pid:
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
@@ -161,13 +184,13 @@ def down() -> None:
             time.sleep(0.2)
         if private_pid():
             raise EngineError(f"The private dockerd (pid {pid}) did not stop within {STOP_SECONDS} s; its log: {LOG}")
-    if STATE.exists():
-        before = json.loads(STATE.read_text())
+    if before:
         run("ip", "link", "del", BRIDGE)  # ours for certain, whoever else has an engine here
         clear_remains()
+    if before and not dockerd_runs():  # The rules that any dockerd needs look like those of ours.
         restore_firewall(before["firewall"])
         FORWARDING.write_text(before["forwarding"] + "\n")
-        STATE.unlink()
+    STATE.unlink(missing_ok=True)
 
 
 def restore_firewall(before: dict[str, list[str]]) -> None:
@@ -190,6 +213,8 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 0 if verb in ("-h", "--help") or "--help" in arguments else 2
     try:
+        if verb == "up" and not shutil.which("ip"):
+            raise EngineError("The lab takes the command ip: install the package iproute2, then run this again.")
         if verb == "down":
             down()
             return 0

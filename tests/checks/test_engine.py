@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import shlex
 import shutil
@@ -11,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +101,158 @@ def test_nothing_goes_where_any_dockerd_runs() -> None:
     seen = remains(beside="(exec -a dockerd sleep 60) & until grep -q ^dockerd /proc/$!/cmdline; do :; done\n")
     for name in ("swarmherd0", "swarmherd-lab", "plugged", "-A FORWARD -i swarmherd-lab", "-A POSTROUTING -s 10.213"):
         assert name in seen
+
+
+class Machine:
+    """engine.py as root on a machine that is played: its commands are noted, its firewall is as Docker leaves one."""
+
+    FIREWALL = ("-P FORWARD DROP", "-N DOCKER", "-A FORWARD -o docker0 -j DOCKER")
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        spec = importlib.util.spec_from_file_location("engine", ENGINE)
+        assert spec is not None
+        assert spec.loader is not None
+        self.engine: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.engine)
+        self.commands: list[str] = []
+        for name in ("STATE", "PID", "FORWARDING", "BOOT"):
+            monkeypatch.setattr(self.engine, name, home / name)
+        (home / "FORWARDING").write_text("1\n")
+        self.boot("this")
+        monkeypatch.setattr(self.engine.os, "geteuid", lambda: 0)
+        monkeypatch.setattr(self.engine, "run", self.run)
+        self.monkeypatch = monkeypatch
+
+    def run(self, *command: str, **_kwargs: object) -> subprocess.CompletedProcess[str]:
+        self.commands.append(" ".join(command))
+        said = "\n".join(self.FIREWALL) if command[-1] == "-S" and "filter" in command else ""
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    def boot(self, name: str) -> None:
+        self.engine.BOOT.write_text(f"{name}\n")
+
+    def note_state(self) -> None:
+        """As it was before the private engine started."""
+        before = {"firewall": {"filter": ["-P FORWARD ACCEPT"], "nat": []}, "forwarding": "0"}
+        self.engine.STATE.write_text(json.dumps({**self.engine.state(), **before}))
+        self.commands.clear()
+
+    def down(self, dockerd_runs: bool = False) -> list[str]:
+        """What was changed of the firewall; nothing remains noted."""
+        self.monkeypatch.setattr(self.engine, "dockerd_runs", lambda: dockerd_runs)
+        self.engine.down()
+        assert not self.engine.STATE.exists()
+        return [command for command in self.commands if command.startswith("iptables") and not command.endswith("-S")]
+
+    def forwarding(self) -> str:
+        return self.engine.FORWARDING.read_text().strip()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+def test_down_sets_back_what_docker_changed(machine: Machine) -> None:
+    machine.note_state()
+    assert machine.down() == [
+        "iptables -t filter -D FORWARD -o docker0 -j DOCKER",
+        "iptables -t filter -X DOCKER",
+        "iptables -t filter -P FORWARD ACCEPT",
+    ]
+    assert machine.forwarding() == "0"
+
+
+def test_down_leaves_the_firewall_to_a_dockerd_that_runs(machine: Machine) -> None:
+    machine.note_state()
+    assert (machine.down(dockerd_runs=True), machine.forwarding()) == ([], "1")
+
+
+def test_after_a_reboot_there_is_nothing_to_set_back(machine: Machine) -> None:
+    machine.note_state()
+    machine.boot("next")
+    assert (machine.down(), machine.commands, machine.forwarding()) == ([], [], "1")
+
+
+def test_what_is_roots_is_not_taken_down_by_others(machine: Machine) -> None:
+    machine.note_state()
+    machine.monkeypatch.setattr(machine.engine.os, "geteuid", lambda: NOBODY)
+    with pytest.raises(machine.engine.EngineError, match="run this as root"):
+        machine.engine.down()
+    machine.boot("next")
+    machine.engine.down()
+
+
+def test_an_engine_is_not_started_where_the_sockets_below_it_have_no_room(machine: Machine) -> None:
+    deepest = machine.engine.LONGEST_SOCKET.relative_to(ROOT)
+    machine.monkeypatch.setattr(machine.engine, "LONGEST_SOCKET", Path("/" + "x" * 56) / deepest)
+    with pytest.raises(machine.engine.EngineError, match=r"ttrpc\. Check out nearer to /"):
+        machine.engine.start()
+    assert machine.commands == []
+
+
+def programs(folder: Path, **scripts: str) -> dict[str, str]:
+    """An environment with these programs and no others."""
+    folder.mkdir()
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": str(folder)}
+
+
+def engine_with(environment: dict[str, str], verb: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ENGINE), verb]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+
+CONTEXT = 'case "$1" in context) echo unix:///run/user/7/docker.sock ;; esac'
+
+
+@pytest.mark.parametrize(
+    ("docker", "told", "address"),
+    [
+        (CONTEXT, {}, "unix:///run/user/7/docker.sock"),
+        (CONTEXT, {"DOCKER_HOST": "tcp://there"}, "tcp://there"),
+        ('[ "$1" = version ]', {}, "unix:///var/run/docker.sock"),
+    ],
+)
+def test_the_engine_is_where_the_docker_command_looks(
+    docker: str, told: dict[str, str], address: str, tmp_path: Path
+) -> None:
+    done = engine_with(programs(tmp_path / "bin", docker=docker) | told, "env")
+    assert done.stdout == f"DOCKER_HOST={address}\n", done.stderr
+
+
+def test_without_ip_its_package_is_named(tmp_path: Path) -> None:
+    done = engine_with(programs(tmp_path / "bin", docker="exit 0"), "up")
+    said = "The lab takes the command ip: install the package iproute2, then run this again.\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
+SYSTEMCTL = """
+case "$1" in
+status) test -e "$UNITS/$2" || exit 4 ;;
+show) if test -e "$UNITS/$2"; then echo LoadState=loaded; else echo LoadState=not-found; fi ;;
+is-enabled) cat "$UNITS/$2" ;;
+disable) echo disabled > "$UNITS/$2" ;;
+esac
+"""
+
+
+def test_of_what_is_installed_for_the_private_engine_nothing_starts_with_the_machine(tmp_path: Path) -> None:
+    units = tmp_path / "units"
+    role = tmp_path / "ansible_collections" / "swarmherd" / "cluster" / "roles" / "docker_engine" / "tasks"
+    for folder in (units, role):
+        folder.mkdir(parents=True)
+    # containerd is there already, and somebody's; the packages bring docker's service, and no socket.
+    (units / "containerd.service").write_text("enabled\n")
+    install = {"ansible.builtin.copy": {"dest": str(units / "docker.service"), "content": "enabled\n"}}
+    (role / "main.yml").write_text(json.dumps([install]))
+    known = {**os.environ, "UNITS": str(units), "ANSIBLE_COLLECTIONS_PATH": str(tmp_path)}
+    known["PATH"] = f"{programs(tmp_path / 'bin', systemctl=SYSTEMCTL)['PATH']}:{os.environ['PATH']}"
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local"]
+    options = ["-e", f"ansible_python_interpreter={sys.executable}", str(ROOT / "molecule" / "engine.yml")]
+    done = subprocess.run([*command, *options], env=known, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {unit.name: unit.read_text().strip() for unit in units.iterdir()}
+    assert found == {"containerd.service": "enabled", "docker.service": "disabled"}
