@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 missing=""
 command -v ssh-keygen > /dev/null || missing="$missing openssh-client"
+command -v ip > /dev/null || missing="$missing iproute2"
 for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
   if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then found=$python; break; fi
 done
@@ -13,7 +14,9 @@ if [ -z "${found:-}" ]; then
   echo "Swarmherd needs Python 3.11 or later, and found none: install one, or name it with PYTHON=…" >&2
   exit 2
 fi
-"$found" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv"
+# The package of this very Python, which need not be the one that python3-venv is for.
+"$found" -c 'import ensurepip, venv' 2> /dev/null ||
+  missing="$missing $("$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 if [ -n "$missing" ]; then
   if [ "$(id -u)" != 0 ]; then
     echo "Missing packages:$missing. Install them (sudo apt-get install$missing), then run this again." >&2
