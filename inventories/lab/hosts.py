@@ -5,7 +5,7 @@
 # NODES (3), MANAGERS (1) and SPARES (0, hosts outside the Swarm) say how many, and LAB_RELEASE (bookworm) of which
 # Debian release, when the lab is created; it notes them in build/lab/size.json, so that every later command sees the
 # same hosts. LAB_RELEASE may name several, as bookworm,trixie: the nodes are of the first, and the spares take turns.
-# LAB_SUBNET and LAB_DIR move the lab elsewhere.
+# LAB_SUBNET and LAB_DIR move the lab elsewhere. LAB_MADE_BY, which `make demo` sets, is noted as well.
 #
 # A collection's scripts may name /bin/sh or `python` in their first line, and not every host has the latter: the
 # shell reads the next line as a command, Python as a string.
@@ -27,7 +27,12 @@ FIRST_ADDRESS = {"manager": 11, "worker": 21, "spare": 41}
 
 def noted() -> dict[str, int | str]:
     """What the lab that stands was made with; nothing when none stands."""
-    return json.loads(SIZE.read_text()) if SIZE.exists() else {}
+    try:
+        return json.loads(SIZE.read_text())
+    except FileNotFoundError:
+        return {}
+    except PermissionError:
+        sys.exit(f"{LAB} is another user's: run this as they did, or name another folder with LAB_DIR.")
 
 
 def size(noted: dict[str, int | str]) -> dict[str, int]:
@@ -51,7 +56,7 @@ def releases(noted: dict[str, int | str]) -> list[str]:
     return names
 
 
-def inventory(counts: dict[str, int], releases: list[str], subnet: str) -> dict[str, object]:
+def inventory(counts: dict[str, int], releases: list[str], made_by: str, subnet: str) -> dict[str, object]:
     """Ansible's inventory document: groups of hosts, and each host's address."""
     numbers = {
         "manager": counts["MANAGERS"],
@@ -67,7 +72,7 @@ def inventory(counts: dict[str, int], releases: list[str], subnet: str) -> dict[
         for role, count in numbers.items()
         for n in range(1, count + 1)
     }
-    lab_size = {**counts, "LAB_RELEASE": ",".join(releases)}
+    lab_size = {**counts, "LAB_RELEASE": ",".join(releases), "LAB_MADE_BY": made_by}
     return {
         "_meta": {"hostvars": hostvars},
         "all": {"vars": {"lab_dir": str(LAB), "lab_size": lab_size, "lab_subnet": subnet}},
@@ -78,5 +83,6 @@ def inventory(counts: dict[str, int], releases: list[str], subnet: str) -> dict[
 
 if __name__ == "__main__":
     before = noted()
-    hosts = inventory(size(before), releases(before), os.environ.get("LAB_SUBNET", "10.213.0"))
+    made_by = os.environ.get("LAB_MADE_BY") or str(before.get("LAB_MADE_BY", ""))
+    hosts = inventory(size(before), releases(before), made_by, os.environ.get("LAB_SUBNET", "10.213.0"))
     print(json.dumps(hosts, indent=2))

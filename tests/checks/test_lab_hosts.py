@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""inventories/lab/hosts.py: of which Debian release the lab's hosts are."""
+"""inventories/lab: of which Debian release the lab's hosts are, who made them, and how they are reached."""
 
 from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from swarmherd.observe.inventory import read_inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = ROOT / "inventories" / "lab" / "hosts.py"
@@ -66,3 +68,31 @@ def test_the_lab_makes_an_image_for_each_release_that_it_offers(tmp_path: Path) 
         assert set(releases(tmp_path, LAB_RELEASE=release).values()) == {release}
     assert hosts(tmp_path, LAB_RELEASE=",".join(images)).returncode == 0
     assert f"only of {', '.join(images)}." in hosts(tmp_path, LAB_RELEASE="etch").stderr
+
+
+def test_who_made_the_lab_is_noted_and_later_commands_do_not_change_it(tmp_path: Path) -> None:
+    size = inventory(tmp_path, LAB_MADE_BY="demo")["all"]["vars"]["lab_size"]
+    (tmp_path / "size.json").write_text(json.dumps(size))
+    assert inventory(tmp_path)["all"]["vars"]["lab_size"]["LAB_MADE_BY"] == "demo"
+    assert inventory(tmp_path / "another")["all"]["vars"]["lab_size"]["LAB_MADE_BY"] == ""
+
+
+def test_a_folder_with_a_blank_is_one_file_for_the_shell_and_for_ssh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = tmp_path / "a lab"
+    monkeypatch.setenv("LAB_DIR", str(lab))
+    monkeypatch.chdir(ROOT)
+    ssh = read_inventory(HOSTS.parent).managers[0].ssh
+    assert ssh is not None
+    assert f'UserKnownHostsFile="{lab}/known_hosts"' in ssh.arguments
+
+
+def test_a_lab_of_another_user_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setenv("LAB_DIR", str(tmp_path))
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(SystemExit, match=f"{tmp_path} is another user's: "):
+        runpy.run_path(str(HOSTS), run_name="__main__")
