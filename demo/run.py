@@ -74,13 +74,24 @@ def run(demo: Demo, interruption: Interruption) -> int:
 
 
 def prepare(demo: Demo) -> None:
-    """Raises DemoError when another demo runs. What an interrupted one left of processes and results goes."""
+    """Raises DemoError when another demo runs, or a lab stands that is not a demo's to take down.
+
+    What an interrupted one left of processes and results goes.
+    """
     if other := driver(demo):
         raise DemoError(f"a demo runs already (process {other.pid}): wait for it, or run make demo-down", status=2)
+    demo.leave_lab_of_others()
     for child in demo.children.alive():
         child.end(10.0)
     shutil.rmtree(HOME, ignore_errors=True)
     demo.children.note(DRIVER, os.getpid())
+
+
+def require_own_folder() -> None:
+    """Raises DemoError where nothing can be written, as after a demo that root ran."""
+    folder = next(folder for folder in (HOME, *HOME.parents) if folder.exists())
+    if not os.access(folder, os.W_OK):
+        raise DemoError(f"{folder} is another user's: run this as they did, or have it taken away", status=2)
 
 
 def driver(demo: Demo) -> Child | None:
@@ -145,7 +156,10 @@ def summary(recording: Recording) -> str:
 
 
 def down(demo: Demo) -> int:
-    """Takes down what a run left behind, or is at; says so when that is nothing."""
+    """Takes down what a run left behind, or is at; says so when that is nothing.
+
+    Raises DemoError where the lab that stands is not a demo's.
+    """
     if other := driver(demo):
         demo.screen.say(f"a demo runs (process {other.pid}): telling it to take everything down")
         other.signal(signal.SIGTERM)
@@ -154,6 +168,7 @@ def down(demo: Demo) -> int:
             if time.monotonic() > deadline:
                 raise DemoError(f"process {other.pid} has not ended within {DRIVER_STOP_SECONDS:g} s")
             demo.runner.pause(0.2)
+    demo.leave_lab_of_others()
     demo.find_engine()
     try:
         demo.take_down()
@@ -175,6 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.chdir(ROOT)
     interruption = Interruption()
     try:
+        require_own_folder()
         demo = Demo(Settings.read(os.environ), interruption.halt)
         return down(demo) if wanted.command == "down" else run(demo, interruption)
     except InterruptedDemoError:

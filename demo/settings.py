@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from demo.shape import Shape, TrafficError, allowed_target, chosen_shape, lab_network
 from demo.steps import DemoError
@@ -16,11 +19,12 @@ from demo.tunnel import Manager
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "build" / "demo"
 INVENTORY = "inventories/lab"
+MADE_BY = "demo"
+"""What the lab's size.json says of a lab that a demo made."""
 SERVICE = "shop_web"
 SIMULATED = "simulated.jsonl"
 """Where agreement.py leaves, in HOME, what the same traffic asked for in simulation."""
 SHOP_PORT = 8000
-MOST_NODES = 50
 ONE_DAY_SECONDS = 86_400
 
 
@@ -31,6 +35,8 @@ class Settings:
     nodes: int
     keep: bool
     """Leave the lab standing at the end."""
+    lab: Path
+    """The lab's folder."""
     shape: Shape
     shape_name: str
     subnet: str
@@ -39,7 +45,10 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
-        """Reads NODES, KEEP, LAB_SUBNET, DEMO_TARGET, DEMO_BEGAN and the shape's. Raises DemoError, naming one."""
+        """Reads KEEP, LAB_SUBNET, DEMO_TARGET, DEMO_BEGAN, the shape's, and through the inventory NODES and others.
+
+        Raises DemoError, naming one.
+        """
         try:
             shape = chosen_shape(environment)
             subnet = environment.get("LAB_SUBNET") or "10.213.0"
@@ -48,10 +57,12 @@ class Settings:
         except TrafficError as error:
             raise DemoError(str(error), status=2) from error
         seed = environment.get("SEED") or "1"
+        told = inventory_variables(environment)
         return cls(
             began=began(environment.get("DEMO_BEGAN", ""), time.time()),
-            nodes=nodes(environment.get("NODES") or "3"),
+            nodes=told["lab_size"]["NODES"],
             keep=environment.get("KEEP", "") not in ("", "0", "no", "false"),
+            lab=Path(told["lab_dir"]),
             shape=shape,
             shape_name=f"random, seed {seed}" if environment.get("SHAPE") == "random" else "deterministic",
             subnet=subnet,
@@ -60,14 +71,23 @@ class Settings:
 
     @property
     def manager(self) -> Manager:
-        lab = ROOT / "build" / "lab"
-        return Manager(f"{self.subnet}.11", lab / "id_ed25519", lab / "known_hosts")
+        return Manager(f"{self.subnet}.11", self.lab / "id_ed25519", self.lab / "known_hosts")
+
+    @property
+    def lab_of_others(self) -> bool:
+        """Whether the lab that was made last, and not taken down since, was made by something else than a demo."""
+        size = self.lab / "size.json"
+        return size.exists() and json.loads(size.read_text()).get("LAB_MADE_BY") != MADE_BY
 
 
-def nodes(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_NODES:
-        raise DemoError(f"NODES: {text!r} will not do; give a whole number from 1 to {MOST_NODES}", status=2)
-    return int(text)
+def inventory_variables(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the lab's inventory makes of the environment. Raises DemoError with its own sentence."""
+    command = [sys.executable, str(ROOT / INVENTORY / "hosts.py")]
+    given = {name: value for name, value in environment.items() if value}
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DemoError(done.stderr.strip(), status=2)
+    return dict(json.loads(done.stdout)["all"]["vars"])
 
 
 def began(text: str, now: float) -> float:

@@ -20,7 +20,7 @@ from demo.children import Children
 from demo.cluster import UNREADABLE, Watcher
 from demo.figures import Recording, is_over, scalings
 from demo.records import records
-from demo.settings import HOME, INVENTORY, SERVICE, SIMULATED, Settings, tool
+from demo.settings import HOME, INVENTORY, MADE_BY, SERVICE, SIMULATED, Settings, tool
 from demo.steps import (
     DemoError,
     InterruptedDemoError,
@@ -55,6 +55,7 @@ class Demo:
         env = {
             **os.environ,
             "ANSIBLE_NOCOLOR": "1",
+            "LAB_MADE_BY": MADE_BY,
             "NODES": str(settings.nodes),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
@@ -249,6 +250,13 @@ class Demo:
         self.children.forget()
         if failures:
             raise failures[0]
+
+    def leave_lab_of_others(self) -> None:
+        """Raises DemoError when a lab stands that no demo made: to take that down is not a demo's affair."""
+        if self.settings.lab_of_others:
+            self.find_engine()  # What was noted of a lab may outlive it; without an engine none stands.
+            if self.has_engine:
+                raise DemoError("a lab stands that no demo made; make lab-down takes it down", status=2)
 
     def find_engine(self) -> None:
         """Takes up the engine that a run left behind; what has no engine has no hosts to be destroyed."""

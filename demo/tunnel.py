@@ -38,7 +38,7 @@ class Manager:
             "ExitOnForwardFailure": "yes",
             "ServerAliveInterval": "5",
             "StrictHostKeyChecking": "accept-new",
-            "UserKnownHostsFile": str(self.known_hosts),
+            "UserKnownHostsFile": f'"{self.known_hosts}"',  # several would be parted by blanks
         }
         words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
         return ["ssh", "-i", str(self.key), *words, *options, f"root@{self.address}"]

@@ -2,7 +2,7 @@
 """Stands for the programs that the demo's driver runs, by the name that it is called under.
 
 The folder RIG holds what they share: `journal` (who was called with what), `count` (replicas wanted and running)
-and wishes for trouble (`engine-fails`, `create-hangs`, `not-idempotent`, `no-scaling`).
+and wishes for trouble (`engine-fails`, `no-engine`, `create-hangs`, `not-idempotent`, `no-scaling`).
 """
 
 from __future__ import annotations
@@ -36,20 +36,32 @@ def engine(verb: str) -> int:
     if verb == "up" and wish("engine-fails"):
         sys.stderr.write("No Docker engine answers, and a private one can be started by root alone.\n")
         return 2
+    if verb == "env" and wish("no-engine"):
+        return 1
     if verb != "down":
         say("DOCKER_HOST=unix:///nowhere/docker.sock")
     return 0
 
 
-def create() -> None:
+def hang() -> None:
     # A grandchild, as ansible's workers are.
     with subprocess.Popen(["sleep", "600"]) as child:
         (RIG / "hanging").write_text(str(child.pid))
 
 
+def create() -> None:
+    told = subprocess.run([sys.executable, "inventories/lab/hosts.py"], stdout=subprocess.PIPE, check=True).stdout
+    lab = json.loads(told)["all"]["vars"]
+    size = Path(lab["lab_dir"]) / "size.json"
+    size.parent.mkdir(parents=True, exist_ok=True)
+    size.write_text(json.dumps(lab["lab_size"]))
+
+
 def playbook(path: str) -> int:
-    if path.endswith("create.yml") and wish("create-hangs"):
+    if path.endswith("create.yml"):
         create()
+        if wish("create-hangs"):
+            hang()
     again = RIG / "provisioned"
     changed = 0 if again.exists() and not wish("not-idempotent") else 5
     if path.endswith("provision.yml"):

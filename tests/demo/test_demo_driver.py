@@ -25,7 +25,7 @@ from tests.waiting import until
 STUBS = Path(__file__).parent / "stubs.py"
 
 
-OURS = ("DEMO_BEGAN", "NODES", "KEEP", "SHAPE", "SEED")
+OURS = ("DEMO_BEGAN", "NODES", "MANAGERS", "SPARES", "LAB_RELEASE", "LAB_DIR", "KEEP", "SHAPE", "SEED")
 """What a person may have set for a demo of their own."""
 
 
@@ -220,6 +220,49 @@ def test_interrupted_in_the_middle_everything_is_taken_down(rig: Rig, number: si
     until("the grandchild's end", lambda: start_time(hanging) is None)
 
 
+def made_by_hand(rig: Rig) -> Path:
+    """What is noted of a lab that `make lab` made."""
+    size = rig.root / "build" / "lab" / "size.json"
+    size.parent.mkdir(parents=True)
+    size.write_text('{"NODES": 2, "MANAGERS": 1, "SPARES": 0, "LAB_RELEASE": "bookworm", "LAB_MADE_BY": ""}')
+    return size
+
+
+def test_a_lab_that_no_demo_made_is_neither_used_nor_taken_down(rig: Rig) -> None:
+    made_by_hand(rig)
+    for command in ("up", "down"):
+        status, said = rig.run(command)
+        assert (status, said.splitlines()[-1]) == (2, "a lab stands that no demo made; make lab-down takes it down")
+    assert rig.journal() == ["engine.py env"] * 2
+
+
+def test_what_was_noted_of_a_lab_whose_engine_is_gone_is_not_in_the_way(rig: Rig) -> None:
+    made_by_hand(rig)
+    rig.wish("no-engine")
+    rig.wish("engine-fails")
+    assert rig.run()[0] == 2
+    assert rig.journal() == ["engine.py env", "engine.py up", "engine.py down"]
+
+
+def test_the_lab_that_a_demo_kept_is_the_next_ones(rig: Rig) -> None:
+    rig.wish("not-idempotent")
+    rig.run(KEEP="1", NODES="4")
+    status, said = rig.run()
+    assert (status, "the lab's hosts, 4 of them" in said) == (1, True), said
+    assert rig.journal()[-2:] == TAKEN_DOWN
+
+
+def test_a_lab_elsewhere_is_noted_there(rig: Rig, tmp_path: Path) -> None:
+    rig.wish("create-hangs")
+    lab = tmp_path / "a lab"
+    process = rig.start(LAB_DIR=str(lab))
+    until("the hosts' step", lambda: read(rig.state / "hanging"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert json.loads((lab / "size.json").read_text())["LAB_MADE_BY"] == "demo"
+    assert not (rig.root / "build" / "lab").exists()
+
+
 def test_after_a_driver_that_was_killed_down_cleans_up_and_may_be_called_again(rig: Rig) -> None:
     rig.wish("create-hangs")
     process = rig.start()
@@ -253,8 +296,12 @@ def test_a_second_demo_is_refused_and_down_ends_the_first(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"NODES": "zero"}, "NODES: 'zero' will not do; give a whole number from 1 to 50"),
-        ({"NODES": "0"}, "NODES: '0' will not do; give a whole number from 1 to 50"),
+        (
+            {"NODES": "zero"},
+            "NODES, MANAGERS and SPARES must be whole numbers: invalid literal for int() with base 10: 'zero'",
+        ),
+        ({"NODES": "21"}, "The lab takes 1 to 20 NODES, at least 1 and at most NODES MANAGERS, and 0 to 10 SPARES."),
+        ({"LAB_RELEASE": "etch"}, "LAB_RELEASE: the lab has no hosts of 'etch', only of bookworm, trixie, forky."),
         ({"SHAPE": "random", "SEED": "x"}, "SEED: 'x' is not a whole number"),
         ({"DEMO_BEGAN": "noon"}, "DEMO_BEGAN: 'noon' is not a time; give seconds since 1970, or nothing"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo import run
 from demo.children import Children
 from demo.records import records
 from demo.settings import Settings, began
@@ -136,3 +137,18 @@ def test_settings_come_from_the_environment() -> None:
     assert (told.nodes, told.keep, told.shape, told.shape_name) == (5, True, walk(7), "random, seed 7")
     assert (told.manager.address, told.target) == ("10.99.0.11", "http://10.99.0.11:8000")
     assert not Settings.read({"KEEP": "0"}).keep
+
+
+def test_the_lab_is_where_its_inventory_says(tmp_path: Path) -> None:
+    lab = tmp_path / "a lab"
+    manager = Settings.read({"LAB_DIR": str(lab), "NODES": ""}).manager
+    assert manager.key == lab / "id_ed25519"
+    assert f'UserKnownHostsFile="{lab}/known_hosts"' in manager.ssh()
+
+
+def test_what_another_user_left_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "HOME", tmp_path / "build" / "demo")
+    (tmp_path / "build").mkdir(mode=0o500)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).stat().st_mode & mode << 6 != 0)  # also for root
+    with pytest.raises(DemoError, match="build is another user's: run this as they did, or have it taken away"):
+        run.require_own_folder()
