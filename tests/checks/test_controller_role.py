@@ -234,6 +234,7 @@ def home(folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_what_is_uninstalled_leaves_nothing_of_earlier_and_broken_runs(tmp_path: Path) -> None:
     given = home(tmp_path)
     for name in ("venv/pyvenv.cfg", "settings/shop/.digest", "settings/old/.digest", "settings/.new-shop/a", "home/a"):
@@ -249,6 +250,7 @@ def test_what_is_uninstalled_leaves_nothing_of_earlier_and_broken_runs(tmp_path:
     assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "made", "gone"),
     [
@@ -318,6 +320,7 @@ def test_a_refused_inventory_changes_nothing(tmp_path: Path, shop: Path) -> None
     assert place(tmp_path)["settings/shop/hosts.yml"] == "wrong: 1\n"
 
 
+@pytest.mark.slow
 def test_a_key_and_hosts_that_are_not_given_any_more_go(tmp_path: Path, shop: Path) -> None:
     key = tmp_path / "home" / ".ssh" / "id_ed25519"
     (tmp_path / "key").write_text("secret\n")
@@ -364,6 +367,7 @@ def test_the_inventory_of_the_play_is_taken_where_it_is_one(tmp_path: Path, shop
     assert f"this play has 2 inventories ({shop}, {tmp_path / 'none'})" in " ".join(told.split())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives a file to another group")
 def test_a_copy_that_another_user_was_to_read_is_brought_anew(tmp_path: Path, shop: Path) -> None:
     assert tree(tmp_path, shop) > 0
@@ -387,6 +391,7 @@ def installed(folder: Path, source: str, *options: str) -> list[str]:
     return (folder / "log").read_text().splitlines() if (folder / "log").exists() else []
 
 
+@pytest.mark.slow
 def test_what_is_written_differently_is_installed_though_its_version_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / ".installed").write_text('{"python": "3.11"}')
