@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from swarmherd.decide.backoff import backing_off
+from swarmherd.decide.budgets import moves_spent
 from swarmherd.decide.windows import not_now
 from swarmherd.decide.words import count, one_line
 from swarmherd.model import (
@@ -211,25 +212,10 @@ class _Planner:
         return f"the budget of {count(REMEDIES_AT_ONCE, 'remedy')} at once is used up" if used else None
 
     def _moves_spent(self, service: str, source: str) -> str | None:
-        """S11. What a person moved counts like what was decided."""
-        keys = self._policy.rebalance or RebalanceKeys()
-        if self.claims.moves >= keys.moves_at_once:
+        keys, planned = self._policy.rebalance or RebalanceKeys(), self.claims.moves
+        if planned >= keys.moves_at_once:
             return f"the budget of {count(keys.moves_at_once, 'move')} at once is used up"
-        past = sum(self._within_the_hour(one.moves) for one in self._memory.services.values())
-        of_it = self._within_the_hour(self._memory.of(service).moves)
-        node = self._memory.nodes.get(source)
-        off_it = self._within_the_hour(node.moves) if node is not None else 0
-        if past + self.claims.moves >= keys.moves_per_hour:
-            return f"the budget of {count(keys.moves_per_hour, 'move')} per hour is used up"
-        if of_it >= keys.service_moves_per_hour:
-            return f"the budget of {count(keys.service_moves_per_hour, 'move')} of a service per hour is used up"
-        if off_it >= keys.node_moves_per_hour:
-            most = count(keys.node_moves_per_hour, "move")
-            return f"the budget of {most} off a node per hour is used up for {self._hostname(source)}"
-        return None
-
-    def _within_the_hour(self, moves: Iterable[datetime]) -> int:
-        return sum(at > self._now - timedelta(hours=1) for at in moves)
+        return moves_spent(self._policy, self._memory, self._now, service, self._view.node(source), planned)
 
 
 def _said(pause: Pause) -> str:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from swarmherd.decide import arrange, rebalance
 from swarmherd.decide.heal import healing
-from swarmherd.model import Balance, Memory, Remedy
+from swarmherd.model import Balance, Breaker, BreakerState, Memory, NodeMemory, Remedy
 from swarmherd.plan import conclude
 from swarmherd.policy import parse_policy
 
@@ -96,3 +98,63 @@ def test_of_many_ill_tasks_of_a_service_few_are_looked_at_closely(counted: Calla
     told = plan.arrangement.healing
     assert len(told) == 10
     assert all(one.remedy is Remedy.NONE and "web.1 comes first" in one.because for one in told[healing.CHOICE :])
+
+
+HELD = {
+    "nodes": {name: {} for name in NODES},
+    "services": {
+        "web": {"at": NODES[:10], "health": ["ill"] * 10},
+        "shop": {"at": NODES, "health": ["well"] * 12},
+    },
+    "ailments": {
+        **{f"web.{slot}": {"ill": 75, "tries": ["restart"], "tried": 200} for slot in range(1, 6)},
+        **{f"web.{slot}": {"ill": 75} for slot in range(6, 11)},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("rebalance", "moves", "restarted"),
+    [
+        ({}, {"memory": {"web": {"moves": [700, 650, 600]}}}, "web.6"),
+        ({"moves_per_hour": 1}, {"memory": {"shop": {"moves": [700]}}}, "web.6"),
+        ({"moves_per_hour": 1}, {"memory": {"shop": {"moves": [3700]}}}, None),
+    ],
+    ids=["of the service", "of all", "spent no more"],
+)
+def test_s25_what_waits_for_the_budget_of_moves_keeps_no_other_remedy_from_its_turn(
+    counted: Callable[[Any, str], list[str]], rebalance: dict[str, Any], moves: dict[str, Any], restarted: str | None
+) -> None:
+    looked = counted(healing, "elsewhere")
+    policy = parse_policy({"services": {"web": {"heal": {}}}, "rebalance": rebalance}, "made up")
+    plan, _memory = conclude(view_of(HELD), policy, memory_of({**HELD, **moves}), NOW, lambda: "id")
+    [action] = [one for one in plan.actions if "swarmherd_place" in one.parameters]
+    if restarted is None:
+        assert (action.kind, action.parameters["swarmherd_place"]) == ("move", "web.1")
+    else:
+        assert (action.kind, action.parameters["swarmherd_place"]) == ("restart", restarted)
+        assert not looked, "where it would go is not asked of what may not go"
+        assert "per hour is used up" in plan.arrangement.healing[0].because
+
+
+def test_s25_moves_that_planning_holds_keep_no_restart_from_its_turn() -> None:
+    """The playbooks of moves fail, as those of restarts do not."""
+    broken = Memory(breakers={"playbook move": Breaker(BreakerState.OPEN, 5, NOW, "no answer")})
+    policy = parse_policy({"services": {"web": {"heal": {}}}}, "made up")
+    memory = replace(memory_of(HELD), breakers=broken.breakers)
+    plan, _memory = conclude(view_of(HELD), policy, memory, NOW, lambda: "id")
+    assert [action.parameters["swarmherd_place"] for action in plan.actions] == ["web.6"]
+
+
+def test_s11_a_node_that_was_left_often_keeps_no_other_from_being_left() -> None:
+    described = {
+        **HELD,
+        "services": {**HELD["services"], "web": {"at": ["n00"] * 4 + NODES[1:7], "health": ["ill"] * 10}},
+    }
+    policy = parse_policy({"services": {"web": {"heal": {}}}, "rebalance": {"node_moves_per_hour": 1}}, "made up")
+    memory = memory_of(described)
+    left = NodeMemory(NOW - timedelta(days=1), moves=(NOW - timedelta(minutes=5),))
+    plan, _memory = conclude(view_of(described), policy, replace(memory, nodes={"n00": left}), NOW, lambda: "id")
+    assert "off a node per hour is used up for n00" in plan.arrangement.healing[0].because
+    [action] = plan.actions
+    assert (action.kind, action.parameters["swarmherd_place"]) == ("move", "web.5")

@@ -21,8 +21,8 @@ class Places:
     avoid: tuple[str, ...] = ()
 
 
-def elsewhere(scene: Scene, service: Service, task: Task) -> Places | str:
-    """The nodes that the task may go to, or why it is not to be moved.
+def stays(scene: Scene, service: Service) -> str | None:
+    """Why the service's tasks are moved nowhere, wherever there is room.
 
     That the service is to be healed is consent for its only replica, which serves nobody while it is ill; for data that
     would stay behind it is none (S10).
@@ -34,8 +34,13 @@ def elsewhere(scene: Scene, service: Service, task: Task) -> Places | str:
         return "it keeps data on its node, which would stay behind (move.local_data)"
     if wish.follows is not None:
         return f"it follows {wish.follows}, and goes where {wish.follows} goes"
-    if followers:
-        return f"{', '.join(followers)} would have to follow it"
+    return f"{', '.join(followers)} would have to follow it" if followers else None
+
+
+def elsewhere(scene: Scene, service: Service, task: Task) -> Places | str:
+    """The nodes that the task may go to, or why it is not to be moved."""
+    if why := stays(scene, service):
+        return why
     nodes = seen.nodes(scene.view, without=[task.id])
     ranked = Placer(nodes, settings_of(scene.policy.placement)).ranking(shape_of(scene, service.name))
     good = {one.node for one in ranked} - {task.node_id}

@@ -14,8 +14,9 @@ from datetime import timedelta
 
 from swarmherd.decide import objections
 from swarmherd.decide.backoff import backing_off
+from swarmherd.decide.budgets import moves_spent
 from swarmherd.decide.heal.ailments import ailments, doubt, ill_for, place_of
-from swarmherd.decide.heal.cure import Places, again, elsewhere
+from swarmherd.decide.heal.cure import Places, again, elsewhere, stays
 from swarmherd.decide.heal.stuck import about_update
 from swarmherd.decide.protect import lost
 from swarmherd.decide.scene import MOVING, Scene
@@ -27,8 +28,8 @@ from swarmherd.policy.healing import MOST_STEPS
 MANY_ILL = 3
 """So many ill tasks, of two services and half of all that are checked, are taken for one cause beside them."""
 CHOICE = 3
-"""So many tasks of a service get a remedy: one is done in a cycle, and planning may hold the first. Where each of many
-would go is not worth the time (S25)."""
+"""So many tasks of a service get a remedy of each kind: one is done in a cycle, and planning may hold the first. Where
+each of many would go is not worth the time (S25)."""
 
 
 def heal(scene: Scene) -> tuple[Healing, ...]:
@@ -49,7 +50,7 @@ def heal(scene: Scene) -> tuple[Healing, ...]:
 def common_cause(scene: Scene) -> str | None:
     """S8: that so many are ill at once is likelier to be our own view, or something that they all need."""
     told = {task_id: one for task_id, one in scene.view.health.items() if one.health is not Health.STARTING}
-    ill = [task_id for task_id, one in told.items() if one.health is Health.UNHEALTHY]
+    ill = {task_id for task_id, one in told.items() if one.health is Health.UNHEALTHY}
     services = {task.service for task in scene.view.tasks if task.id in ill}
     if len(ill) < MANY_ILL or len(services) < 2 or 2 * len(ill) < len(told):
         return None
@@ -80,12 +81,13 @@ def _about(
         return
     if (blind := _unaskable(scene, service)) is not None:
         yield blind
-    first: list[str] = []
+    first: list[tuple[Step, str]] = []
     for task in scene.wanted(service.name):
         health = scene.view.health.get(task.id)
         if health is not None and health.health is Health.UNHEALTHY:
-            one = _decided(_Case(scene, service, keys, task, health, known, common, tuple(first)))
-            first += [one.place] if one.remedy is not Remedy.NONE else []
+            case = _Case(scene, service, keys, task, health, known, common, tuple(first))
+            one = _decided(case)
+            first += [(case.looked_for, one.place)] if one.remedy is not Remedy.NONE else []
             yield one
 
 
@@ -114,8 +116,8 @@ class _Case:
     health: TaskHealth
     known: Mapping[str, Ailment]
     common: str | None
-    first: tuple[str, ...] = ()
-    """The service's places that have a remedy already."""
+    first: tuple[tuple[Step, str], ...] = ()
+    """The service's places that have a remedy already, each with what one was looked for."""
 
     @property
     def place(self) -> str:
@@ -130,6 +132,16 @@ class _Case:
         return self.keys.steps[:MOST_STEPS]
 
     @property
+    def due(self) -> Step:
+        """The next of the steps, while one is left."""
+        return self.steps[len(self.ailment.tries)]
+
+    @property
+    def looked_for(self) -> Step:
+        """What a place is looked for: a move that may not be is another restart."""
+        return Step.MOVE if self.due is Step.MOVE and not stays(self.scene, self.service) else Step.RESTART
+
+    @property
     def ill(self) -> str:
         how = one_line(f"{self.health.source}: {self.health.why}" if self.health.why else self.health.source)
         return f"it has been unhealthy for {duration(ill_for(self.ailment, self.scene.now))} ({how})"
@@ -140,8 +152,8 @@ def _decided(case: _Case) -> Healing:
     if why := next((why for rule in _RULES if (why := rule(case))), None):
         return _healing(case, Remedy.NONE, (f"leave {name} on {host} as it is: {case.ill}, but {why}",))
     said: tuple[str, ...] = ()
-    turn, step = len(case.ailment.tries) + 1, case.steps[len(case.ailment.tries)]
-    if step is Step.MOVE:
+    turn = len(case.ailment.tries) + 1
+    if case.due is Step.MOVE:
         places = elsewhere(case.scene, case.service, case.task)
         if isinstance(places, Places):
             because = f"move {name} off {host}, because {case.ill}; remedy {turn} of {len(case.steps)}"
@@ -227,8 +239,18 @@ def _not_to_be_touched(case: _Case) -> str | None:
     )
 
 
+def _moves_spent(case: _Case) -> str | None:
+    """Planning would hold it for up to an hour (S11): that is no reason to look where it would go, nor for others to
+    wait."""
+    if case.looked_for is not Step.MOVE:
+        return None
+    scene, source = case.scene, case.scene.nodes.get(case.task.node_id)
+    return moves_spent(scene.policy, scene.memory, scene.now, case.service.name, source)
+
+
 def _not_its_turn(case: _Case) -> str | None:
-    return None if len(case.first) < CHOICE else f"{case.first[0]} comes first"
+    first = [place for step, place in case.first if step is case.looked_for]
+    return None if len(first) < CHOICE else f"{first[0]} comes first"
 
 
 def _few_running(case: _Case) -> str | None:
@@ -248,6 +270,7 @@ _RULES: tuple[Callable[[_Case], str | None], ...] = (
         _not_long_enough,
         _given_up,
         _waits,
+        _moves_spent,
         _not_its_turn,
         _not_to_be_touched,
         _few_running,
