@@ -105,6 +105,8 @@ def memory_of(described: Mapping[str, Any]) -> Memory:
             failures=text.get("failures", 0),
             last_failure_at=ago(text["last_failure"]) if "last_failure" in text else None,
             last_version=text.get("version", 10),
+            clear_failures=text.get("clear_failures", 0),
+            last_clear_failure_at=ago(text["last_clear_failure"]) if "last_clear_failure" in text else None,
         )
         for name, text in described.get("memory", {}).items()
     }

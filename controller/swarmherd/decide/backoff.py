@@ -12,27 +12,35 @@ from swarmherd.policy import Policy
 LONGEST_BACKOFF_SECONDS, MOST_DOUBLINGS = 3600.0, 32
 
 
-def backing_off(service: Service, policy: Policy, memory: Memory, now: datetime, gives_up: bool = True) -> str | None:
-    """Why `service` is to be left alone after what failed: scaling, moving, or having others follow it.
-
-    What undoes our own doing is tried for ever, without `gives_up`: else its tasks would wait for somebody to see it.
-    """
+def backing_off(service: Service, policy: Policy, memory: Memory, now: datetime) -> str | None:
+    """Why `service` is to be left alone after what failed: scaling, moving, or having others follow it."""
     past = memory.of(service.name)
     if past.last_failure_at is None:
         return None
     if service.version != past.last_version and service.updated_at > past.last_failure_at:
         return None  # changed since, and not by us: that may have been the cure
-    return waiting(past, policy, now, gives_up)
+    return waiting(past, policy, now)
 
 
-def waiting(past: ServiceMemory, policy: Policy, now: datetime, gives_up: bool = True) -> str | None:
+def waiting(past: ServiceMemory, policy: Policy, now: datetime) -> str | None:
     """The same where there is no service, or none whose change could be the cure."""
-    if past.last_failure_at is None or past.failures == 0:
-        return None
-    if gives_up and past.failures >= policy.give_up_after:
+    if past.failures >= policy.give_up_after:
         return f"{past.failures} actions failed in a row: given up until the service is changed"
-    wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0 ** min(past.failures - 1, MOST_DOUBLINGS))
-    ago = abs((now - past.last_failure_at).total_seconds())
+    return _resting("action", past.failures, past.last_failure_at, policy, now)
+
+
+def clearing_waits(past: ServiceMemory, policy: Policy, now: datetime) -> str | None:
+    """Why what moves have left on nodes is not cleared now. It undoes our own doing, and is tried for ever: else tasks
+    would wait for somebody to see it. Nor does it wait for other actions, which may have failed because of the marks.
+    """
+    return _resting("clearing", past.clear_failures, past.last_clear_failure_at, policy, now)
+
+
+def _resting(what: str, failures: int, last_at: datetime | None, policy: Policy, now: datetime) -> str | None:
+    if last_at is None or failures == 0:
+        return None
+    wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0 ** min(failures - 1, MOST_DOUBLINGS))
+    ago = abs((now - last_at).total_seconds())
     if ago >= wait:
         return None
-    return f"its last action failed {duration(ago)} ago ({past.failures} in a row), next try after {duration(wait)}"
+    return f"its last {what} failed {duration(ago)} ago ({failures} in a row), next try after {duration(wait)}"

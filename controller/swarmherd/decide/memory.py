@@ -181,10 +181,12 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
     if result.outcome in (Outcome.STARTED, Outcome.CONFLICT) or not action.service:
         return memory
     before = memory.of(action.service)
-    after = replace(before, last_version=before.last_version if result.version is None else result.version)
+    after = _written(before, action, result)
     if result.outcome is Outcome.DONE or result.version is not None or action.kind == "move":
         after = _moved(after, action, result.finished_at)  # Docker was written to
-    if result.outcome is Outcome.DONE:
+    if action.parameters.get("swarmherd_measure") == "clear":
+        after = _cleared(after, result)
+    elif result.outcome is Outcome.DONE:
         after = replace(after, failures=0, last_failure_at=None)
         if action.kind == "scale" and not action.parameters["swarmherd_replicas"] and action.evidence:
             after = replace(after, slept_version=result.version)  # a person's command has no evidence
@@ -193,6 +195,26 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
     known = remember_remedy(memory, action, result)
     moved = known if after.moves == before.moves else _left(known, action, result.finished_at)
     return replace(moved, services={**memory.services, action.service: after})
+
+
+def _written(memory: ServiceMemory, action: Action, result: Result) -> ServiceMemory:
+    """The version that our write left. A service that we have put to sleep sleeps on, whatever else of it we write: but
+    for one that somebody has changed meanwhile, since its zero may be theirs."""
+    if result.version is None:
+        return memory
+    slept = memory.slept_version
+    ours = slept is not None and slept == memory.last_version == action.parameters.get("swarmherd_expected_version")
+    kept = ours and action.kind != "scale"
+    return replace(memory, last_version=result.version, slept_version=result.version if kept else slept)
+
+
+def _cleared(memory: ServiceMemory, result: Result) -> ServiceMemory:
+    """Counted apart: that marks on nodes stay is no reason to leave the service itself alone (S7)."""
+    if result.outcome is Outcome.DONE:
+        return replace(memory, clear_failures=0, last_clear_failure_at=None)
+    if result.outcome is Outcome.GIVEN_UP:
+        return replace(memory, clear_failures=memory.clear_failures + 1, last_clear_failure_at=result.finished_at)
+    return memory
 
 
 def _left(memory: Memory, action: Action, at: datetime) -> Memory:

@@ -41,6 +41,9 @@ class ServiceMemory:
     """When tasks of it were moved by us, oldest first, as far back as budgets and cooldowns ask."""
     slept_version: int | None = None
     """The version that our own last decision for no replicas left: any other zero is a person's (S7)."""
+    last_clear_failure_at: datetime | None = None
+    clear_failures: int = 0
+    """Times in a row that what moves had left on nodes could not be cleared for it, which says nothing of itself."""
 
     def recommending(self, recommendations: tuple[Recommendation, ...]) -> ServiceMemory:
         """As `replace` would, which takes three times as long: this is asked for each service in every cycle."""
@@ -55,6 +58,8 @@ class ServiceMemory:
             recommendations,
             self.moves,
             self.slept_version,
+            self.last_clear_failure_at,
+            self.clear_failures,
         )
 
 

@@ -26,6 +26,7 @@ from swarmherd.model import (
     Plan,
     Probe,
     Result,
+    ServiceMemory,
     Standing,
 )
 from swarmherd.plan import conclude
@@ -273,3 +274,23 @@ def test_marks_that_cannot_be_cleared_are_tried_ever_more_rarely_and_never_given
     assert pauses == sorted(pauses)
     assert len(tried) > policy.give_up_after
     assert pauses[-1] == 3600
+
+
+def test_s7_a_count_below_min_is_put_right_however_often_marks_could_not_be_cleared() -> None:
+    """Whoever clears them by hand finds the service with the failures that are its own."""
+    policy = parse_policy({"failover": {}, "services": {"shop": {"scale": {"min": 2, "max": 5}}}}, "made up")
+    well = view_of({"nodes": {"n1": {}}, "services": {"shop": {"at": ["n1"]}}})
+    clear = Action("id", "failover", "shop", "shop", {"swarmherd_measure": "clear"}, {}, "marks")
+    memory = Memory()
+    for _time in range(policy.give_up_after):
+        memory = remember_result(memory, clear, Result("id", Outcome.GIVEN_UP, "no manager", NOW, NOW, ran=False))
+    assert memory.of("shop") == ServiceMemory(clear_failures=policy.give_up_after, last_clear_failure_at=NOW)
+    plan, _memory = conclude(well, policy, memory, NOW, lambda: "id")
+    assert [(action.kind, action.parameters["swarmherd_replicas"]) for action in plan.actions] == [("scale", 2)]
+    assert remember_result(memory, clear, Result("id", Outcome.DONE, "", NOW, NOW)).of("shop") == ServiceMemory()
+
+
+def test_s13_marks_that_are_cleared_end_no_back_off_of_the_service_itself() -> None:
+    failed = Memory({"shop": ServiceMemory(failures=3, last_failure_at=ago(5))})
+    clear = Action("id", "failover", "shop", "shop", {"swarmherd_measure": "clear"}, {}, "marks")
+    assert remember_result(failed, clear, Result("id", Outcome.DONE, "", NOW, NOW)) == failed

@@ -163,6 +163,23 @@ def test_a_zero_that_was_decided_on_is_told_from_a_persons() -> None:
     assert remember_result(Memory(), by_hand, result(Outcome.DONE)).of("a").slept_version is None
 
 
+@pytest.mark.parametrize(
+    ("decided_on", "kind", "slept"),
+    [(10, "resources", 12), (11, "resources", 10), (None, "resources", 10), (10, "scale", 10)],
+    ids=["ours", "somebody wrote meanwhile", "nobody knows", "awake"],
+)
+def test_s7_our_own_later_write_leaves_our_zero_ours(decided_on: int | None, kind: str, slept: int) -> None:
+    before = Memory({"a": ServiceMemory(last_version=10, slept_version=10)})
+    written = replace(
+        action(3), kind=kind, parameters={**action(3).parameters, "swarmherd_expected_version": decided_on}
+    )
+    found = remember_result(before, written, result(Outcome.DONE, 12)).of("a")
+    assert (found.last_version, found.slept_version) == (12, slept)
+    policy = parse_policy({"services": {"a": {"scale": {"min": 2, "max": 9}}}}, "f.yml")
+    [decision] = decide(view_of({"services": {"a": {"replicas": 0, "version": 12}}}), policy, Memory({"a": found}), NOW)
+    assert decision.then == (2 if slept == 12 else 0), decision.reasons
+
+
 def test_failures_are_counted_and_a_write_is_a_write_all_the_same() -> None:
     failed = learned(5, Outcome.GIVEN_UP)
     assert failed == ServiceMemory(last_up_at=ago(2), last_version=8, failures=3, last_failure_at=ago(2))

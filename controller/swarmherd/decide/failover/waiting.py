@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from swarmherd.decide.backoff import backing_off
+from swarmherd.decide.backoff import clearing_waits
 from swarmherd.decide.failover.standings import by_node, keys_of
 from swarmherd.decide.foretell import landing
 from swarmherd.decide.marks import DENY, DENY_UNTIL, PAUSED, denied, forgotten, is_cordoned, paused_for
@@ -86,7 +86,7 @@ def _about(scene: Scene, seen: Sequence[NodeStanding], service: Service) -> Find
     reasons.append(f"Swarm says: {said}" if said else "Swarm does not say why")
     what = f"{count(len(tasks), 'task')} of {service.name} {'has' if len(tasks) == 1 else 'have'}"
     waits = f"{what} had no place for {duration(ago)}: {reasons[0]}"
-    off = _switched_off(scene) or backing_off(service, scene.policy, scene.memory, scene.now, gives_up=False)
+    off = _switched_off(scene) or clearing_waits(scene.memory.of(service.name), scene.policy, scene.now)
     if marks and not off:
         last = f"clear what moves have left on nodes, because {waits}"
     else:
