@@ -214,7 +214,8 @@ class PlaybookEnactor:
         detail = ": ".join(part for part in (run.problem, watch.shortfall()) if part)
         # What was called off has not failed: what is asked for now is decided again, at once.
         outcome = Outcome.UNDONE if run.ending is Ending.CALLED_OFF else Outcome.GIVEN_UP
-        return replace(self._result(action, started_at, outcome, detail, version=watch.version(run)), ran=_ran(run))
+        result = self._result(action, started_at, outcome, detail, version=watch.version(run))
+        return replace(result, ran=_ran(run, goal, watch))
 
     def _result(
         self,
@@ -228,9 +229,11 @@ class PlaybookEnactor:
         return Result(action.id, outcome, detail, started_at, self._around.clock(), running_at, version)
 
 
-def _ran(run: Run) -> bool:
-    """Without the load balancer a playbook stops nothing (S18)."""
-    return bool(run.hosts or run.broken_off) and not BALANCER_UNREACHED.search(run.problem)
+def _ran(run: Run, goal: Goal, watch: Watch) -> bool:
+    """Docker tells, where it can be read. What was broken off may be under way still."""
+    if run.broken_off or not run.hosts:
+        return run.broken_off
+    return watch.view is None or not watch.fresh or goal.begun(watch.view)
 
 
 UNSEEN = "Docker cannot be read now, so the entry stays open until it can"

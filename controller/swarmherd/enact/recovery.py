@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from swarmherd.enact.goals import Goal, UnknownKindError, goal_of, left_unseen, onward
 from swarmherd.enact.playbook import Mended
@@ -66,8 +66,15 @@ def at_work(entry: Unfinished, token: int | None, now: datetime, longest: timede
 
 
 Left = TypeVar("Left", bound=Unfinished)
-Closing = tuple[Outcome, str, int | None]
-"""An outcome, what to say of it, and our write's version."""
+
+
+class Closing(NamedTuple):
+    """An outcome, what to say of it, our write's version, and whether it had come to anything."""
+
+    outcome: Outcome
+    detail: str
+    version: int | None
+    ran: bool = True
 
 
 def recover(
@@ -93,11 +100,11 @@ def recover(
         old = clock() - entry.started_at >= ABANDONED_AFTER
         said = _closed(entry, look, mends, old)
         if said is not None:
-            outcome, detail, version = said
-            detail = f"{BECAUSE}; {detail}"
-            result = Result(entry.action.id, outcome, detail, entry.started_at, clock(), None, version)
+            detail = f"{BECAUSE}; {said.detail}"
+            times = entry.started_at, clock()
+            result = Result(entry.action.id, said.outcome, detail, *times, version=said.version, ran=said.ran)
             end(result)
-            closed += [] if outcome is Outcome.STARTED else [(entry.action, result)]
+            closed += [] if said.outcome is Outcome.STARTED else [(entry.action, result)]
     return tuple(closed)
 
 
@@ -108,22 +115,23 @@ def _closed(entry: Unfinished, look: Look, mends: Mends, old: bool) -> Closing |
     try:
         goal = goal_of(action)
     except UnknownKindError as error:
-        return Outcome.GIVEN_UP, str(error), None
+        return Closing(Outcome.GIVEN_UP, str(error), None)
     view = look(goal.reads)
     if view is None:
         return None
     if (rest := onward(goal, view) if entry.finished_at is None else None) is None:
-        return _back(action, goal, view, mends, old)
+        closing = _back(action, goal, view, mends, old)
+        return None if closing is None else closing._replace(ran=goal.begun(view))
     went = mends.roll_forward(action, rest, BECAUSE)
     if went.done:
-        return Outcome.DONE, went.said, went.version
+        return Closing(Outcome.DONE, went.said, went.version)
     after = look(goal.reads)
     closing = None if after is None else _back(action, goal, after, mends, old)
     if closing is None:
-        return Outcome.STARTED, went.said, went.version
-    outcome, detail, version = closing
+        return Closing(Outcome.STARTED, went.said, went.version)
     # That it did not land counts as a failure, so that trying again waits (S13).
-    return Outcome.GIVEN_UP if outcome is Outcome.UNDONE else outcome, f"{went.said}; {detail}", version
+    outcome = Outcome.GIVEN_UP if closing.outcome is Outcome.UNDONE else closing.outcome
+    return Closing(outcome, f"{went.said}; {closing.detail}", closing.version)
 
 
 def _back(action: Action, goal: Goal, view: ClusterView, mends: Mends, old: bool) -> Closing | None:
@@ -131,8 +139,9 @@ def _back(action: Action, goal: Goal, view: ClusterView, mends: Mends, old: bool
     variables = goal.undo(view, Outcome.DONE if outcome is Outcome.DONE else Outcome.STARTED)
     variables = left_unseen(action) if variables is None else variables
     if variables is None:
-        return outcome, detail, goal.version(view) if outcome is Outcome.DONE else None
+        return Closing(outcome, detail, goal.version(view) if outcome is Outcome.DONE else None)
     back = mends.set_back(action, variables, BECAUSE)
     if back.done:
-        return outcome if outcome is Outcome.DONE else Outcome.UNDONE, f"{detail}; {back.said}", back.version
-    return (Outcome.GIVEN_UP, f"{detail}; {back.said}", back.version) if old else None
+        ended = outcome if outcome is Outcome.DONE else Outcome.UNDONE
+        return Closing(ended, f"{detail}; {back.said}", back.version)
+    return Closing(Outcome.GIVEN_UP, f"{detail}; {back.said}", back.version) if old else None

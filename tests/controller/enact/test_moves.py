@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,41 @@ def test_a_move_cut_short_behind_a_load_balancer_is_cleared_there_too_though_doc
     cluster.recover()
     (entry,) = cluster.store.history(5)
     assert (entry.outcome, [asked["state"] for asked in engine.moves_asked]) == (Outcome.DONE, ["cleared"])
+
+
+REMEDIES = [
+    ("restart", {"service": "web", "task": "web-1", "node": "node1"}),
+    ("move", {"service": "web", "task": "web-1", "node": "node1", "allowed_nodes": []}),
+    ("rollback", {"service": "web", "expected_version": 100}),
+]
+
+
+@pytest.mark.parametrize(("kind", "said"), REMEDIES, ids=lambda one: one if isinstance(one, str) else "")
+def test_a_remedy_that_never_came_to_stop_anything_did_not_run(
+    cluster: Cluster, collection: Path, engine: Engine, kind: str, said: dict[str, Any]
+) -> None:
+    """Its host was not reached, say, or no node would take it: what Docker shows tells."""
+    remedy = action(kind, {}, "web", place="web.1", **said)
+    (collection / "playbooks" / "enact" / f"{kind}.yml").write_text(FAILS)
+    result = done(cluster, remedy)
+    assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, False)
+    memory = cluster.store.memory()
+    assert (memory.ailments, memory.of("web").failures) == ({}, 1)
+    left_by_a_dead_controller(cluster, replace(remedy, id="b"))
+    cluster.recover()
+    assert cluster.store.unfinished() == ()
+    assert cluster.store.memory().ailments == {}
+    assert engine.moves_asked == []
+
+
+@pytest.mark.parametrize(("kind", "said"), REMEDIES, ids=lambda one: one if isinstance(one, str) else "")
+def test_a_remedy_after_which_it_does_not_run_did_run(
+    cluster: Cluster, engine: Engine, kind: str, said: dict[str, Any]
+) -> None:
+    engine.room = 0
+    result = done(cluster, action(kind, {}, "web", place="web.1", **said))
+    assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, True)
+    assert cluster.store.memory().ailments["web.1"].tries == (kind,)
 
 
 def test_the_host_of_the_node_is_named_as_the_inventory_names_it(

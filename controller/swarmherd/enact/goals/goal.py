@@ -41,6 +41,9 @@ class Goal(Protocol):
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         """How to close an action that was cut short and of which nothing is to be set back."""
 
+    def begun(self, view: ClusterView) -> bool:
+        """Whether anything of what was wanted may have been done, where Docker shows that."""
+
     def version(self, view: ClusterView) -> int | None:
         """The version of the action's service, where it is about one."""
 
@@ -57,6 +60,9 @@ class OfService:
     @property
     def reads(self) -> str:
         return self.action.service
+
+    def begun(self, view: ClusterView) -> bool:  # noqa: ARG002  (the protocol's)
+        return True
 
     def version(self, view: ClusterView) -> int | None:
         service = view.service(self.action.service)
@@ -75,6 +81,9 @@ class OfCluster:
     @property
     def reads(self) -> None:
         return None
+
+    def begun(self, view: ClusterView) -> bool:  # noqa: ARG002  (the protocol's)
+        return True
 
     def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (the protocol's)
         return None

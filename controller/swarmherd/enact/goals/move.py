@@ -86,6 +86,10 @@ class Move(OfService):
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         return Outcome.UNDONE, f"nothing of it is left to clear; {self.shortfall(view)}"
 
+    def begun(self, view: ClusterView) -> bool:
+        """A task that runs on where it ran was never stopped."""
+        return not (self._task and any(task.state is TaskState.RUNNING for task in self._staying(view)))
+
     def host_needed(self, view: ClusterView) -> Node | None:
         return find_node(view, str(self.action.parameters["swarmherd_node"]))
 

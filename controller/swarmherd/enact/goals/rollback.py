@@ -49,5 +49,9 @@ class Rollback(OfService):
             return Outcome.DONE, f"Swarm is rolling it back; {self.shortfall(view)}"
         return Outcome.GIVEN_UP, self.shortfall(view)
 
+    def begun(self, view: ClusterView) -> bool:
+        service = view.service(self.action.service)
+        return service is None or self._written(service)
+
     def _written(self, service: Service) -> bool:
         return service.version != self.action.parameters.get("swarmherd_expected_version")
