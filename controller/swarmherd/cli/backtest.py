@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import Pool
+from multiprocessing import active_children
 from pathlib import Path
 from signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, pthread_sigmask
 from typing import Annotated
@@ -248,10 +250,21 @@ def _grid(given: OwnPast, found: Backtest, may_lose: float | None) -> Grid:
     grid = tuple(settings(given.keys, given.account.capacity))
     try_one = partial(tried, demand=given.demand, account=given.account)
     workers = min(len(grid), os.cpu_count() or 1)
+    pool = ProcessPoolExecutor(workers)
     pthread_sigmask(SIG_BLOCK, {SIGINT})  # the workers inherit it: an interrupt is ours alone, and ends them all
-    with Pool(workers) as pool:
+    try:
+        begun = pool.map(try_one, grid)
         pthread_sigmask(SIG_UNBLOCK, {SIGINT})
-        all_tried = tuple(told("trying settings", pool.imap(try_one, grid), len(grid)))
+        all_tried = tuple(told("trying settings", begun, len(grid)))
+    except BrokenProcessPool:
+        remedy = "see that there is memory enough, or try a shorter past"
+        raise InputError(f"--grid: a process that tried settings was ended from outside; {remedy}") from None
+    except BaseException:
+        for worker in active_children():
+            worker.terminate()  # the pool itself would wait for what they are at
+        raise
+    finally:
+        pool.shutdown()
     return Grid(all_tried, advice(found.outcome, all_tried, may_lose))
 
 

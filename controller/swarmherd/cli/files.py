@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -48,23 +50,51 @@ def read_keys(file: Path, example: str) -> dict[str, Any]:
 
 
 def check_page(option: str, page: Path, read: Iterable[Path]) -> None:
-    """Before all the work: whether `page` can be written, and is none of the files that are read. Raises InputError."""
-    if page.exists() and any(one.exists() and page.samefile(one) for one in read):
+    """Before all the work: whether `page` can be written, and is nothing that is read. Raises InputError."""
+    there = _is_there(option, page)
+    target = _target(page)
+    if any(one in (target, *target.parents) for one in map(_target, read)):
         raise InputError(f"{page}: {option} would overwrite what is read; give another path")
     if page.is_dir():
         raise _unwritable(option, page, "it is a folder")
-    if not page.parent.is_dir():
+    if not target.parent.is_dir():
         raise _unwritable(option, page, "there is no such folder")
-    if not os.access(page if page.exists() else page.parent, os.W_OK):
+    needed = [page] if there else []
+    needed += [] if there and not page.is_file() else [target.parent]
+    if not all(os.access(one, os.W_OK) for one in needed):
         raise _unwritable(option, page, "permission denied")
 
 
 def write_page(option: str, page: Path, text: str) -> None:
-    """Raises InputError."""
+    """All of it or nothing. Raises InputError."""
     try:
-        page.write_text(text, encoding="utf-8")
+        if page.exists() and not page.is_file():  # a pipe, a terminal
+            page.write_text(text, encoding="utf-8")
+            return
+        target = _target(page)
+        with TemporaryDirectory(prefix=".swarmherd-", dir=target.parent) as folder:
+            draft = Path(folder, "page.html")
+            draft.write_text(text, encoding="utf-8")
+            if target.exists():
+                shutil.copymode(target, draft)
+            draft.replace(target)
     except OSError as error:
         raise _unwritable(option, page, error.strerror) from None
+
+
+def _is_there(option: str, page: Path) -> bool:
+    try:
+        page.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unwritable(option, page, error.strerror) from None
+    return True
+
+
+def _target(file: Path) -> Path:
+    """Past all links; unlike `Path.resolve` without a word of what cannot be looked at."""
+    return Path(os.path.realpath(file))
 
 
 def _unwritable(option: str, page: Path, why: str | None) -> InputError:

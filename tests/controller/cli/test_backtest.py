@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from swarmherd.cli import app
+from swarmherd.cli.base import InputError
+from swarmherd.cli.files import check_page, write_page
 from typer.testing import CliRunner, Result
 
 from tests.waiting import until
@@ -215,7 +217,13 @@ def test_a_report_never_takes_the_place_of_what_is_read(files: Files, what: str,
 
 
 @pytest.mark.parametrize(
-    ("path", "why"), [("no/x.html", "there is no such folder"), (".", "it is a folder"), ("shut/x.html", "permission")]
+    ("path", "why"),
+    [
+        ("no/x.html", "there is no such folder"),
+        (".", "it is a folder"),
+        ("shut/x.html", "permission"),
+        (f"{'long' * 99}.html", "File name too long"),
+    ],
 )
 def test_whether_a_report_can_be_written_is_seen_before_the_work(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, why: str
@@ -226,6 +234,50 @@ def test_whether_a_report_can_be_written_is_seen_before_the_work(
     said = files.call("--report", str(tmp_path / path), code=2).stderr
     assert f"cannot be written: {why}" in said
     assert "check the path of --report" in said
+
+
+def test_a_report_that_cannot_be_looked_at_is_one_sentence(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that is shut to us, as `root` never sees it."""
+    stat = Path.stat
+
+    def shut(path: Path, **how: bool) -> os.stat_result:
+        if path.name == "shut.html":
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", shut)
+    said = files.call("--report", "/somewhere/shut.html", code=2).stderr
+    assert "/somewhere/shut.html: cannot be written: Permission denied; check the path of --report" in said
+
+
+def test_a_report_is_there_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report, link = tmp_path / "week.html", tmp_path / "link.html"
+    report.write_text("of last week")
+    report.chmod(0o640)
+    link.symlink_to(report)
+    write_page("--report", link, "of this week")
+    assert (report.read_text(), report.stat().st_mode & 0o777, link.is_symlink()) == ("of this week", 0o640, True)
+
+    def full(_draft: Path, *_all: str, **_how: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match=r"week\.html: cannot be written: No space left on device"):
+        write_page("--report", report, "of next week")
+    assert report.read_text() == "of this week"
+    assert sorted(tmp_path.iterdir()) == [link, report]
+
+
+def test_a_report_may_go_into_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        check_page("--report", pipe, [])
+        write_page("--report", pipe, "pictures")
+        assert os.read(reading, 99) == b"pictures"
+    finally:
+        os.close(reading)
 
 
 def test_times_in_milliseconds_are_noted(files: Files) -> None:
@@ -240,6 +292,25 @@ def test_times_in_milliseconds_are_noted(files: Files) -> None:
 def test_a_mistake_in_the_trace_names_file_and_line(files: Files) -> None:
     files.trace.write_text("time_s,requests_per_s\n0,1\n15,-1\n")
     assert f"{files.trace}: line 3, column requests_per_s: -1 is negative" in files.call(code=2).stderr
+
+
+OUT_OF_MEMORY = """
+import os, signal
+from swarmherd.cli import app, backtest
+def killed(*_setting, **_demand):
+    os.kill(os.getpid(), signal.SIGKILL)
+backtest.tried = killed
+app()
+"""
+
+
+def test_a_worker_that_the_kernel_ends_is_told_and_not_waited_for(files: Files) -> None:
+    words = ["--trace", str(files.trace), "--policy", str(files.policy), "--replica-capacity", "10", "--grid"]
+    program = [sys.executable, "-c", OUT_OF_MEMORY, "backtest", *words]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert "--grid: a process that tried settings was ended from outside" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_an_interrupt_ends_a_grid_with_all_its_workers(files: Files) -> None:

@@ -149,6 +149,12 @@ def test_what_happened_is_left_out_where_nobody_knows_it(shop: Shop) -> None:
     assert any("what really happened is not known" in note for note in found["notes"])
 
 
+def test_a_report_takes_the_place_of_nothing_in_the_inventory(shop: Shop) -> None:
+    for name in ("hosts.yml", "week.html"):
+        said = shop.call("--report", str(shop.inventory / name), code=2).stderr
+        assert f"{name}: --report would overwrite what is read; give another path" in said
+
+
 def test_a_grid_has_a_frontier_a_picture_and_a_recommendation(shop: Shop, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     found = json.loads(shop.call("--json", "--grid", "--report", str(report)).stdout)
