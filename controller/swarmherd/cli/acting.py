@@ -10,7 +10,7 @@ import typer
 
 from swarmherd.cli import documents
 from swarmherd.cli.base import AsJson, InputError, app, inventories, one_sentence, print_json, single
-from swarmherd.cli.holding import held
+from swarmherd.cli.holding import held, still
 from swarmherd.cli.times import duration
 from swarmherd.loop import act
 from swarmherd.model import Outcome
@@ -52,6 +52,7 @@ def scale(
 ) -> None:
     """Scale SERVICE to N replicas by hand: journaled, run by playbook and verified like any other action."""
     until = clock() + timedelta(seconds=duration("--for", lasts)) if lasts else None
+    longer: list[str] = []
     with open_cluster(single(context)) as cluster:
         try:
             action = manual_scale(cluster.view(), service, replicas, reason, new_id, cluster.policy)
@@ -65,6 +66,7 @@ def scale(
                 result = act(steps, action, clock())
                 if result is not None and result.outcome is Outcome.DONE:
                     keep()
+                    longer = still(cluster, service, until)
     if result is None:  # a playbook enactor always says what became of it
         raise typer.Exit(1)
     if as_json:
@@ -73,5 +75,7 @@ def scale(
         typer.echo(f"{service}: {result.outcome.value.replace('_', ' ')}: {result.detail}")
         if until is not None and result.outcome is Outcome.DONE:
             typer.echo(f"{service} is held there until {until:%Y-%m-%d %H:%M:%S} UTC; see swarmherd resume")
+            for one in longer:
+                typer.echo(f"and for longer: {one}")
     if result.outcome is not Outcome.DONE:
         raise typer.Exit(1)

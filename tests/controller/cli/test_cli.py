@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -189,10 +190,24 @@ def test_a_pause_that_lasts_longer_than_a_count_is_held_stays_as_it_is(
 ) -> None:
     call("-i", inventory, "pause", "--service", "web", "--direction", "down", "--reason", "release", "--who", "ana")
     call("-i", inventory, "pause", "--service", "web", "--direction", "up", "--reason", "lunch", "--for", "10m")
-    call("-i", inventory, "scale", "web", "3", "--reason", "sale", "--for", "30m")
+    said = call("-i", inventory, "scale", "web", "3", "--reason", "sale", "--for", "30m").stdout
+    assert "and for longer: ana paused scaling down of web: release" in said
     pauses = {one["direction"]: one for one in call_json("-i", inventory, "plan")[0]["pauses"]}
     assert (pauses["down"]["who"], pauses["down"]["why"], pauses["down"]["until"]) == ("ana", "release", None)
     assert pauses["up"]["why"] == "held at 3 replicas by hand: sale"
+
+
+def test_a_count_that_is_held_ends_with_the_next_that_is_even_where_that_is_held_for_less(
+    inventory: Path,
+    collection: Path,  # noqa: ARG001  (the playbook must be there)
+) -> None:
+    call("-i", inventory, "scale", "web", "3", "--reason", "sale", "--for", "6h")
+    said = call("-i", inventory, "scale", "web", "5", "--reason", "more", "--for", "1h").stdout
+    pauses = call_json("-i", inventory, "plan")[0]["pauses"]
+    assert [one["why"] for one in pauses] == ["held at 5 replicas by hand: more"] * 2
+    ends = {datetime.fromisoformat(one["until"]) for one in pauses}
+    assert [f"web is held there until {end:%Y-%m-%d %H:%M:%S} UTC" in said for end in ends] == [True]
+    assert "and for longer" not in said
 
 
 def test_a_count_that_could_not_be_set_is_not_held_and_an_earlier_pause_stays(
