@@ -7,7 +7,7 @@ A cluster is worked on by the controller that holds its lease alone (S16); the o
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -94,20 +94,25 @@ class Runner:
 
     def single(self) -> bool:
         """One cycle. A lease that its holder left behind is waited for until it has run out; one in use is not."""
+        return self._unbroken(self._awaited) and self.once()
+
+    def _awaited(self) -> bool:
         while not self._stopping.is_set():
             leadership = self._lead()
             if leadership.token is not None or leadership.another_lives or leadership.problem:
                 break
             self._stopping.wait(LOOK_SECONDS)
         self._opened().be_patient()
-        return self.once()
+        return True
 
     def once(self) -> bool:
         """One cycle, if it is ours to lead; whether it was not abandoned. Whatever goes wrong costs this one alone."""
         self._full_pass = self.bell.begin()
+        return self._unbroken(self._one)
+
+    def _unbroken(self, work: Callable[[], bool]) -> bool:
         try:
-            self._reread(self._full_pass)
-            return self._one()
+            return work()
         except (InventoryError, PolicyError, StoreError, CollectionError) as error:
             log.error(f"nothing decided: {error}", cluster=self.name)
         except Exception:  # as in the loop, of what is before and after a cycle
@@ -115,6 +120,7 @@ class Runner:
         return False
 
     def _one(self) -> bool:
+        self._reread(self._full_pass)
         leadership = self._lead()
         token = leadership.token
         if token is None and not leadership.problem:
@@ -169,7 +175,7 @@ class Runner:
         cluster = Cluster(inventory, settings, policy)
         try:
             self._enactor = cluster.enactor()
-        except CollectionError:
+        except BaseException:
             cluster.close()
             raise
         self.cluster, self._fingerprint = cluster, now

@@ -216,16 +216,16 @@ def _words(result: Result) -> str:
     return f"{result.outcome.value.replace('_', ' ')}: {result.detail}"
 
 
-def open_cluster(path: Path, mode: Mode | None = None, interval_seconds: float | None = None) -> Cluster:
-    """Raises InventoryError, PolicyError or StoreError, each ready to be shown. `mode` overrules the policy's, and
-    `interval_seconds` the settings'."""
-    return Cluster(*described(path, mode, interval_seconds))
+def open_cluster(path: Path) -> Cluster:
+    """Raises InventoryError, PolicyError or StoreError, each ready to be shown."""
+    return Cluster(*described(path))
 
 
 def described(
-    path: Path, mode: Mode | None, interval_seconds: float | None
+    path: Path, mode: Mode | None = None, interval_seconds: float | None = None
 ) -> tuple[Inventory, ClusterSettings, Policy]:
-    """What `open_cluster` opens. Raises InventoryError or PolicyError."""
+    """What a cluster is opened with; `mode` overrules the policy's, and `interval_seconds` the settings'. Raises
+    InventoryError or PolicyError."""
     inventory = read_inventory(path)
     settings, policy = parse_inventory(inventory)
     if mode is not None:

@@ -90,8 +90,11 @@ def _volume(mount: Mapping[str, Any], held: Mapping[str, Any], key: str) -> dict
         driver = {}  # what one driver is told means nothing to another
     options = merged_texts(driver.get("Options") or {}, mount.get("driver_options") or {}, f"{key}: driver_options")
     driver = {**driver, **stripped({"Name": mount.get("driver")}), "Options": options}
+    if not options:
+        del driver["Options"]
     named = stripped({"NoCopy": mount.get("no_copy"), "Labels": mount.get("volume_labels")})
-    return stripped({**held, **named, "DriverConfig": driver})
+    kept = {name: value for name, value in held.items() if name != "DriverConfig"}
+    return {**kept, **named, **({"DriverConfig": driver} if driver else {})}
 
 
 def _mount_place(mount: Mapping[str, Any]) -> Sequence[str]:

@@ -139,6 +139,21 @@ def test_a_digest_tells_what_is_in_a_folder_and_nothing_else(tmp_path: Path, sho
     assert digest(another, "group_vars") == digest(shop, "group_vars") != first
 
 
+def test_a_link_that_leads_back_is_not_followed_and_another_is(shop: Path, tmp_path: Path) -> None:
+    first = digest(shop)
+    (shop / "group_vars" / "back").symlink_to(shop)
+    (shop / "group_vars" / "here").symlink_to(".")
+    assert digest(shop) == first
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common" / "round").symlink_to(shop)
+    (tmp_path / "common" / "all.yml").write_text("a: 1\n")
+    found = []
+    for name in ("one", "other"):
+        (shop / "group_vars" / name).symlink_to(tmp_path / "common")
+        found.append(digest(shop))
+    assert len({first, *found}) == 3
+
+
 def test_the_controller_gets_its_environment_as_it_was_written(tmp_path: Path) -> None:
     """Within double quotes systemd takes what a shell takes."""
     given = {"WORD": "a \"b\" $HOME `id` \\ \\n 'c'", "LINES": "one\ntwo", "NUMBER": 3}

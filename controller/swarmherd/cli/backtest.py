@@ -24,7 +24,7 @@ from swarmherd.cli.times import duration
 from swarmherd.policy import PolicyError, Problem, ScaleKeys, ScalePolicy
 from swarmherd.policy.merge import Contradiction, complete, contradictions, incomplete
 from swarmherd.policy.metrics import RatesMetric, RequestsMetric
-from swarmherd.policy.parse import parse
+from swarmherd.policy.parse import POLICY, parse
 from swarmherd.policy.queueing import QueueMetric
 from swarmherd.policy.units import LARGEST_COUNT, as_number, as_seconds, resembling
 from swarmherd.service import open_cluster
@@ -47,7 +47,7 @@ from swarmherd.simulate.trace import LARGEST_RATE
 from swarmherd.simulate.trial import LATEST_SECOND
 
 SCALE = "scale"
-WHOLE_POLICY = frozenset({"services", "swarmherd_policy"})
+WHOLE_POLICY = frozenset({"services", POLICY})
 
 STARTUP_SECONDS = 60.0
 SINCE = "7d"

@@ -17,7 +17,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
 
-from swarmherd.decide.predict import Foreseen, Learner, foreseen
+from swarmherd.decide.predict import MISSED_SECONDS, Foreseen, Learner, foreseen
 from swarmherd.decide.words import duration
 from swarmherd.model import EMPTY, MetricQuery, Outlook, Sample, Service
 from swarmherd.observe.stretches import Stretch
@@ -26,8 +26,6 @@ from swarmherd.policy import Policy
 SHORTEST_STEP_SECONDS, LONGEST_STEP_SECONDS = 15.0, 60.0
 """Shorter ones teach no more, and of longer ones there may be none in what was missed."""
 CHUNK_SECONDS = 86400.0
-MISSED_SECONDS = 120.0
-"""A longer pause between two readings is asked for afterwards."""
 BACK_SECONDS = 60.0
 """A clock that goes back further has the history read anew: what was learned of a time to come is wrong."""
 ATTEMPTS = 3

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +30,7 @@ class Series:
     """The class that colours it: the style sheet knows line, area and swatch of each."""
     kind: Literal["line", "area", "steps", "step-area", "bars"]
     points: Points
-    """(seconds, value), in order of time. A value that is unknown has no point: the line breaks there."""
+    """(seconds, value), in order of time. A value that is unknown is NaN: the line breaks there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def chart(
     whole_numbers: bool = False,
 ) -> str:
     """One picture. `summary` says in a sentence what is to be seen, for those who cannot see it."""
-    most = max((value for one in series for _at, value in one.points), default=0.0)
+    most = max((value for one in series for _at, value in one.points if not math.isnan(value)), default=0.0)
     levels = ticks(max(most, 1.0))
     if whole_numbers:
         levels = [level for level in levels if level == int(level)]
@@ -159,15 +159,24 @@ def drawn_series(frame: Frame, series: Series) -> str:
         return ""
     if series.kind == "bars":
         return tag("g", *bars(frame, series.points), class_=f"bars {series.style}")
-    points = corners(series.points) if series.kind.startswith("step") else series.points
-    places = [(frame.x(at), frame.y(value)) for at, value in points]
-    path = "M" + "L".join(f"{x:g},{y:g}" for x, y in places)
+    path = closed = ""
+    for known in stretches(series.points):
+        points = corners(known) if series.kind.startswith("step") else known
+        places = [(frame.x(at), frame.y(value)) for at, value in points]
+        line, floor = "M" + "L".join(f"{x:g},{y:g}" for x, y in places), frame.y(0)
+        path += line
+        closed += f"{line}L{places[-1][0]:g},{floor:g}L{places[0][0]:g},{floor:g}Z"
     drawn = tag("path", d=path, class_=f"line {series.style}")
     if series.kind in ("area", "step-area"):
-        floor = frame.y(0)
-        closed = f"{path}L{places[-1][0]:g},{floor:g}L{places[0][0]:g},{floor:g}Z"
         drawn = tag("path", d=closed, class_=f"area {series.style}") + drawn
     return drawn
+
+
+def stretches(points: Points) -> Iterable[Points]:
+    """Those that are known without a break."""
+    for unknown, found in groupby(points, key=lambda point: math.isnan(point[1])):
+        if not unknown:
+            yield list(found)
 
 
 def bars(frame: Frame, points: Points) -> Iterable[str]:

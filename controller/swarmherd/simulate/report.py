@@ -45,7 +45,10 @@ def page(
         Series("paid for", "wanted", "steps", _most(found.course.counts.astype(np.float64))),
     ]
     if happened is not None:
-        counts.append(Series("were there", "up", "steps", _most(happened.course.counts.astype(np.float64))))
+        there = happened.course.counts.astype(np.float64)
+        if happened.course.unseen is not None:
+            there[happened.course.unseen] = np.nan
+        counts.append(Series("were there", "up", "steps", _most(there)))
     others = {"policy": found.outcome, **({HAPPENED: happened.outcome} if happened else {}), **found.compared}
     lost_words = f"{found.outcome.lost_fraction:.3%} of the requests are lost."
     body = tag(
@@ -77,10 +80,10 @@ def _verdict(found: Backtest, account: Account) -> str:
 
 
 def _most(values: Floats) -> Points:
-    """The largest value of each stretch, so that a picture of weeks shows every peak."""
+    """The largest known value of each stretch, so that a picture of weeks shows every peak."""
     width = -(-len(values) // MOST_POINTS)
     starts = np.arange(0, len(values), width)
-    peaks = np.maximum.reduceat(values, starts)
+    peaks = np.fmax.reduceat(values, starts)
     return [(float(at) * STEP_SECONDS, float(value)) for at, value in zip(starts, peaks, strict=True)]
 
 

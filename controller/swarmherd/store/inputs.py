@@ -32,9 +32,10 @@ class UnreadableError(Exception):
 def write(connection: sa.Connection, cluster: str, inputs: Inputs, plan: Plan) -> None:
     document = packed(Kept(inputs, plan, swarmherd.__version__))
     row = {"cluster": cluster, "at": inputs.now, "acts": bool(plan.actions), "size": len(document)}
-    # What is later than now was written before the clock was put right: it would pass for the newest.
-    connection.execute(INPUTS.delete().where(INPUTS.c.cluster == cluster, INPUTS.c.at >= inputs.now))
-    connection.execute(INPUTS.insert().values({**row, "document": document}))
+    # A clock that was put right may come by the same instant again.
+    connection.execute(INPUTS.delete().where(INPUTS.c.cluster == cluster, INPUTS.c.at == inputs.now))
+    last = connection.execute(sa.select(sa.func.max(INPUTS.c.number)).where(INPUTS.c.cluster == cluster)).scalar()
+    connection.execute(INPUTS.insert().values({**row, "document": document, "number": (last or 0) + 1}))
     _trim(connection, cluster)
 
 
@@ -47,7 +48,7 @@ def read(connection: sa.Connection, cluster: str, at: datetime) -> Kept | None:
 
 def newest(connection: sa.Connection, cluster: str) -> Kept | None:
     """The last cycle. Raises UnreadableError."""
-    query = sa.select(INPUTS.c.document).where(INPUTS.c.cluster == cluster).order_by(INPUTS.c.at.desc()).limit(1)
+    query = sa.select(INPUTS.c.document).where(INPUTS.c.cluster == cluster).order_by(INPUTS.c.number.desc()).limit(1)
     document = connection.execute(query).scalar()
     return None if document is None else unpacked(document)
 
@@ -70,17 +71,18 @@ def unpacked(document: bytes) -> Kept:
 def _trim(connection: sa.Connection, cluster: str) -> None:
     for acts, keep in ((True, KEEP_ACTING), (False, KEEP_STILL)):
         mine = (INPUTS.c.cluster == cluster, INPUTS.c.acts.is_(acts))
-        edge = sa.select(INPUTS.c.at).where(*mine).order_by(INPUTS.c.at.desc()).offset(keep).limit(1)
-        connection.execute(INPUTS.delete().where(*mine, INPUTS.c.at <= edge.scalar_subquery()))
+        edge = sa.select(INPUTS.c.number).where(*mine).order_by(INPUTS.c.number.desc()).offset(keep).limit(1)
+        connection.execute(INPUTS.delete().where(*mine, INPUTS.c.number <= edge.scalar_subquery()))
     _trim_bytes(connection, cluster)
 
 
 def _trim_bytes(connection: sa.Connection, cluster: str) -> None:
     """The oldest go first, whatever they are; the newest always stays."""
-    sizes = sa.select(INPUTS.c.at, INPUTS.c.size).where(INPUTS.c.cluster == cluster).order_by(INPUTS.c.at.desc())
+    order = INPUTS.c.number.desc()
+    sizes = sa.select(INPUTS.c.number, INPUTS.c.size).where(INPUTS.c.cluster == cluster).order_by(order)
     total = 0
-    for number, (at, size) in enumerate(connection.execute(sizes)):
+    for place, (number, size) in enumerate(connection.execute(sizes)):
         total += size
-        if total > KEEP_BYTES and number:
-            connection.execute(INPUTS.delete().where(INPUTS.c.cluster == cluster, INPUTS.c.at <= at))
+        if total > KEEP_BYTES and place:
+            connection.execute(INPUTS.delete().where(INPUTS.c.cluster == cluster, INPUTS.c.number <= number))
             return

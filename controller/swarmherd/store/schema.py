@@ -128,5 +128,8 @@ INPUTS = sa.Table(
     sa.Column("acts", sa.Boolean, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("inputs_by_number", "cluster", "number"),
 )
-"""What each cycle was decided on and what was planned, compressed; `acts` where the plan has actions."""
+"""What each cycle was decided on and what was planned, compressed; `acts` where the plan has actions, and `number` for
+the order of writing, which the clock may not keep."""

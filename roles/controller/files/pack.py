@@ -26,10 +26,12 @@ def kept(names: list[str]) -> list[str]:
 
 
 def files(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """Folders and files below the folder, in a fixed order."""
+    """Folders and files below the folder, in a fixed order. A link to a folder that it lies in is not followed."""
     for place, folders, names in os.walk(folder, followlinks=True):
         top = parts and Path(place) == folder
         folders[:] = [name for name in kept(folders) if not top or name in parts]
+        above = {above.resolve() for above in (Path(place), *Path(place).parents)}
+        folders[:] = [name for name in folders if (Path(place) / name).resolve() not in above]
         yield from (Path(place) / name for name in folders)
         yield from (Path(place) / name for name in kept(names) if not top or name in parts)
 

@@ -142,6 +142,16 @@ def test_what_happened_leaves_out_the_time_in_which_no_replica_was_seen(shop: Sh
     assert any(note.startswith("no replica was seen in 1.9") for note in found["notes"])
 
 
+def test_what_was_not_seen_is_not_drawn_as_none(shop: Shop, tmp_path: Path) -> None:
+    shop.asleep_since = time.time() - 2 * HOUR
+    report = tmp_path / "report.html"
+    shop.call("--report", str(report))
+    drawn = [one for one in re.findall(r'<path d="([^"]*)" class="line up"', report.read_text()) if "nan" not in one]
+    assert len(drawn) == 1
+    heights = {point.split(",")[1] for point in re.split("[ML]", drawn[0]) if point}
+    assert len(heights) == 1, "12 replicas, until nobody looked"
+
+
 def test_what_happened_is_left_out_where_nobody_knows_it(shop: Shop) -> None:
     shop.replicas = None
     found = json.loads(shop.call("--json").stdout)

@@ -15,7 +15,7 @@ from swarmherd.enact import RecordingEnactor
 from swarmherd.loop import Cycle, Steps, run_cycle
 from swarmherd.model import Action, Outcome, Pause
 from swarmherd.policy import Mode
-from swarmherd.service import Cluster, clock, open_cluster
+from swarmherd.service import Cluster, clock, described, open_cluster
 
 from tests.controller.conftest import Engine, Metrics, as_json
 
@@ -56,7 +56,7 @@ def test_a_second_cycle_has_nothing_left_to_do(cluster: Cluster, engine: Engine)
 
 
 def test_observe_mode_decides_the_same_and_does_nothing(inventory: Path, engine: Engine) -> None:
-    with open_cluster(inventory, Mode.OBSERVE) as cluster:
+    with Cluster(*described(inventory, Mode.OBSERVE)) as cluster:
         enactor = cluster.enactor()
         assert isinstance(enactor, RecordingEnactor)
         done = run(cluster, steps=cluster.steps(enactor))

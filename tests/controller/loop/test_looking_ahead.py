@@ -14,7 +14,7 @@ from swarmherd.model import Action, Outcome, Result
 from swarmherd.policy import Mode
 from swarmherd.replay import replay
 from swarmherd.running import serve
-from swarmherd.service import Cluster, open_cluster
+from swarmherd.service import Cluster, described
 
 from tests.controller.conftest import Engine, Metrics
 from tests.controller.observe.past import Past
@@ -35,7 +35,7 @@ def cluster(inventory: Path, engine: Engine, past: Past) -> Iterator[Cluster]:  
     policy = inventory / "group_vars" / "all" / "swarmherd.yml"
     policy.write_text(policy.read_text().replace(TARGET, AHEAD))
     engine.replicas["web"] = 12
-    with open_cluster(inventory, Mode.OBSERVE) as one:
+    with Cluster(*described(inventory, Mode.OBSERVE)) as one:
         one.be_patient()
         yield one
 

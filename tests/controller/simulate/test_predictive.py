@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from swarmherd.decide.predict import Aim, Learner, steady
 from swarmherd.decide.predict.holes import Holes
 from swarmherd.decide.predict.learner import demands_at, error_of
+from swarmherd.decide.predict.level import Level
 from swarmherd.decide.predict.seasons import SCORES, Errors
 from swarmherd.decide.predict.spend import Spending
 from swarmherd.decide.predict.words import moment
@@ -355,3 +356,13 @@ def test_it_does_not_oscillate(seed: int, level: float, lost_share: float, start
     asked = demand(noisy(6 * HOUR, level, seed))
     done = lossy(asked, Account(10.0, startup), lost_share, seed)
     assert turns(done.counts) <= 6 * 12
+
+
+@pytest.mark.parametrize("step", [15.0, 60.0, 90.0, 120.0])
+def test_averages_take_the_time_that_they_are_called_after_at_every_interval_of_cycles(step: float) -> None:
+    """The plain average is one over two minutes: after six a jump from 0 is in it but for e to the power of -3."""
+    level = Level()
+    for number in range(int(360 / step) + 1):
+        level.see(number * step, float(number > 0))
+    level.look(6, 1)
+    assert level.value == pytest.approx(1 - math.exp(-3))

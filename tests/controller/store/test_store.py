@@ -188,6 +188,32 @@ def test_what_cycles_were_decided_on_is_bounded_in_number_and_bytes(
     assert kept() == [12], "the newest stays, whatever its size"
 
 
+def test_a_clock_that_is_wrong_for_one_cycle_costs_nothing_that_was_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmherd.store.inputs.KEEP_STILL", 3)
+
+    def keep(at: datetime) -> None:
+        store.keep(Inputs(ClusterView("shop", at, (), (), ()), Policy(), Memory(), at), Plan("shop", at, (), ()))
+
+    def newest() -> datetime | None:
+        found = store.kept()
+        return None if found is None else found.inputs.now
+
+    times = [NOW + timedelta(seconds=15 * number) for number in range(3)]
+    for wrong in (NOW - timedelta(days=2), NOW + timedelta(days=2)):
+        for at in times[:2]:
+            keep(at)
+        keep(wrong)
+        assert newest() == wrong, "it is the last cycle, whatever it says"
+        assert all(store.kept(at) for at in times[:2])
+        keep(times[2])
+        assert newest() == times[2]
+    for at in times:
+        keep(at + timedelta(hours=1))
+    assert not any(store.kept(at) for at in (wrong, *times)), "what is later is no newer"
+
+
 def test_history_finds_a_node_by_all_its_names(store: Store) -> None:
     for number, parameters in enumerate(
         ({"swarmherd_node": "id1"}, {"swarmherd_old_nodes": ["id2", "n1"]}, {"swarmherd_allowed_nodes": ["id1"]})

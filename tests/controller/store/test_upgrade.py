@@ -36,7 +36,9 @@ REMEMBERED = {
     ),
 }
 """What each schema's file remembers of services and nodes."""
-ARRANGED = {"0001": [], "0002": [("anchor db", NOW, True, ["because"])]}
+REMEMBERED["0003"] = REMEMBERED["0002"]
+ANCHOR = ("anchor db", NOW, True, ["because"])
+ARRANGED = {"0001": [], "0002": [ANCHOR], "0003": [ANCHOR]}
 
 
 def test_every_schema_but_the_newest_is_here_as_it_landed() -> None:
@@ -94,7 +96,13 @@ def holds_everything(store: Store, revision: str) -> None:
     assert cycle is not None
     assert cycle.sentence == "web 2 -> 4 done"
     assert store.last_decisions()["web"].decision.reasons == ("one", "two")
-    assert (store.lease(), store.kept()) == (None, None)
+    if revision < "0003":
+        assert (store.lease(), store.kept()) == (None, None)
+        return
+    lease, newest, older = store.lease(), store.kept(), store.kept(NOW - timedelta(seconds=15))
+    assert lease is not None
+    assert lease.token == 3
+    assert (newest is not None and newest.inputs.now, older is not None) == (NOW, True)
 
 
 def at(engine: sa.Engine, revision: str) -> None:

@@ -3,6 +3,7 @@
 
 from swarmherd.decide.predict.foreseen import Foreseen, foreseen, usual_lead
 from swarmherd.decide.predict.learner import Aim, Learner
+from swarmherd.decide.predict.level import MISSED_SECONDS
 from swarmherd.decide.predict.spend import steady
 
-__all__ = ["Aim", "Foreseen", "Learner", "foreseen", "steady", "usual_lead"]
+__all__ = ["MISSED_SECONDS", "Aim", "Foreseen", "Learner", "foreseen", "steady", "usual_lead"]

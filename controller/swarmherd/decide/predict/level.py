@@ -27,8 +27,10 @@ BASE = AVERAGED_SECONDS.index(960.0)
 TREND = LAGS_SECONDS.index(120.0)
 LONGEST_PAUSE_SECONDS = 2700.0
 """Longer than a hole: after that the level begins anew."""
-LONGEST_STEP_SECONDS = 60.0
-"""So much of a shorter pause counts: the first reading after a hole may half be of it."""
+MISSED_SECONDS = 120.0
+"""A longer pause between two readings is a hole: what was missed is asked for afterwards."""
+AFTER_HOLE_SECONDS = 60.0
+"""So much of a hole counts: the first reading after it may half be of it."""
 RIDGE = np.array([0.03, 0.03, 0.03, 0.3, 0.3, 0.3, 0.03, 0.3, 0.3, 0.03, 0.3, 0.03])
 """How firmly the first belief about each of them is held, in typical minutes: a few are soon learned, and the others
 where there is much to learn from."""
@@ -72,7 +74,8 @@ class Level:
             self._averages = [value] * len(AVERAGED_SECONDS)
             recent.clear()
         else:
-            step = min(LONGEST_STEP_SECONDS, at - recent[-1][0])
+            pause = at - recent[-1][0]
+            step = pause if pause <= MISSED_SECONDS else AFTER_HOLE_SECONDS
             if step != self._step:
                 self._step, self._shares = step, [1.0 - math.exp(-step / constant) for constant in AVERAGED_SECONDS]
             old = zip(self._averages, self._shares, strict=True)

@@ -232,6 +232,17 @@ def test_the_last_option_of_a_volume_can_be_taken_away():
     assert remounted(held, driver_options={"o": None}) == plain
 
 
+def test_what_is_empty_and_not_named_stays_when_a_mount_changes():
+    """S17: a label without a value is a label."""
+    options = {"Labels": {"com.x": "", "com.y": "1"}, "DriverConfig": {"Name": "local", "Options": {"o": ""}}}
+    held = {"Type": "volume", "Source": "a", "Target": "/a", "VolumeOptions": options}
+    assert remounted(held, readonly=True) == {**held, "ReadOnly": True}
+    assert remounted(held, driver_options={"o": None}) == {
+        **held,
+        "VolumeOptions": {**options, "DriverConfig": {"Name": "local"}},
+    }
+
+
 def test_a_mount_that_is_told_as_a_whole_keeps_nothing_else():
     assert remounted(NFS, whole=True, driver="nfs")["VolumeOptions"] == {"DriverConfig": {"Name": "nfs"}}
 
