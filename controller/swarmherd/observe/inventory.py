@@ -129,7 +129,8 @@ def _in_place() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InventoryError(f"{error.filename}: it cannot be read ({error.strerror})") from error
+        what = error.filename or "the inventory"
+        raise InventoryError(f"{what}: it cannot be read ({error.strerror or error})") from error
 
 
 @_in_place()
