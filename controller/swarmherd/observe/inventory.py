@@ -288,13 +288,13 @@ def _mapping(value: Any, variable: str, path: Path) -> Mapping[str, Any]:
 
 
 def _connection(name: str, said: Mapping[str, Any], path: Path) -> Connection:
-    if not said["docker_host"] and said["connection"] == "local":
+    if not said["docker_host"] and str(said["connection"]).rpartition(".")[2] == "local":
         return Connection(name, url=LOCAL_SOCKET)
     ssh = Ssh(
         host=str(said["host"]),
-        user=said["user"] or "",
+        user=str(said["user"] or ""),
         port=int(said["port"]) if said["port"] else None,
-        private_key_file=str(Path(said["key_file"]).expanduser()) if said["key_file"] else "",
+        private_key_file=str(Path(str(said["key_file"])).expanduser()) if said["key_file"] else "",
         arguments=tuple(_words(said["ssh_args"], said["ssh_common_args"], said["ssh_extra_args"])),
         executable=said["ssh_executable"] or "ssh",
         check_host_key=_true(said["check_host_key"]),
@@ -317,20 +317,39 @@ def _words(*arguments: str | None) -> Iterator[str]:
 
 
 def _files(path: Path) -> list[Path]:
-    """The inventory's own files and the variables beside it, in a fixed order."""
+    """The inventory's own files and the variables beside it, in a fixed order.
+
+    Also those beside us: `ansible`, which is asked, takes the working directory for that of a playbook.
+    """
     beside = path if path.is_dir() else path.parent
-    found = {path} if path.is_file() else {f for f in path.iterdir() if f.is_file()}
-    for folder in ("group_vars", "host_vars"):
-        found |= {f for f in (beside / folder).rglob("*") if f.is_file()}
-    return sorted(f for f in found if not f.name.startswith("."))
+    found = {path} if path.is_file() else set(_below(path))
+    for place in (beside, Path()) if not beside.samefile(Path()) else (beside,):
+        for folder in (place / "group_vars", place / "host_vars"):
+            found |= set(_below(folder)) if folder.is_dir() else set()
+    return sorted(found)
 
 
-def _precedence(file: Path) -> tuple[int, int, str]:
-    """Ansible's order: the inventory's files, group_vars/all, group_vars of a group, host_vars."""
+def _below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """A folder's files as Ansible finds them, through links too, and nothing hidden. No link leads up again."""
+    stat = folder.stat()
+    here = (stat.st_dev, stat.st_ino)
+    for one in folder.iterdir() if here not in above else ():
+        if one.name.startswith("."):
+            continue
+        if one.is_dir():
+            yield from _below(one, above | {here})
+        elif one.is_file():
+            yield one
+
+
+def _precedence(file: Path) -> tuple[int, bool, int, str]:
+    """Ansible's order: the inventory's files, group_vars/all, group_vars of a group, host_vars; of each kind those
+    beside us, whose paths begin there, win."""
     parts = file.parts
+    ours = parts[0] in ("group_vars", "host_vars")
     if "host_vars" in parts:
-        return (3, len(parts), str(file))
+        return (3, ours, len(parts), str(file))
     if "group_vars" not in parts:
-        return (0, len(parts), str(file))
+        return (0, ours, len(parts), str(file))
     group = Path(parts[parts.index("group_vars") + 1]).stem
-    return (1 if group == "all" else 2, len(parts), str(file))
+    return (1 if group == "all" else 2, ours, len(parts), str(file))

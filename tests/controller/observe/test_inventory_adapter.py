@@ -72,7 +72,51 @@ def test_a_change_of_any_file_shows_in_the_fingerprint(tmp_path: Path) -> None:
     assert fingerprint(folder) != before
 
 
+OFF = "swarmherd_policy: {enabled: false}\n"
+
+
+@pytest.mark.parametrize("place", ["shop/group_vars/all/more.yml", "shop/more/switch.yml", "group_vars/managers.yml"])
+def test_a_kill_switch_shows_wherever_ansible_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Behind a link, in the inventory's own folders, and in the directory that the controller runs in (S19)."""
+    monkeypatch.chdir(tmp_path)
+    folder = write(
+        tmp_path / "shop",
+        hosts="[managers]\na\n",
+        group_vars__managers="here: shop\n",
+        more__hosts="[workers]\nb\n",
+    )
+    common = write(tmp_path / "common", all__cluster=VARIABLES + "swarmherd_policy: {}\n")
+    (folder / "group_vars" / "all").symlink_to(common / "all")
+    (common / "all" / "round").symlink_to(common)
+    before = fingerprint(folder)
+    assert fingerprint(folder) == before
+    assert read_inventory(folder).policy == {}
+    beside = "managers: {vars: {swarmherd_policy: {enabled: false}}}\n"
+    write(tmp_path, **{place: beside if "switch" in place else OFF})
+    assert fingerprint(folder) != before
+    if "switch" in place:  # there group_vars/all wins, as ever
+        (common / "all" / "cluster").write_text(VARIABLES)
+    found = read_inventory(folder)
+    assert found.policy == {"enabled": False}
+    assert Path(found.policy_file).samefile(tmp_path / place)
+
+
 GOOD = {"hosts": "[managers]\na\n", "group_vars__all": VARIABLES + "swarmherd_policy: {}\n"}
+
+
+@pytest.mark.parametrize("name", ["local", "ansible.builtin.local", "ansible.legacy.local"])
+def test_a_connection_is_local_by_each_of_its_names(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path / "shop", **{**GOOD, "hosts": f"[managers]\na ansible_connection={name}\n"})
+    assert read_inventory(folder).managers[0].url == "unix:///var/run/docker.sock"
+
+
+def test_a_user_may_be_a_number(tmp_path: Path) -> None:
+    hosts = "[managers]\na ansible_user=1001 ansible_ssh_private_key_file=7\n"
+    ssh = read_inventory(write(tmp_path / "shop", **{**GOOD, "hosts": hosts})).managers[0].ssh
+    assert ssh is not None
+    assert (ssh.user, ssh.private_key_file) == ("1001", "7")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +134,7 @@ GOOD = {"hosts": "[managers]\na\n", "group_vars__all": VARIABLES + "swarmherd_po
         ({"group_vars__managers.yml": "a: [\n"}, ["group_vars/managers.yml:2:1", "YAML"]),
         ({"hosts": "all:\n  hosts: [\n", "hosts.yml": "all: [\n"}, ["hosts"]),
         ({"hosts": "[managers]\na swarmherd_docker_host=gopher://x\n"}, ["a: swarmherd_docker_host", "gopher"]),
+        ({"hosts": "[managers]\na ansible_ssh_port=many\n"}, ["a: ", "'many' could not be converted"]),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path: Path, files: dict[str, str], words: list[str]) -> None:
