@@ -63,8 +63,8 @@ class Observer:
 
     `probes` tells what is known of the nodes' hosts beside what Swarm says, `breakers` what is not asked for a while.
     `wants_use` says whether nodes' and tasks' real use is asked for. Those questions come last, after what scaling
-    needs, and within the same budget of time. `histories`, from which strategy `predictive` learns, have one of their
-    own.
+    needs, and within the same budget of time; where that is too short for all, each has its turn. `histories`, from
+    which strategy `predictive` learns, have a budget of their own.
     """
 
     def __init__(

@@ -10,13 +10,18 @@ How staleness is seen. The answer of an instant query carries the time of its ev
 - A Prometheus that scrapes nothing any more (restarted, out of disk, its clock off) is found by the age of the newest
   `up`, asked once per cycle. Without a fresh `up` nothing that it says is believed.
 - An answer that carries another time than the one asked for, as a cache in between may give it, is stale too.
+
+A few queries are under way at once, each over a session of its own thread's: `requests` promises nothing to threads
+that share one.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -36,6 +41,8 @@ STALE_INTERVALS = 3
 LOOKBACK_VERSION = (2, 43)
 """The first that takes `lookback_delta` with a query."""
 MAX_BYTES = 4 * 1024 * 1024
+AT_ONCE = 4
+"""Queries: a server answers 20 at once unless told, and has others to answer as well."""
 FRESHNESS = "max(timestamp(up))"
 NO_ANSWER = (ValueError, KeyError, TypeError, IndexError)
 """What the client raises for JSON of another shape."""
@@ -74,23 +81,33 @@ class Prometheus:
     def __init__(self, url: str, timeout_seconds: float, scrape_interval_seconds: float) -> None:
         self._timeout = timeout_seconds
         self._stale_seconds = STALE_INTERVALS * scrape_interval_seconds
-        session = _Session()
-        session.max_seconds = timeout_seconds
-        # No retries: the next cycle is the retry. `read=False` lets a timeout be told from a refusal.
-        retry = Retry(0, read=False)
-        self._session, self._url, self._version = session, url.rstrip("/"), (0, 0)
-        self._unanswered = ""
+        self._url, self._version = url.rstrip("/"), (0, 0)
+        self._unanswered: list[str] = []
+        self._next = 0
         self.trouble = ""
         """Why the server gave no answer when it was last asked for samples; empty where it did, whatever it said."""
-        self._client = PrometheusConnect(url.rstrip("/"), session=session, retry=retry, timeout=timeout_seconds)
+        self._session, self._client = self._connected()
+        self._clients = [self._client]
+        """One for each query that may be under way."""
 
     def close(self) -> None:
-        self._client.close()
+        for client in self._clients:
+            client.close()
+
+    def _connected(self) -> tuple[_Session, PrometheusConnect]:
+        session = _Session()
+        session.max_seconds = self._timeout
+        # No retries: the next cycle is the retry. `read=False` lets a timeout be told from a refusal.
+        retry = Retry(0, read=False)
+        return session, PrometheusConnect(self._url, session=session, retry=retry, timeout=self._timeout)
 
     def query(self, promql: str, now: datetime) -> Reading:
         """The one number that `promql` answers at `now`, or why there is none."""
+        return self._whole(self._client, promql, now)
+
+    def _whole(self, client: PrometheusConnect, promql: str, now: datetime) -> Reading:
         try:
-            return Reading(_single(self._vector(promql, now)), now, promql)
+            return Reading(_single(self._vector(client, promql, now)), now, promql)
         except UnusableAnswer as problem:
             return Reading(None, now, promql, str(problem))
 
@@ -144,37 +161,65 @@ class Prometheus:
             return None
 
     def sample(self, queries: Iterable[MetricQuery], now: datetime) -> Mapping[tuple[str, str], Sample]:
-        """Every query's answer, by service and metric. Never raises for what Prometheus says or does not say."""
+        """Every query's answer, by service and metric. Never raises for what Prometheus says or does not say.
+
+        Those for which there was no time are the first of the next call.
+        """
         deadline = time.monotonic() + 3 * self._timeout
         asked = tuple(queries)
-        self.trouble = self._unanswered = ""
+        self._unanswered.clear()
         problem = self.fresh(now).problem if asked else ""
-        self.trouble = self._unanswered
-        if asked and not problem:
-            self.version()
-        samples = {}
-        for query in asked:
-            if not problem and time.monotonic() > deadline:
-                problem = f"not asked: Prometheus took more than {3 * self._timeout:g} s for the queries before"
-                self.trouble = problem
-            samples[(query.service, query.metric)] = unknown(query, now, problem) if problem else self._ask(query, now)
-        return MappingProxyType(samples)
+        self.trouble = "".join(self._unanswered)
+        if not asked or problem:
+            return MappingProxyType({(q.service, q.metric): unknown(q, now, problem) for q in asked})
+        self.version()
+        self._unanswered.clear()
+        answers = self._answers(asked, now, deadline)
+        if len(answers) < len(asked) and 2 * len(self._unanswered) > len(answers):
+            self.trouble = self._unanswered[-1]
+        late = f"not asked: Prometheus took more than {3 * self._timeout:g} s for the queries before"
+        return MappingProxyType(
+            {(q.service, q.metric): answers.get(i) or unknown(q, now, late) for i, q in enumerate(asked)}
+        )
 
-    def _ask(self, query: MetricQuery, now: datetime) -> Sample:
+    def _answers(self, asked: Sequence[MetricQuery], now: datetime, deadline: float) -> Mapping[int, Sample]:
+        """By the query's place. None is begun after the deadline."""
+        first = self._next % len(asked)
+        turns = iter([*range(first, len(asked)), *range(first)])
+        taking = threading.Lock()
+        answers: dict[int, Sample] = {}
+
+        def work(client: PrometheusConnect) -> None:
+            while True:
+                with taking:
+                    turn = next(turns, None) if time.monotonic() <= deadline else None
+                if turn is None:
+                    return
+                answers[turn] = self._ask(client, asked[turn], now)
+
+        while len(self._clients) < min(AT_ONCE, len(asked)):
+            self._clients.append(self._connected()[1])
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="prometheus") as pool:
+            list(pool.map(work, self._clients[: len(asked)]))
+        self._next = 0 if len(answers) == len(asked) else first + len(answers)
+        return answers
+
+    def _ask(self, client: PrometheusConnect, query: MetricQuery, now: datetime) -> Sample:
         if query.scope is MetricScope.SERVICE:
-            return Sample(whole=self.query(query.promql, now))
+            return Sample(whole=self._whole(client, query.promql, now))
         try:
-            return Sample(by_task=_by_task(self._vector(query.promql, now), query, now))
+            return Sample(by_task=_by_task(self._vector(client, query.promql, now), query, now))
         except UnusableAnswer as problem:
             return unknown(query, now, str(problem))
 
-    def _vector(self, promql: str, now: datetime) -> list[Series]:
+    def _vector(self, client: PrometheusConnect, promql: str, now: datetime) -> list[Series]:
         parameters = {"time": f"{now.timestamp():.3f}", **self._bounds()}
         try:
-            answer = self._client.custom_query(self._limited(promql, now), params=parameters)
+            answer = client.custom_query(self._limited(promql, now), params=parameters)
         except (requests.RequestException, PrometheusApiClientException, *NO_ANSWER) as error:
-            self._unanswered = self._explained(error)
-            raise UnusableAnswer(self._unanswered) from error
+            why = self._explained(error)
+            self._unanswered.append(why)
+            raise UnusableAnswer(why) from error
         return _series(answer, now.timestamp(), self._stale_seconds)
 
     def _bounds(self) -> dict[str, str]:

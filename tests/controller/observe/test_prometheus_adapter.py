@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from swarmherd.model import MetricQuery, MetricScope
-from swarmherd.observe.prometheus import MAX_BYTES, Prometheus
+from swarmherd.observe.prometheus import AT_ONCE, MAX_BYTES, Prometheus
 
 from tests.controller.conftest import Answer, Metrics, as_json, vector
 
@@ -166,6 +167,38 @@ def test_a_prometheus_that_hangs_costs_a_cycle_no_more_than_three_timeouts(
     assert len(samples) == 30
     assert all(s.whole is not None and s.whole.value is None for s in samples.values())
     assert samples["s29", "q"].whole.problem.startswith("not asked")  # type: ignore[union-attr]  # asserted above
+    assert prometheus.trouble == "no answer within 0.5 s"
+
+
+def test_more_queries_than_a_cycle_has_time_for_are_no_trouble_and_each_has_its_turn(
+    prometheus: Prometheus, metrics: Metrics
+) -> None:
+    lock = threading.Lock()
+    under_way: list[int] = [0]
+
+    def steady(_query: dict[str, str]) -> Answer:
+        with lock:
+            under_way.append(under_way[-1] + 1)
+        time.sleep(0.1)
+        with lock:
+            under_way.append(under_way[-1] - 1)
+        return vector([({}, "1")], AT)
+
+    metrics.answer = steady
+    queries = [MetricQuery(f"s{i}", "q", f"q{i}", MetricScope.SERVICE) for i in range(100)]
+    known: set[tuple[str, str]] = set()
+    for cycle in range(10):
+        samples = prometheus.sample(queries, NOW)
+        assert list(samples) == [(query.service, query.metric) for query in queries]
+        answered = {key for key, sample in samples.items() if sample.whole is not None and sample.whole.value == 1}
+        assert answered - known, f"cycle {cycle} begins where the one before stopped"
+        assert prometheus.trouble == ""
+        known |= answered
+        if len(known) == len(queries):
+            break
+    assert len(known) == len(queries)
+    assert cycle > 0, "one cycle is too short for all"
+    assert max(under_way) == AT_ONCE
 
 
 def test_the_answer_is_as_old_as_the_instant_that_was_asked_for(prometheus: Prometheus) -> None:
