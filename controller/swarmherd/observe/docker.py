@@ -42,6 +42,14 @@ class SwarmState:
 class EngineClient(BoundedAnswers, docker.APIClient):
     """The SDK's low-level client with bounded answers. Its own methods carry no types: these do."""
 
+    max_bytes = 256 * 1024 * 1024
+    """Of tasks, about 2 KiB each, Swarm lists those that ended too: with its own settings five for each that runs."""
+
+    def __init__(self, url: str, seconds: float, tls: TLSConfig | bool) -> None:
+        """Asks for the engine's version already, so the time that it has is known before."""
+        self.max_seconds = seconds
+        super().__init__(base_url=url, version="auto", timeout=math.ceil(seconds), tls=tls)
+
     def list_of(self, what: str, filters: Document | None = None) -> list[dict[str, Any]]:
         """`nodes`, `services` or `tasks`, as Docker's JSON documents."""
         return list(getattr(self, what)(filters=filters))
@@ -86,11 +94,7 @@ class Engine:
         if self.connection.ssh is not None:
             self.tunnel = Tunnel(self.connection.ssh, self._timeout)
             url = self.tunnel.url
-        client = self._kind(
-            base_url=url, version="auto", timeout=math.ceil(self._timeout), tls=_tls(self.connection.tls)
-        )
-        client.max_seconds = self._timeout
-        return client
+        return self._kind(url, self._timeout, _tls(self.connection.tls))
 
     def _explained(self, error: Exception) -> DockerError:
         where = str(self.connection)
@@ -99,7 +103,8 @@ class Engine:
         if isinstance(error, APIError):
             return _refused(where, error)
         if isinstance(error, AnswerTooLarge):
-            return UnusableAnswerError(f"{where}: {error}")
+            remedy = "docker swarm update --task-history-limit 1 has Swarm list fewer tasks that ended"
+            return UnusableAnswerError(f"{where}: {error}; {remedy}")
         if isinstance(error, requests.Timeout):
             return UnreachableError(f"{where}: no answer within {self._timeout:g} s")
         if isinstance(error, requests.RequestException | DockerException | OSError):
@@ -198,7 +203,7 @@ def _swarm(client: EngineClient, manager: str, only: str | None = None) -> Swarm
     services = [swarm_objects.service(d) for d in client.list_of("services", {"name": only} if only else None)]
     services = [s for s in services if only is None or s.name == only]
     names = {s.id: s.name for s in services}
-    tasks = client.list_of("tasks", {"service": only} if only is not None and services else None)
+    tasks = client.list_of("tasks", None if only is None else {"service": only}) if services else []
     attached = _attached(client)
     return SwarmState(
         manager=manager,
@@ -230,7 +235,8 @@ def _tls(tls: Tls) -> TLSConfig | bool:
     if not (tls.ca or tls.cert):
         return False
     pair = (tls.cert, tls.key) if tls.cert and tls.key else None
-    return TLSConfig(client_cert=pair, ca_cert=tls.ca or None, verify=bool(tls.ca))
+    # Without a CA of its own the engine is known by those of the system, as any server is.
+    return TLSConfig(client_cert=pair, ca_cert=tls.ca or None, verify=True)
 
 
 def _refused(where: str, error: APIError) -> DockerError:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 
@@ -85,7 +86,7 @@ def service(document: Document) -> Service:
 
 def task(document: Document, service_name: str) -> Task:
     status = document["Status"]
-    state, spec = TaskState(status["State"]), document.get("Spec")
+    (state, desired), spec = _task_states(document), document.get("Spec")
     said = (status.get("Err", ""), status.get("Message", ""))
     return Task(
         id=document["ID"],
@@ -93,7 +94,7 @@ def task(document: Document, service_name: str) -> Task:
         slot=document.get("Slot", 0),
         node_id=document.get("NodeID", ""),
         state=state,
-        desired=TaskState(document["DesiredState"]),
+        desired=desired,
         created_at=moment(document.get("CreatedAt")),
         state_at=moment(status.get("Timestamp")),
         message=": ".join(word for word in said if word),
@@ -117,6 +118,16 @@ def _node_state(text: str) -> NodeState:
         return NodeState(text)
     except ValueError:
         return NodeState.UNKNOWN
+
+
+def _task_states(document: Document) -> tuple[TaskState, TaskState]:
+    """What it is and is to be. What this version does not know is read as a task on its way: then nothing touches the
+    service (S6), unless the task is to end, which is no matter of the service's."""
+    known = set(TaskState)
+    state, desired = document["Status"]["State"], document["DesiredState"]
+    if desired not in known:
+        return TaskState.PREPARING, TaskState.RUNNING
+    return TaskState(state) if state in known else TaskState.PREPARING, TaskState(desired)
 
 
 def _update_state(status: Document) -> UpdateState:
@@ -213,8 +224,17 @@ def _host_ports(endpoint: Document) -> frozenset[int]:
 
 
 def _address(document: Document) -> str:
-    """A manager may see itself as 0.0.0.0; its manager address is then the one that others reach."""
-    address = str(document["Status"].get("Addr", ""))
-    if address not in ("", "0.0.0.0", "127.0.0.1"):  # noqa: S104  (compared with, never bound to)
+    """A manager may see itself as 0.0.0.0 or ::1; its manager address is then the one that others reach."""
+    address = str(document["Status"].get("Addr", "")).strip("[]")
+    if _is_of_a_host(address):
         return address
-    return str((document.get("ManagerStatus") or {}).get("Addr", "")).rpartition(":")[0] or address
+    return str((document.get("ManagerStatus") or {}).get("Addr", "")).rpartition(":")[0].strip("[]") or address
+
+
+def _is_of_a_host(address: str) -> bool:
+    """Whether others may reach it there."""
+    try:
+        ip = ip_address(address)
+    except ValueError:  # a name, or nothing
+        return bool(address)
+    return not (ip.is_unspecified or ip.is_loopback)

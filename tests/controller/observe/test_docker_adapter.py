@@ -6,11 +6,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from swarmherd.model import NodeState, Role, TaskNeeds, TaskState, UpdateState
-from swarmherd.observe.connection import Connection
-from swarmherd.observe.docker import Docker
+from swarmherd.observe.connection import Connection, Tls
+from swarmherd.observe.docker import Docker, EngineClient, _tls
 from swarmherd.observe.errors import DockerError, NotManagerError, UnreachableError, UnusableAnswerError
 from swarmherd.observe.swarm_objects import moment, node, service, task
 
@@ -65,13 +66,74 @@ def test_one_service_is_read_by_its_exact_name(engine: Engine) -> None:
         state = one.read_service("web")
         assert [s.name for s in state.services] == ["web"]
         assert [t.id for t in state.tasks] == ["web-1"]
-        assert one.read_service("nothing").services == ()
+        engine.replicas = {"web_admin": 3}
+        engine.asked.clear()
+        gone = one.read_service("web")
+    assert (gone.services, gone.tasks) == ((), ())
+    assert engine.asked.count("/tasks") == 1, "of the attachments alone"
+
+
+def test_an_answer_as_long_as_that_of_a_large_swarm_with_its_history_is_read(engine: Engine) -> None:
+    engine.broken["/tasks"] = (200, "application/json", b"[" + b" " * 33 * 2**20 + b"]")
+    with docker(engine.url, seconds=30) as one:
+        assert one.read().tasks == ()
+
+
+def test_one_that_is_too_long_says_what_makes_it_shorter(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EngineClient, "max_bytes", 500)
+    with docker(engine.url) as one, pytest.raises(UnusableAnswerError, match=r"larger than 500 bytes; .*history-limit"):
+        one.read()
+
+
+def test_an_engine_with_a_certificate_is_always_verified(tmp_path: Path) -> None:
+    """Without a CA of its own by those of the system."""
+    files = [tmp_path / name for name in ("ca", "cert", "key")]
+    for file in files:
+        file.touch()
+    ca, cert, key = map(str, files)
+    known = [_tls(Tls(*given)) for given in ((ca, cert, key), ("", cert, key), (ca, "", ""))]
+    assert [(one.verify, one.ca_cert) for one in known if one] == [(True, ca), (True, None), (True, ca)]
+    assert _tls(Tls()) is False
 
 
 def test_an_update_state_from_the_future_counts_as_an_update_in_progress() -> None:
     document = {"ID": "x", "Version": {"Index": 1}, "Spec": {"Name": "web"}, "UpdateStatus": {"State": "pondering"}}
     assert service(document).update_state is UpdateState.UPDATING
     assert service(document).replicas is None
+
+
+@pytest.mark.parametrize(
+    ("state", "desired", "read"),
+    [
+        ("running", "running", (TaskState.RUNNING, TaskState.RUNNING)),
+        ("pondering", "running", (TaskState.PREPARING, TaskState.RUNNING)),
+        ("pondering", "shutdown", (TaskState.PREPARING, TaskState.SHUTDOWN)),
+        ("running", "elsewhere", (TaskState.PREPARING, TaskState.RUNNING)),
+    ],
+)
+def test_a_task_state_from_the_future_counts_as_a_task_on_its_way(
+    state: str, desired: str, read: tuple[TaskState, TaskState]
+) -> None:
+    found = task({"ID": "t", "Status": {"State": state}, "DesiredState": desired}, "web")
+    assert (found.state, found.desired) == read
+
+
+@pytest.mark.parametrize(
+    ("own", "of_manager", "address"),
+    [
+        ("10.0.0.9", "10.0.0.1:2377", "10.0.0.9"),
+        ("0.0.0.0", "10.0.0.1:2377", "10.0.0.1"),  # noqa: S104  (what a manager says of itself; nothing is bound)
+        ("127.0.0.1", "[fd00::1]:2377", "fd00::1"),
+        ("::", "[fd00::1]:2377", "fd00::1"),
+        ("::1", "[fd00::1]:2377", "fd00::1"),
+        ("[fd00::9]", "", "fd00::9"),
+        ("", "m1.example.org:2377", "m1.example.org"),
+        ("::1", "", "::1"),
+    ],
+)
+def test_a_node_has_an_address_that_others_reach(own: str, of_manager: str, address: str) -> None:
+    said = {"Spec": {"Role": "manager", "Availability": "active"}, "Status": {"Addr": own}}
+    assert node({"ID": "n", **said, "ManagerStatus": {"Addr": of_manager}}).address == address
 
 
 @pytest.mark.parametrize(
