@@ -18,6 +18,7 @@ from swarmherd.cli import left_alone
 from swarmherd.decide.words import count
 from swarmherd.enact.collection import CollectionError
 from swarmherd.model import NodeState, Service
+from swarmherd.observe.bounded import BoundedAnswers
 from swarmherd.observe.docker import Engine
 from swarmherd.observe.errors import DockerError, InventoryError, ObserveError
 from swarmherd.observe.inventory import read_inventory
@@ -238,8 +239,9 @@ def _balancer(url: str | None, seconds: float) -> Check:
         return Check("balancer", State.OK, "none is given (swarmherd_cluster.balancer_url)")
     shown = _without_password(url)
     try:
-        answer = requests.get(url, timeout=seconds, stream=True)
-        answer.close()
+        with BoundedAnswers() as session:
+            session.max_seconds = seconds
+            answer = session.get(url, timeout=seconds)
     except requests.RequestException as error:
         remedy = "start it; playbooks/provision.yml does"
         return Check("balancer", State.FAIL, f"{shown}: {type(error).__name__}", remedy)

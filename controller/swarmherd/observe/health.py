@@ -148,12 +148,15 @@ def _amiss(answer: requests.Response, expect: str | None) -> str:
     if expect is None:
         return ""
     try:
-        found = jmespath.search(expect, json.loads(answer.content))
+        document = json.loads(answer.content)
     except (ValueError, RecursionError):
         return "the answer is not JSON"
-    except (JMESPathError, TypeError) as error:
+    try:
+        found = jmespath.search(expect, document)
+        return "" if found is True else f"{expect[:SHOWN]} is {json.dumps(found, default=str)[:SHOWN]}"
+    except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        # ValueError and ArithmeticError: `ceil` and `floor` of what is JSON to Python alone, NaN and infinity
         return f"{expect} cannot be asked of the answer: {error}"[:SHOWN]
-    return "" if found is True else f"{expect[:SHOWN]} is {json.dumps(found, default=str)[:SHOWN]}"
 
 
 def _explained(error: requests.RequestException, seconds: float) -> str:

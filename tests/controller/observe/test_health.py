@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +19,8 @@ from swarmherd.policy import HEALTH, parse_policy
 from tests.controller.arranged import view_of
 from tests.controller.conftest import Answer, Loopback, as_json
 from tests.controller.described import NOW
+from tests.controller.loop.test_service import until
+from tests.controller.observe.dripping import dripping
 
 Serve = Callable[[Callable[[str, dict[str, str]], Answer]], int]
 
@@ -103,6 +106,14 @@ def test_only_true_is_true(serve: Serve) -> None:
     assert the(looked(seen([port]), expect="length(nothing)"))[0] == "unhealthy"
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"NaN"])
+def test_what_is_no_number_to_round_makes_a_task_ill_and_ends_no_cycle(serve: Serve, number: bytes) -> None:
+    port = serve(answering((200, "application/json", b'{"load": %s}' % number)))
+    health, why, answered = the(looked(seen([port]), expect="ceil(load) < `3`"))
+    assert (health, answered) == ("unhealthy", True)
+    assert why.startswith("ceil(load) < `3` cannot be asked of the answer: ")
+
+
 def test_where_nobody_listens_nothing_has_answered() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -118,6 +129,13 @@ def test_one_that_hangs_costs_no_more_than_the_timeout(serve: Serve) -> None:
     began = time.monotonic()
     assert the(looked(seen([serve(late)]))) == ("unhealthy", "no answer within 0.5 s", False)
     assert time.monotonic() - began < 1.5
+
+
+def test_headers_without_end_cost_no_more_than_the_timeout_and_leave_no_thread_behind() -> None:
+    with dripping(socket.create_server(("127.0.0.1", 0))) as server:
+        found = looked(seen([server.getsockname()[1]], tasks=40))
+        assert {one.why for one in found.values()} == {"no answer within 0.5 s"}
+        until("no thread to be left", lambda: not [t for t in threading.enumerate() if t.name.startswith("health")])
 
 
 def test_an_answer_without_end_is_not_read_to_its_end(serve: Serve) -> None:
