@@ -135,8 +135,13 @@ class Listener:
 def listen(
     cluster: str, managers: Iterable[Connection], hint: Callable[[str], None], timeout_seconds: float
 ) -> tuple[Listener, ...]:
-    """A listener for each of the managers, begun."""
+    """A listener for each of the managers, begun. Raises RuntimeError, with none left, where one cannot begin."""
     listeners = tuple(Listener(cluster, one, hint, timeout_seconds) for one in managers)
-    for one in listeners:
-        one.start()
+    try:
+        for one in listeners:
+            one.start()
+    except RuntimeError:
+        for one in listeners:
+            one.stop()
+        raise
     return listeners

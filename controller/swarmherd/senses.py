@@ -23,8 +23,9 @@ class Senses:
             return
         keys = cluster.policy.probe
         if self._watcher is None:
-            self._watcher = Watcher(cluster.settings.name, keys, cluster.inventory, self._bell.ring)
-            self._watcher.start()
+            watcher = Watcher(cluster.settings.name, keys, cluster.inventory, self._bell.ring)
+            watcher.start()  # where no thread can be started, the next cycle tries again
+            self._watcher = watcher
         else:
             self._watcher.use(keys, cluster.inventory)
         cluster.probes, cluster.silent_hosts = self._watcher.seen, self._watcher.silent_hosts

@@ -87,7 +87,7 @@ class Watcher:
         self._hosts: dict[str, _Host] = {}
         self._trusted = False
         """Whether any host ever answered: where none does, it is the looks that do not work."""
-        self._all_silent = self._unheard = False
+        self._all_silent = self._unheard = self._unable = False
         self._changed = threading.Condition()
         self._ending = False
         self._pool: ThreadPoolExecutor | None = None
@@ -154,17 +154,27 @@ class Watcher:
                 now = self._instant()
                 for host in self._hosts.values():
                     if not host.flying and host.due <= now:
-                        host.flying = True
-                        self._submit(host)
+                        self._submit(host, now)
                 waiting = [host.due for host in self._hosts.values() if not host.flying]
                 self._changed.wait(min([IDLE_SECONDS, *(max(0.0, due - now) for due in waiting)]))
 
-    def _submit(self, host: _Host) -> None:
+    def _submit(self, host: _Host, now: float) -> None:
         assert self._pool is not None  # noqa: S101  (the thread was started with it)
-        self._pool.submit(self._one, host, host.due, self._keys)
+        host.flying = True
+        try:
+            self._pool.submit(self._one, host, host.due, self._keys)
+        except RuntimeError as error:  # no thread can be started; the pool keeps the look for when one can
+            host.flying, host.due = False, now + self._keys.pace.interval_seconds
+            if not self._unable:
+                log.warning(f"{host.name} cannot be looked at for now: {error}", cluster=self._cluster)
+            self._unable = True
+        else:
+            self._unable = False
 
     def _one(self, host: _Host, due: float, keys: ProbeKeys) -> None:
-        """One look, and what follows of it."""
+        """One look, and what follows of it. One that was given up meanwhile is none."""
+        if host.due != due:
+            return
         pace, began = keys.pace, self._instant()
         deadline = max(due + pace.timeout_seconds, began + min(pace.interval_seconds, pace.timeout_seconds))
         try:

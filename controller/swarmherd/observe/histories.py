@@ -113,6 +113,8 @@ class Histories:
     ) -> Mapping[tuple[str, str], Outlook]:
         """What is to be expected of every metric that is to be foretold. Never raises for what Prometheus says."""
         at = now.timestamp()
+        there = {service.name for service in services}
+        self._leads = {service: lead for service, lead in self._leads.items() if service in there}
         wanted = foreseen(policy, services, asked, lambda service: self._lead(service, at))
         if not wanted:
             self._histories.clear()

@@ -211,3 +211,10 @@ def test_a_service_that_is_no_longer_foretold_is_forgotten(live: Live, past: Pas
     live.policy = foretold
     live.cycle(BEFORE)
     assert len(past.ranges) == 6
+
+
+def test_of_a_service_that_is_gone_no_start_up_time_is_kept(live: Live) -> None:
+    live.cycle(BEFORE)
+    assert set(live.histories._leads) == {"web"}
+    live.histories.outlooks(live.policy, [], [], {}, BEFORE)
+    assert live.histories._leads == {}

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from swarmherd.decide.silence import cut_off, silent_nodes
+from swarmherd.hints import Bell, Listener, listen
 from swarmherd.model import Availability, ClusterView, Node, NodeState, Probe, Role
 from swarmherd.observe.connection import Connection
 from swarmherd.observe.docker import Docker
 from swarmherd.observe.inventory import Inventory
 from swarmherd.observe.probe import Place, Seen
 from swarmherd.policy import Pace, Policy, ProbeKeys, parse_policy
+from swarmherd.senses import Senses
 from swarmherd.watching import Watcher, place_of
 
 from tests.controller.conftest import Engine
@@ -210,6 +213,65 @@ def test_looks_that_fail_on_our_side_say_nothing_and_what_is_old_is_not_known_an
     ours.set()
     until("it to be forgotten", lambda: not watcher.seen(one))
     assert said == []
+
+
+def test_where_no_thread_can_be_started_for_a_while_the_watch_goes_on(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hosts = Hosts()
+    refused: list[str] = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if not thread.name.startswith("look-shop") or len(refused) >= 3:
+            return start(thread)
+        refused.append(thread.name)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    watcher, _said = watch(hosts.look)
+    until("both to be known", lambda: len(watcher.seen(NODES)) == 2)
+    until("five looks at one", lambda: [address for address, _at in hosts.begun].count("10.0.0.1") >= 5, 5)
+    assert hosts.most_at_once == 1
+    assert len(refused) == 3
+    assert "cannot be looked at for now: can't start new thread" in capfd.readouterr().out
+
+
+def test_a_watch_that_could_not_begin_begins_with_the_next_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Watcher] = []
+
+    def start(watcher: Watcher) -> None:
+        begun.append(watcher)
+        if len(begun) == 1:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Watcher, "start", start)
+    settings = SimpleNamespace(name="shop", events=False, docker_timeout_seconds=1)
+    cluster: Any = SimpleNamespace(policy=Policy(), settings=settings, inventory=inventory())
+    senses = Senses(Bell())
+    with pytest.raises(RuntimeError):
+        senses.lead(cluster)
+    senses.lead(cluster)
+    senses.lead(cluster)
+    assert len(begun) == 2
+    assert cluster.probes == begun[1].seen
+    senses.rest()
+
+
+def test_listeners_of_which_one_cannot_begin_are_all_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Listener] = []
+    start = Listener.start
+
+    def second_fails(listener: Listener) -> None:
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(listener)
+        start(listener)
+
+    monkeypatch.setattr(Listener, "start", second_fails)
+    with pytest.raises(RuntimeError):
+        listen("shop", [Connection("m1", url="tcp://127.0.0.1:1"), Connection("m2")], print, 1)
+    until("the first to end", lambda: "events-m1" not in {thread.name for thread in threading.enumerate()})
 
 
 def test_switched_off_nothing_is_looked_at(watch: Watch) -> None:
