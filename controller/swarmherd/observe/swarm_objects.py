@@ -18,6 +18,7 @@ LOCAL = "local"
 """The volume driver whose volumes stay on their node."""
 MONITOR_SECONDS = 5.0
 """How long Swarm watches a task that it has replaced, unless it is told."""
+KNOWN = frozenset(TaskState)
 ENDED_BADLY = (TaskState.FAILED, TaskState.REJECTED)
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 Document = Mapping[str, Any]
@@ -123,11 +124,10 @@ def _node_state(text: str) -> NodeState:
 def _task_states(document: Document) -> tuple[TaskState, TaskState]:
     """What it is and is to be. What this version does not know is read as a task on its way: then nothing touches the
     service (S6), unless the task is to end, which is no matter of the service's."""
-    known = set(TaskState)
     state, desired = document["Status"]["State"], document["DesiredState"]
-    if desired not in known:
+    if desired not in KNOWN:
         return TaskState.PREPARING, TaskState.RUNNING
-    return TaskState(state) if state in known else TaskState.PREPARING, TaskState(desired)
+    return TaskState(state) if state in KNOWN else TaskState.PREPARING, TaskState(desired)
 
 
 def _update_state(status: Document) -> UpdateState:
