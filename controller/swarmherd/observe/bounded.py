@@ -38,7 +38,7 @@ _deadline = _Deadline()
 class _Read(io.RawIOBase):
     """A connection's bytes until a deadline."""
 
-    def __init__(self, raw: socket.SocketIO, connection: socket.socket, deadline: float) -> None:
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, deadline: float) -> None:
         self._raw, self._connection, self._deadline = raw, connection, deadline
 
     def readable(self) -> bool:

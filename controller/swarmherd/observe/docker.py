@@ -98,6 +98,8 @@ class Engine:
 
     def _explained(self, error: Exception) -> DockerError:
         where = str(self.connection)
+        if type(error) is DockerException and isinstance(error.__cause__, requests.RequestException):
+            error = error.__cause__  # the SDK wraps what befalls its question for the version
         if isinstance(error, UnreachableError):
             return UnreachableError(f"{where}: {error}")
         if isinstance(error, APIError):

@@ -113,8 +113,7 @@ class Histories:
     ) -> Mapping[tuple[str, str], Outlook]:
         """What is to be expected of every metric that is to be foretold. Never raises for what Prometheus says."""
         at = now.timestamp()
-        there = {service.name for service in services}
-        self._leads = {service: lead for service, lead in self._leads.items() if service in there}
+        self._leads = {service: lead for service, lead in self._leads.items() if _serves(lead[0], at)}
         wanted = foreseen(policy, services, asked, lambda service: self._lead(service, at))
         if not wanted:
             self._histories.clear()
@@ -163,7 +162,12 @@ class Histories:
 
     def _lead(self, service: str, at: float) -> float | None:
         asked_at, lead = self._leads.get(service, (-math.inf, None))
-        if not 0 <= at - asked_at < LEAD_SECONDS:
+        if not _serves(asked_at, at):
             lead = self._measured_lead(service)
             self._leads[service] = at, lead
         return lead
+
+
+def _serves(asked_at: float, at: float) -> bool:
+    """Whether a start-up time that was asked for then is taken as it is."""
+    return 0 <= at - asked_at < LEAD_SECONDS

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server whose headers never end: a byte now and then, for as long as anybody listens."""
+"""A server whose headers do not end: a byte now and then, for longer than any test waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def dripping(listener: socket.socket) -> Iterator[socket.socket]:
         with connection, suppress(OSError):  # the reader has given up, as it should
             connection.recv(4096)
             connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
-            while not over.wait(0.05):
+            for _byte in range(200):
+                if over.wait(0.05):
+                    return
                 connection.sendall(b"a")
 
     def serve() -> None:

@@ -216,5 +216,5 @@ def test_a_service_that_is_no_longer_foretold_is_forgotten(live: Live, past: Pas
 def test_of_a_service_that_is_gone_no_start_up_time_is_kept(live: Live) -> None:
     live.cycle(BEFORE)
     assert set(live.histories._leads) == {"web"}
-    live.histories.outlooks(live.policy, [], [], {}, BEFORE)
+    live.histories.outlooks(Policy(), [], [], {}, BEFORE + timedelta(hours=1))
     assert live.histories._leads == {}

@@ -93,8 +93,7 @@ def test_a_kill_switch_shows_wherever_ansible_reads_it(
     before = fingerprint(folder)
     assert fingerprint(folder) == before
     assert read_inventory(folder).policy == {}
-    beside = "managers: {vars: {swarmherd_policy: {enabled: false}}}\n"
-    write(tmp_path, **{place: beside if "switch" in place else OFF})
+    write(tmp_path, **{place: f"managers:\n  vars:\n    {OFF}" if "switch" in place else OFF})
     assert fingerprint(folder) != before
     if "switch" in place:  # there group_vars/all wins, as ever
         (common / "all" / "cluster").write_text(VARIABLES)
