@@ -14,7 +14,8 @@ Document = Mapping[str, Any]
 
 IN_PROGRESS = ("updating", "rollback_started")
 STOPPED = ("paused", "rollback_paused", "rollback_completed")
-ROLLED_BACK = ("rollback_paused", "rollback_completed")
+ROLLED_BACK_WHOLLY = "rollback_completed"
+ROLLED_BACK = ("rollback_paused", ROLLED_BACK_WHOLLY)
 BROKEN = ("failed", "rejected")
 RESTARTING_PARTS = ("ContainerSpec", "Resources", "RestartPolicy", "Networks", "LogDriver", "ForceUpdate")
 """The parts of a task's spec that Swarm makes a new task for."""

@@ -8,7 +8,7 @@ from typing import Any, Callable, Mapping, NamedTuple, TypeVar
 
 from ._client import Document, Swarm
 from ._errors import SwarmError, TimedOutError, UnavailableError
-from ._tasks import ROLLED_BACK, Progress, failure_sentence, failures_of, progress
+from ._tasks import ROLLED_BACK, ROLLED_BACK_WHOLLY, Progress, failure_sentence, failures_of, progress
 
 Seen = TypeVar("Seen")
 
@@ -78,7 +78,8 @@ def wait_until_converged(
     """Wait until every wanted task runs and no update is under way.
 
     Raises SwarmError, with what was seen, past the bound or as soon as Swarm itself has stopped the update. With
-    `wrote` false, an update that Swarm stopped or rolled back earlier is history as long as every task runs. `tried` is
+    `wrote` false, an update that Swarm stopped earlier is history as long as every task runs. One that it rolled back
+    before the first look always is: that state stays until the next write, whatever the tasks do meanwhile. `tried` is
     the spec that was written: when Swarm rolls back, what its tasks said is the reason.
     """
     end = wait_for_all(swarm, {name: Awaited(wrote, tried)}, timeout_seconds, looks)[name]
@@ -101,10 +102,7 @@ class End(NamedTuple):
     seen: Progress
     problem: str = ""
     failures: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def rolled_back(self) -> bool:
-        return bool(self.problem) and self.seen.update_state in ROLLED_BACK
+    rolled_back: bool = False
 
     def facts(self) -> dict[str, Any]:
         facts = {"version": self.service["Version"]["Index"], **self.seen.seen()}
@@ -118,26 +116,40 @@ def wait_for_all(
 ) -> dict[str, End]:
     """Wait until each of the services has converged or Swarm itself has stopped its update; one bound for all."""
 
+    first: dict[str, Any] = {}
+
     def look() -> dict[str, tuple[Document, Progress]]:
-        return {name: look_at(swarm, name) for name in awaited}
+        seen = {name: look_at(swarm, name) for name in awaited}
+        for name, (service, _progress) in seen.items():
+            first.setdefault(name, service.get("UpdateStatus"))
+        return seen
+
+    def stopped(name: str, service: Document, seen: Progress) -> bool:
+        of_before = seen.update_state == ROLLED_BACK_WHOLLY and service.get("UpdateStatus") == first[name]
+        return seen.stopped and (awaited[name].wrote or not of_before)
 
     def over(seen: Mapping[str, tuple[Document, Progress]]) -> bool:
-        return all(progress.converged or progress.stopped for _service, progress in seen.values())
+        return all(one.converged or stopped(name, service, one) for name, (service, one) in seen.items())
 
     try:
         last = wait_for(f"{', '.join(awaited)} to converge", look, over, timeout_seconds, looks=looks)
     except TimedOutError as error:
         last = error.last
-    return {name: _end(swarm, name, *last[name], awaited[name], timeout_seconds) for name in awaited}
+    return {
+        name: _end(swarm, name, *last[name], awaited[name], stopped(name, *last[name]), timeout_seconds)
+        for name in awaited
+    }
 
 
-def _end(swarm: Swarm, name: str, service: Document, seen: Progress, awaited: Awaited, timeout_seconds: float) -> End:
-    if seen.stopped and (awaited.wrote or not seen.converged):
+def _end(
+    swarm: Swarm, name: str, service: Document, seen: Progress, awaited: Awaited, stopped: bool, timeout_seconds: float
+) -> End:
+    if stopped and (awaited.wrote or not seen.converged):
         said = failures_of(awaited.tried, service, swarm.tasks_of(service), swarm.nodes()) if awaited.tried else ()
         sentences = [seen.sentence, *(failure_sentence(failure) for failure in said if failure not in seen.failures)]
         problem = f"Swarm stopped the update of {name}: {'; '.join(sentences)}"
-        return End(service, seen, problem, said or seen.failures)
-    if not (seen.converged or seen.stopped):
+        return End(service, seen, problem, said or seen.failures, seen.update_state in ROLLED_BACK)
+    if not (seen.converged or stopped):
         problem = f"waited {timeout_seconds:g} s for {name} to converge: {seen.sentence}"
         return End(service, seen, problem, seen.failures)
     return End(service, seen)

@@ -161,7 +161,7 @@ from operator import not_
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.swarmherd.cluster.plugins.module_utils import _moves, _placement
+from ansible_collections.swarmherd.cluster.plugins.module_utils import _moves, _nodes, _placement
 from ansible_collections.swarmherd.cluster.plugins.module_utils._client import Document, Swarm, connection_options
 from ansible_collections.swarmherd.cluster.plugins.module_utils._conflicts import (
     refuse_unexpected,
@@ -193,7 +193,8 @@ def place(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[str, Any
         if params["wait"] and not ends_by_itself(decided.spec):
             seconds_left = bound(params["wait_timeout"])
             wait_for("what is evicted to go", lambda: staying(swarm, decided), not_, seconds_left())
-            wait_until_converged(swarm, result["service"], seconds_left(), wrote=False)
+            wrote = decided.spec != decided.service["Spec"]
+            wait_until_converged(swarm, result["service"], seconds_left(), wrote)
     except SwarmError as error:
         raise SwarmError(str(error), **{**error.facts, **result}) from error
     return {**result, "tasks": {**result["tasks"], "after": kept(swarm, decided.service)}}
@@ -217,11 +218,19 @@ def write(swarm: Swarm, params: Mapping[str, Any], check: bool) -> tuple[Decided
     if check:
         return decided, service["Version"]["Index"]
     for node_id, labels in decided.labels.items():
-        write_node(swarm, node_id, lambda node: dict(_placement.labelled(node, labels)["Spec"]))  # noqa: B023 - called here
+        label(swarm, node_id, labels)
     if decided.spec == service["Spec"]:
         return decided, service["Version"]["Index"]
     swarm.update_service(service, decided.spec)
     return decided, swarm.service(service["ID"])["Version"]["Index"]
+
+
+def label(swarm: Swarm, node_id: str, labels: Mapping[str, str]) -> None:
+    """Raises a SwarmError where the node has left meanwhile: a service must not be bound to a label that nobody has."""
+    written = write_node(swarm, node_id, lambda node: dict(_placement.labelled(node, labels)["Spec"]))
+    if not written and _nodes.only(swarm.nodes(), node_id) is None:
+        names = ", ".join(sorted(labels))
+        raise SwarmError(f"node {node_id} left the Swarm before it got its labels ({names}); the service is unchanged")
 
 
 def decide(swarm: Swarm, params: Mapping[str, Any]) -> Decided:

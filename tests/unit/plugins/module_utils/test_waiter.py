@@ -164,6 +164,57 @@ def test_an_update_that_swarm_stopped_long_ago_is_history_while_all_runs(watched
     assert seen.converged
 
 
+BACK = {"State": "rollback_completed", "Message": "rolled back", "StartedAt": "2026-01-01T00:00:00Z"}
+
+
+class Looks(Watched):
+    """A Swarm whose service has another update status, and another task, at each look; the last ones stay."""
+
+    def __init__(self, service, nodes, *looks):
+        super().__init__(service, [], nodes)
+        self._looks = list(looks)
+        self.looks = 0
+
+    def service(self, _name):
+        self.looks += 1
+        status, task = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        self._tasks = [task]
+        return {**self._service, "UpdateStatus": status}
+
+
+def test_a_rollback_of_before_ends_no_wait_for_what_is_on_its_way(make_service, make_task, make_node):
+    """A dependent that was rolled back once is evicted: Swarm keeps that state until the next write."""
+    service = make_service(replicas=1)
+    ready, runs = make_task(service, 1, state="preparing"), make_task(service, 1)
+    swarm = Looks(service, [make_node("n1")], (BACK, ready), (BACK, ready), (BACK, runs))
+    _service, seen = waiter.wait_until_converged(swarm, "shop", 60, wrote=False)
+    assert seen.converged
+    assert swarm.looks == 3
+
+
+def test_what_never_comes_after_a_rollback_of_before_is_told_at_the_bound_and_is_no_rollback(
+    make_service, make_task, make_node
+):
+    service = make_service(replicas=1)
+    swarm = Looks(service, [make_node("n1")], (BACK, make_task(service, 1, state="preparing")))
+    with pytest.raises(SwarmError, match=r"^waited 0 s for shop to converge: 0 of 1 tasks run") as caught:
+        waiter.wait_until_converged(swarm, "shop", 0, wrote=False)
+    assert caught.value.facts["rolled_back"] is False
+
+
+@pytest.mark.parametrize("status", [{**BACK, "StartedAt": "2026-01-01T01:00:00Z"}, {"State": "paused"}])
+def test_an_update_that_swarm_stops_while_we_wait_ends_the_wait_whoever_wrote_it(
+    status, make_service, make_task, make_node
+):
+    service = make_service(replicas=1)
+    ready = make_task(service, 1, state="preparing")
+    swarm = Looks(service, [make_node("n1")], (BACK, ready), (status, ready))
+    with pytest.raises(SwarmError, match=r"^Swarm stopped the update of shop") as caught:
+        waiter.wait_until_converged(swarm, "shop", 60, wrote=False)
+    assert swarm.looks == 2
+    assert caught.value.facts["rolled_back"] is (status["State"] != "paused")
+
+
 def test_what_the_tasks_of_a_version_said_that_was_rolled_back_is_told(watched, make_task):
     service = watched.service("")
     tried = {**service["Spec"], "TaskTemplate": {"ContainerSpec": {"Image": "shop:2"}}}

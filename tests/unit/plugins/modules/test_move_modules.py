@@ -525,6 +525,33 @@ def test_labels_come_before_the_constraint_that_needs_them(run_module, engine):
     assert not run_module(placement.main, name="shop", node_labels=wanted)["changed"]
 
 
+def test_a_service_is_not_bound_to_the_label_of_a_node_that_left_before_it_got_it(run_module, engine):
+    words = {"name": "shop", "node_labels": {"n2": {"tier": "front"}}, "constraints": ["node.labels.tier==front"]}
+    get, looks = engine.get, []
+
+    def later(path):
+        looks.append(path)
+        if looks.count("/nodes") > 1:
+            engine.nodes[:] = [node for node in engine.nodes if node["ID"] != "id-n2"]
+        return get(path)
+
+    engine.get = later
+    result = run_module(placement.main, **words, force=True, wait=False)
+    assert result["msg"] == "node id-n2 left the Swarm before it got its labels (tier); the service is unchanged"
+    assert engine.writes == []
+
+
+def test_a_placement_that_swarm_rolls_back_is_told(run_module, engine, shop):
+    def back():
+        if engine.writes:
+            shop["UpdateStatus"] = {"State": "rollback_completed", "Message": "rollback completed"}
+
+    engine.after_write = back
+    result = run_module(placement.main, name="shop", max_replicas_per_node=1, wait_timeout=1)
+    assert result["msg"].startswith("Swarm stopped the update of shop: ")
+    assert "msg" not in run_module(placement.main, name="shop", max_replicas_per_node=1, wait_timeout=1)
+
+
 def test_a_service_follows_its_anchor_to_the_node_that_gets_the_label(run_module, engine, make_service):
     engine.services.append(make_service("db", replicas=1))
     engine.tasks[:] = [{**engine.tasks[0], "NodeID": "id-n3"}]
