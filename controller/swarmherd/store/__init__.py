@@ -20,6 +20,7 @@ from swarmherd.store import database, inputs, leases, remembered, rows
 from swarmherd.store.database import StoreError, default_url, state_directory
 from swarmherd.store.inputs import UnreadableError
 from swarmherd.store.leases import Leases
+from swarmherd.store.newest import follow, forget, newest, trim
 from swarmherd.store.rows import Arranged, Cycle, Entry, Recorded
 from swarmherd.store.schema import ARRANGEMENTS, CYCLES, DECISIONS, JOURNAL, PAUSES
 from swarmherd.store.wanted import Wanted
@@ -42,6 +43,7 @@ KEEP_CHANGES = 200
 """Decisions to change something that are kept, per service. Of the others the last is."""
 KEEP_CYCLES = 1000
 KEEP_ENTRIES = 10_000
+_SCALED = sa.func.coalesce(DECISIONS.c.replicas_now != DECISIONS.c.replicas_then, sa.false())
 
 
 class Store:
@@ -68,7 +70,8 @@ class Store:
         with self._transaction() as connection:
             leases.fence(connection, self._cluster, self.token)
             connection.execute(JOURNAL.insert().values(row))
-            _trim(connection, JOURNAL, JOURNAL.c.started_at, KEEP_ENTRIES, JOURNAL.c.cluster == self._cluster)
+            still_open = JOURNAL.c.outcome == Outcome.STARTED.value  # also where the clock was put back (S15)
+            trim(connection, JOURNAL.c.started_at, KEEP_ENTRIES, JOURNAL.c.cluster == self._cluster, still_open)
 
     def end(self, result: Result) -> None:
         """Closes the action's entry with what became of it, unless who leads by now has closed it.
@@ -80,6 +83,7 @@ class Store:
         with self._transaction() as connection:
             if connection.execute(JOURNAL.update().where(*open_entry).values(rows.ended(result))).rowcount:
                 row = connection.execute(sa.select(JOURNAL).where(JOURNAL.c.id == result.action_id)).mappings().one()
+                remembered.lock(connection, self._cluster)
                 before = remembered.read(connection, self._cluster, ())
                 after = remember_result(before, rows.entry(row).action, result)
                 remembered.write(connection, self._cluster, before, after)
@@ -117,18 +121,19 @@ class Store:
             return remembered.read(connection, self._cluster, [rows.pause(row) for row in paused])
 
     def remember(self, before: Memory, after: Memory) -> None:
-        """Writes what changed, service by service: another process may have written the others meanwhile."""
+        """Writes what changed since `before` was read; what an action that ended meanwhile taught stays (S5)."""
         with self._transaction() as connection:
             leases.fence(connection, self._cluster, self.token)
-            remembered.write(connection, self._cluster, before, after)
+            remembered.lock(connection, self._cluster)
+            held = remembered.read(connection, self._cluster, ())
+            remembered.write(connection, self._cluster, held, remembered.merged(before, after, held))
 
     def pause(self, pause: Pause) -> None:
         """Sets a kill switch; one of the same service and direction is replaced."""
         row = {"cluster": self._cluster, "service": pause.service, "direction": pause.direction.value}
         said = {"who": pause.who, "why": pause.why, "at": pause.at, "until": pause.until}
         with self._transaction() as connection:
-            connection.execute(PAUSES.delete().where(*(PAUSES.c[name] == value for name, value in row.items())))
-            connection.execute(PAUSES.insert().values(**row, **said))
+            database.upsert(connection, PAUSES, [row | said])
 
     def resume(self, service: str | None = None, direction: Direction | None = None) -> int:
         """Takes pauses away, those of one service and of one direction where given; how many there were."""
@@ -171,44 +176,36 @@ class Store:
         """Keeps one cycle: its sentence, each decision about a service, an anchor or the load, and of earlier ones
         those that changed something.
         """
+        cycle, decisions = (
+            {"cluster": self._cluster, "at": at, "sentence": sentence, "failed": failed},
+            tuple(decisions),
+        )
+        decided = [rows.decided(one, at) | {"cluster": self._cluster} for one in decisions]
+        arranged = [one | {"cluster": self._cluster} for one in rows.arranged(arrangement or Arrangement(), at)]
+        scaled = {one.service for one in decisions if None not in (one.now, one.then) and one.now != one.then}
+        acting = {one["subject"] for one in arranged if one["acts"]}
         with self._transaction() as connection:
             leases.fence(connection, self._cluster, self.token)
-            cycle = {"cluster": self._cluster, "at": at, "sentence": sentence, "failed": failed}
             connection.execute(CYCLES.insert().values(cycle))
-            _trim(connection, CYCLES, CYCLES.c.id, KEEP_CYCLES, CYCLES.c.cluster == self._cluster)
-            for decision in decisions:
-                self._record(connection, decision, at)
-            for row in rows.arranged(arrangement or Arrangement(), at):
-                self._record_arranged(connection, row)
+            trim(connection, CYCLES.c.id, KEEP_CYCLES, CYCLES.c.cluster == self._cluster)
+            follow(connection, DECISIONS.c.service, _SCALED, decided, scaled, KEEP_CHANGES)
+            follow(connection, ARRANGEMENTS.c.subject, ARRANGEMENTS.c.acts, arranged, acting, KEEP_CHANGES)
             if not failed:  # one that saw nothing tells of nobody that it is gone
-                _forget(connection, DECISIONS, DECISIONS.c.service, self._cluster)
-                _forget(connection, ARRANGEMENTS, ARRANGEMENTS.c.subject, self._cluster)
-
-    def _record_arranged(self, connection: sa.Connection, row: dict[str, Any]) -> None:
-        mine = sa.and_(ARRANGEMENTS.c.cluster == self._cluster, ARRANGEMENTS.c.subject == row["subject"])
-        connection.execute(ARRANGEMENTS.delete().where(mine, sa.not_(ARRANGEMENTS.c.acts)))
-        connection.execute(ARRANGEMENTS.insert().values(row | {"cluster": self._cluster}))
-        _trim(connection, ARRANGEMENTS, ARRANGEMENTS.c.id, KEEP_CHANGES, mine)
+                forget(connection, DECISIONS.c.service, self._cluster)
+                forget(connection, ARRANGEMENTS.c.subject, self._cluster)
 
     def last_arrangements(self) -> tuple[rows.Arranged, ...]:
         """The newest decision about each anchor and each measure of load, by subject."""
-        newest = _newest(ARRANGEMENTS, ARRANGEMENTS.c.subject, self._cluster)
-        query = sa.select(ARRANGEMENTS).where(ARRANGEMENTS.c.id.in_(newest)).order_by(ARRANGEMENTS.c.subject)
+        last = newest(ARRANGEMENTS.c.subject, self._cluster)
+        query = sa.select(ARRANGEMENTS).where(ARRANGEMENTS.c.id.in_(last)).order_by(ARRANGEMENTS.c.subject)
         with self._transaction() as connection:
             return tuple(rows.arranged_of(row) for row in connection.execute(query).mappings())
 
-    def _record(self, connection: sa.Connection, decision: Decision, at: datetime) -> None:
-        mine = sa.and_(DECISIONS.c.cluster == self._cluster, DECISIONS.c.service == decision.service)
-        changes = sa.func.coalesce(DECISIONS.c.replicas_now != DECISIONS.c.replicas_then, sa.false())
-        connection.execute(DECISIONS.delete().where(mine, sa.not_(changes)))
-        connection.execute(DECISIONS.insert().values(rows.decided(decision, at) | {"cluster": self._cluster}))
-        _trim(connection, DECISIONS, DECISIONS.c.id, KEEP_CHANGES, mine)
-
     def last_decisions(self) -> Mapping[str, Recorded]:
         """The newest decision of each service."""
-        newest = _newest(DECISIONS, DECISIONS.c.service, self._cluster)
+        query = sa.select(DECISIONS).where(DECISIONS.c.id.in_(newest(DECISIONS.c.service, self._cluster)))
         with self._transaction() as connection:
-            found = connection.execute(sa.select(DECISIONS).where(DECISIONS.c.id.in_(newest))).mappings()
+            found = connection.execute(query).mappings()
             return MappingProxyType({row["service"]: Recorded(rows.decision(row), row["at"]) for row in found})
 
     def decisions_of(self, service: str, limit: int) -> tuple[Recorded, ...]:
@@ -230,25 +227,3 @@ class Store:
         refuses its writes at once."""
         with database.explained(self._url), self._engine.begin() as connection:
             yield connection
-
-
-def _trim(
-    connection: sa.Connection, table: sa.Table, order: sa.Column[Any], keep: int, where: sa.ColumnElement[bool]
-) -> None:
-    """Deletes all but the newest `keep` rows."""
-    edge = sa.select(order).where(where).order_by(order.desc()).offset(keep).limit(1).scalar_subquery()
-    connection.execute(table.delete().where(where, order <= edge))
-
-
-def _newest(table: sa.Table, name: sa.Column[Any], cluster: str) -> sa.Select[tuple[int]]:
-    """The id of the newest row of each name."""
-    return sa.select(sa.func.max(table.c.id)).where(table.c.cluster == cluster).group_by(name)
-
-
-def _forget(connection: sa.Connection, table: sa.Table, name: sa.Column[Any], cluster: str) -> None:
-    """Deletes all of each name that none of the kept cycles speaks of: a service or a node that is gone."""
-    oldest = sa.select(sa.func.min(CYCLES.c.at)).where(CYCLES.c.cluster == cluster).scalar_subquery()
-    newest = _newest(table, name, cluster)
-    gone = connection.execute(sa.select(name).where(table.c.id.in_(newest), table.c.at < oldest)).scalars().all()
-    if gone:
-        connection.execute(table.delete().where(table.c.cluster == cluster, name.in_(gone)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from swarmherd.store import sqlite_file
@@ -56,9 +57,14 @@ def open_database(url: str) -> sa.Engine:
 def connect(url: str, patience_seconds: float) -> sa.Engine:
     """An engine whose every attempt ends within about `patience_seconds`. Raises StoreError."""
     with explained(url):
-        engine = sa.create_engine(url, **_options(url, patience_seconds))
+        try:
+            engine = sa.create_engine(url, **_options(url, patience_seconds))
+        except ImportError as error:
+            said = "install the controller's extra postgresql, or let state_url name another driver"
+            raise StoreError(f"state {_shown(url)}: {error}; {said}") from error
     if engine.dialect.name == "sqlite":
-        if file := engine.url.database:
+        file = engine.url.database or ""
+        if file and not file.startswith((":memory:", "file:")):
             _make_room(Path(file))
         sqlite_file.listen(engine)
     return engine
@@ -85,6 +91,13 @@ def upgrade(engine: sa.Engine) -> None:
         command.upgrade(config, "head")
 
 
+def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts the rows; one whose key is there already takes its place, whoever wrote it and when."""
+    insert = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    rest = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
+    connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=rest), rows)
+
+
 @contextmanager
 def explained(url: str) -> Iterator[None]:
     """Turns whatever the database says into a StoreError."""
@@ -95,17 +108,17 @@ def explained(url: str) -> Iterator[None]:
             f"state {_shown(url)}: written by a newer swarmherd ({error}); upgrade it or set state_url"
         ) from error
     except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or error).splitlines()[0]
+        said = next(iter(str(getattr(error, "orig", None) or error).splitlines()), "") or type(error).__name__
         raise StoreError(f"state {_shown(url)}: {said}; {_remedy(said, url)}") from error
     except OSError as error:
         raise StoreError(f"state {_shown(url)}: {error.strerror}; check the file's owner and rights") from error
 
 
 def _options(url: str, patience_seconds: float) -> dict[str, Any]:
-    backend, _plus, driver = sa.make_url(url).drivername.partition("+")
-    if backend == "sqlite":
+    dialect = sa.make_url(url).get_dialect()  # an address that names no driver gets one
+    if dialect.name == "sqlite":
         return {"connect_args": {"timeout": patience_seconds}}
-    if driver not in ("psycopg", "psycopg2"):
+    if dialect.driver not in ("psycopg", "psycopg2"):
         return {"pool_pre_ping": True}
     milliseconds = max(1, int(patience_seconds * 1000))
     bounds = {
@@ -123,8 +136,11 @@ def _written(url: str) -> dict[str, Any]:
 
 
 def _make_room(file: Path) -> None:
+    """A new file is its owner's alone, and so is what SQLite puts beside it."""
     with explained(f"sqlite:///{file}"):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not file.exists():
+            file.touch(mode=0o600)
 
 
 def _shown(url: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
 
 class Utc(sa.TypeDecorator[datetime]):
     """An aware datetime in UTC; SQLite and PostgreSQL alike hold it without a zone."""
@@ -16,11 +18,20 @@ class Utc(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's)
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+        if value is None:
+            return None
+        try:
+            value = value.astimezone(UTC)
+        except OverflowError:  # in UTC it lies in the year before the first, or after the last
+            value = EARLIEST if value.year == EARLIEST.year else LATEST
+        return value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's)
         return None if value is None else value.replace(tzinfo=UTC)
 
+
+COUNTED = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""Of numbers that the database counts up for ever. SQLite's integers are as large, and only they are counted up."""
 
 METADATA = sa.MetaData()
 
@@ -45,6 +56,7 @@ JOURNAL = sa.Table(
     sa.Column("version", sa.BigInteger),
     sa.Column("token", sa.BigInteger),
     sa.Index("journal_by_time", "cluster", "started_at"),
+    sa.Index("journal_by_service", "cluster", "service", "started_at"),
 )
 
 REMEMBERED = sa.Table(
@@ -72,7 +84,7 @@ PAUSES = sa.Table(
 DECISIONS = sa.Table(
     "decisions",
     METADATA,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", COUNTED, primary_key=True, autoincrement=True),
     sa.Column("cluster", sa.String(255), nullable=False),
     sa.Column("service", sa.String(255), nullable=False),
     sa.Column("at", Utc, nullable=False),
@@ -89,7 +101,7 @@ DECISIONS = sa.Table(
 CYCLES = sa.Table(
     "cycles",
     METADATA,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", COUNTED, primary_key=True, autoincrement=True),
     sa.Column("cluster", sa.String(255), nullable=False),
     sa.Column("at", Utc, nullable=False),
     sa.Column("sentence", sa.Text, nullable=False),
@@ -100,7 +112,7 @@ CYCLES = sa.Table(
 ARRANGEMENTS = sa.Table(
     "arrangements",
     METADATA,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", COUNTED, primary_key=True, autoincrement=True),
     sa.Column("cluster", sa.String(255), nullable=False),
     sa.Column("subject", sa.String(255), nullable=False),
     sa.Column("at", Utc, nullable=False),

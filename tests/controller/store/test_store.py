@@ -4,8 +4,11 @@ is one sentence."""
 
 from __future__ import annotations
 
+import socket
 import sqlite3
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -33,8 +36,8 @@ from swarmherd.model import (
 )
 from swarmherd.policy import Policy
 from swarmherd.replay import Inputs
-from swarmherd.store import KEEP_CHANGES, KEEP_CYCLES, Store, StoreError, Wanted, schema
-from swarmherd.store.database import MIGRATIONS, open_database
+from swarmherd.store import KEEP_CHANGES, KEEP_CYCLES, Leases, Store, StoreError, Wanted, schema
+from swarmherd.store.database import MIGRATIONS, explained, open_database
 from swarmherd.store.remembered import parts
 from swarmherd.store.sqlite_file import IMMEDIATE
 
@@ -133,7 +136,7 @@ def test_only_what_changed_is_written(store: Store) -> None:
     store.remember(both, Memory({"web": ServiceMemory(failures=1), "db": ServiceMemory(failures=9)}))
     store.remember(both, Memory({"web": ServiceMemory(failures=2), "db": ServiceMemory(failures=1)}))
     assert {name: m.failures for name, m in store.memory().services.items()} == {"web": 2, "db": 9}
-    store.remember(both, Memory({"web": ServiceMemory(failures=1)}))
+    store.remember(store.memory(), Memory({"web": ServiceMemory(failures=1)}))
     assert set(store.memory().services) == {"web"}
 
 
@@ -224,6 +227,8 @@ def test_history_finds_a_node_by_all_its_names(store: Store) -> None:
     assert [one.action.id for one in found] == ["a1", "a0"], "where a task may go is no change of that node"
     assert [one.action.id for one in store.history(1, wanted=Wanted(nodes=frozenset({"id1", "n1"})))] == ["a1"]
     assert [one.action.id for one in store.history(9, wanted=Wanted(since=NOW + timedelta(seconds=2)))] == ["a2"]
+    for begin, count in (("0001-01-01T00:00+14:00", 3), ("9999-12-31T23:59-12:00", 0)):  # of another year in UTC
+        assert len(store.history(9, wanted=Wanted(since=datetime.fromisoformat(begin)))) == count
     assert [len(store.entry(begin)) for begin in ("a", "a1", "b", "%")] == [2, 1, 0, 0]
 
 
@@ -261,6 +266,7 @@ def test_what_is_kept_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) 
     for number in range(10):
         store.record((decision(number + 3),), f"{number}", NOW)
         store.begin(action(number), NOW, NOW + timedelta(seconds=number), "host:1")
+        store.end(Result(f"a{number}", Outcome.UNDONE, "", NOW, NOW))
     assert [r.decision.then for r in store.decisions_of("web", 99)] == [12, 11, 10]
     assert [e.action.id for e in store.history(99)] == ["a9", "a8"]
     with open_database(store._url).connect() as connection:
@@ -336,6 +342,50 @@ def test_a_file_that_will_not_do_is_one_sentence_with_a_remedy(
 def test_a_place_that_cannot_be_made_is_one_sentence() -> None:
     with pytest.raises(StoreError, match="state sqlite:////proc/nowhere"):
         Store("sqlite:////proc/nowhere/state.db", "shop")
+
+
+def test_what_says_nothing_is_one_sentence_all_the_same() -> None:
+    with pytest.raises(StoreError, match="OperationalError; check that it exists"), explained("sqlite:///x.db"):
+        raise sa.exc.OperationalError("select", {}, Exception(""))
+
+
+def test_a_driver_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(StoreError, match=r"psycopg2.*; install the controller's extra postgresql"):
+        Store("postgresql+psycopg2://me@db/state", "shop")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql"])
+def test_a_database_that_takes_connections_and_says_nothing_is_given_up(scheme: str) -> None:
+    """Also where the address leaves the driver to us."""
+    pytest.importorskip("psycopg", reason="the driver psycopg is not installed (controller's extra postgresql)")
+    if sa.make_url(f"{scheme}://").get_dialect().driver != "psycopg":
+        pytest.skip("this SQLAlchemy takes another driver where none is named")
+    ended: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"{scheme}://me@127.0.0.1:{silent.getsockname()[1]}/state"
+
+        def read() -> None:
+            with pytest.raises(StoreError) as raised:
+                Leases(url, "shop", 6).read()
+            ended.append(str(raised.value))
+
+        reading = threading.Thread(target=read, daemon=True)
+        reading.start()
+        reading.join(20)
+    assert len(ended) == 1
+    assert "timeout" in ended[0]
+
+
+@pytest.mark.parametrize("folder", ["", "new"])
+def test_a_new_file_is_its_owners_alone_wherever_it_is_put(folder: str, tmp_path: Path) -> None:
+    file = tmp_path / folder / "state.db"
+    store = Store(f"sqlite:///{file}", "shop")
+    store.memory()
+    modes = {one.name: one.stat().st_mode & 0o777 for one in file.parent.iterdir()}
+    store.close()
+    assert modes["state.db"] == 0o600
+    assert set(modes.values()) == {0o600}
 
 
 def test_a_password_in_the_address_is_not_shown() -> None:
