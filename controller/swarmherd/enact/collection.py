@@ -68,7 +68,8 @@ def _searchable(root: Path, links: Path) -> Collection:
         return Collection(root, root.parents[2])
     link = links / INSIDE
     try:
-        link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        links.mkdir(parents=True, exist_ok=True, mode=0o700)  # it will hold what the runs leave
+        link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink() or link.readlink() != root:
             link.unlink(missing_ok=True)
             link.symlink_to(root)

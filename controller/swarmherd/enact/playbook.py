@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from swarmherd import breaker
 from swarmherd.breaker import Breakers
 from swarmherd.enact.collection import CollectionError
-from swarmherd.enact.goals import BACKEND, Goal, goal_of, in_vain, left_unseen
+from swarmherd.enact.goals import BACKEND, MAY_BE_IN_VAIN, Goal, goal_of, in_vain, left_unseen
 from swarmherd.enact.hands import Hands, Processes
-from swarmherd.enact.processes import owner, undo_of
+from swarmherd.enact.processes import identity, undo_of
 from swarmherd.enact.runner import Ending, Run, Setting
 from swarmherd.enact.watch import Look, Watch
 from swarmherd.lease import LeaseLostError
@@ -64,7 +64,7 @@ class Surroundings:
     permit: Callable[[], None] = lambda: None
     """Asked just before a playbook is started; raises LeaseLostError where another controller may lead (S16)."""
     hands: Hands = field(default_factory=Processes)
-    owner: Callable[[], str] = owner
+    owner: Callable[[], str] = identity
     """Who begins an action, as `recovery` may look it up."""
 
 
@@ -170,6 +170,8 @@ class PlaybookEnactor:
         self._around.permit()
 
         def no_use() -> str:
+            if goal.reads is None and action.kind not in MAY_BE_IN_VAIN:
+                return ""  # all of a large cluster would be read twice a second, to no use
             watch.look()
             return in_vain(action, watch.view) if watch.fresh and watch.view is not None else ""
 

@@ -98,7 +98,10 @@ def recover(
         for mark in (entry.action.id, undo_of(entry.action.id)):
             end_run(mark)
         old = clock() - entry.started_at >= ABANDONED_AFTER
-        said = _closed(entry, look, mends, old)
+        try:
+            said = _closed(entry, look, mends, old)
+        except (KeyError, TypeError, ValueError) as error:  # else no cycle would ever begin again
+            said = Outcome.GIVEN_UP, f"its entry cannot be understood: {type(error).__name__}: {error}", None
         if said is not None:
             detail = f"{BECAUSE}; {said.detail}"
             times = entry.started_at, clock()

@@ -71,7 +71,7 @@ class Store:
             leases.fence(connection, self._cluster, self.token)
             connection.execute(JOURNAL.insert().values(row))
             still_open = JOURNAL.c.outcome == Outcome.STARTED.value  # also where the clock was put back (S15)
-            trim(connection, JOURNAL.c.started_at, KEEP_ENTRIES, JOURNAL.c.cluster == self._cluster, still_open)
+            trim(connection, JOURNAL, "started_at", KEEP_ENTRIES, JOURNAL.c.cluster == self._cluster, still_open)
 
     def end(self, result: Result) -> None:
         """Closes the action's entry with what became of it, unless who leads by now has closed it.
@@ -187,23 +187,23 @@ class Store:
         with self._transaction() as connection:
             leases.fence(connection, self._cluster, self.token)
             connection.execute(CYCLES.insert().values(cycle))
-            trim(connection, CYCLES.c.id, KEEP_CYCLES, CYCLES.c.cluster == self._cluster)
-            follow(connection, DECISIONS.c.service, _SCALED, decided, scaled, KEEP_CHANGES)
-            follow(connection, ARRANGEMENTS.c.subject, ARRANGEMENTS.c.acts, arranged, acting, KEEP_CHANGES)
+            trim(connection, CYCLES, "id", KEEP_CYCLES, CYCLES.c.cluster == self._cluster)
+            follow(connection, DECISIONS, "service", _SCALED, decided, scaled, KEEP_CHANGES)
+            follow(connection, ARRANGEMENTS, "subject", ARRANGEMENTS.c.acts, arranged, acting, KEEP_CHANGES)
             if not failed:  # one that saw nothing tells of nobody that it is gone
-                forget(connection, DECISIONS.c.service, self._cluster)
-                forget(connection, ARRANGEMENTS.c.subject, self._cluster)
+                forget(connection, DECISIONS, "service", self._cluster)
+                forget(connection, ARRANGEMENTS, "subject", self._cluster)
 
     def last_arrangements(self) -> tuple[rows.Arranged, ...]:
         """The newest decision about each anchor and each measure of load, by subject."""
-        last = newest(ARRANGEMENTS.c.subject, self._cluster)
+        last = newest(ARRANGEMENTS, "subject", self._cluster)
         query = sa.select(ARRANGEMENTS).where(ARRANGEMENTS.c.id.in_(last)).order_by(ARRANGEMENTS.c.subject)
         with self._transaction() as connection:
             return tuple(rows.arranged_of(row) for row in connection.execute(query).mappings())
 
     def last_decisions(self) -> Mapping[str, Recorded]:
         """The newest decision of each service."""
-        query = sa.select(DECISIONS).where(DECISIONS.c.id.in_(newest(DECISIONS.c.service, self._cluster)))
+        query = sa.select(DECISIONS).where(DECISIONS.c.id.in_(newest(DECISIONS, "service", self._cluster)))
         with self._transaction() as connection:
             found = connection.execute(query).mappings()
             return MappingProxyType({row["service"]: Recorded(rows.decision(row), row["at"]) for row in found})

@@ -93,6 +93,7 @@ def upgrade(engine: sa.Engine) -> None:
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Inserts the rows; one whose key is there already takes its place, whoever wrote it and when."""
+    insert: postgresql.Insert | sqlite.Insert
     insert = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
     rest = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
     connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=rest), rows)

@@ -8,7 +8,7 @@ the other they would take a round trip each, and the lease could not be renewed 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,9 +18,10 @@ from swarmherd.store.schema import CYCLES
 
 def follow(
     connection: sa.Connection,
-    name: sa.Column[Any],
+    table: sa.Table,
+    name: str,
     changed: sa.ColumnElement[bool],
-    rows: Collection[dict[str, Any]],
+    rows: Sequence[dict[str, Any]],
     changing: Collection[str],
     keep: int,
 ) -> None:
@@ -30,40 +31,41 @@ def follow(
     """
     if not rows:
         return
-    table, cluster = name.table, next(iter(rows))["cluster"]
-    mine = sa.and_(table.c.cluster == cluster, name == sa.bindparam("of"))
-    connection.execute(table.delete().where(mine, sa.not_(changed)), [{"of": row[name.name]} for row in rows])
-    connection.execute(table.insert(), list(rows))
+    mine = sa.and_(table.c.cluster == rows[0]["cluster"], table.c[name] == sa.bindparam("of"))
+    connection.execute(table.delete().where(mine, sa.not_(changed)), [{"of": row[name]} for row in rows])
+    connection.execute(table.insert(), rows)
     if changing:
-        connection.execute(_but_newest(table, table.c.id, keep, mine), [{"of": one} for one in changing])
+        connection.execute(_but_newest(table, "id", keep, mine), [{"of": one} for one in changing])
 
 
 def trim(
     connection: sa.Connection,
-    order: sa.Column[Any],
+    table: sa.Table,
+    order: str,
     keep: int,
     where: sa.ColumnElement[bool],
     *spared: sa.ColumnElement[bool],
 ) -> None:
     """Deletes all but the newest `keep` rows, and those that are spared."""
-    connection.execute(_but_newest(order.table, order, keep, where).where(*map(sa.not_, spared)))
+    connection.execute(_but_newest(table, order, keep, where).where(*map(sa.not_, spared)))
 
 
-def _but_newest(table: sa.Table, order: sa.Column[Any], keep: int, where: sa.ColumnElement[bool]) -> sa.Delete:
-    edge = sa.select(order).where(where).order_by(order.desc()).offset(keep).limit(1).scalar_subquery()
-    return table.delete().where(where, order <= edge)
+def _but_newest(table: sa.Table, order: str, keep: int, where: sa.ColumnElement[bool]) -> sa.Delete:
+    by = table.c[order]
+    edge = sa.select(by).where(where).order_by(by.desc()).offset(keep).limit(1).scalar_subquery()
+    return table.delete().where(where, by <= edge)
 
 
-def newest(name: sa.Column[Any], cluster: str) -> sa.Select[tuple[int]]:
+def newest(table: sa.Table, name: str, cluster: str) -> sa.Select[tuple[int]]:
     """The id of the newest row of each name."""
-    return sa.select(sa.func.max(name.table.c.id)).where(name.table.c.cluster == cluster).group_by(name)
+    return sa.select(sa.func.max(table.c.id)).where(table.c.cluster == cluster).group_by(table.c[name])
 
 
-def forget(connection: sa.Connection, name: sa.Column[Any], cluster: str) -> None:
+def forget(connection: sa.Connection, table: sa.Table, name: str, cluster: str) -> None:
     """Deletes all of each name that none of the kept cycles speaks of: a service or a node that is gone."""
-    table = name.table
+    named = table.c[name]
     oldest = sa.select(sa.func.min(CYCLES.c.at)).where(CYCLES.c.cluster == cluster).scalar_subquery()
-    last = newest(name, cluster)
-    gone = connection.execute(sa.select(name).where(table.c.id.in_(last), table.c.at < oldest)).scalars().all()
+    last = newest(table, name, cluster)
+    gone = connection.execute(sa.select(named).where(table.c.id.in_(last), table.c.at < oldest)).scalars().all()
     if gone:
-        connection.execute(table.delete().where(table.c.cluster == cluster, name.in_(gone)))
+        connection.execute(table.delete().where(table.c.cluster == cluster, named.in_(gone)))

@@ -42,7 +42,7 @@ class Entry:
     finished_at: datetime | None
     running_at: datetime | None
     owner: str
-    """Host and process that began it."""
+    """The process that began it, as `enact.processes` tells one from another."""
     token: int | None = None
     """Of the lease that it was begun under; None where a person's command began it."""
 

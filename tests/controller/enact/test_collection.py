@@ -40,6 +40,7 @@ def test_a_checkout_is_linked_to_where_ansible_sees_its_modules(
     monkeypatch.setenv("SWARMHERD_COLLECTION", str(root))
     found = find_collection([], tmp_path / "links")
     assert found.search_path == tmp_path / "links"
+    assert (tmp_path / "links").stat().st_mode & 0o777 == 0o700, "what the runs leave is put there as well"
     assert found.root.resolve() == root
     assert found.playbook("scale").is_file()
     again = make(tmp_path / "another")

@@ -10,7 +10,7 @@ from swarmherd.enact.goals.bootstrap import Bootstrap
 from swarmherd.enact.goals.drain import Drain
 from swarmherd.enact.goals.failover import Cordoned, Recreated
 from swarmherd.enact.goals.goal import Goal
-from swarmherd.enact.goals.in_vain import in_vain
+from swarmherd.enact.goals.in_vain import MAY_BE_IN_VAIN, in_vain
 from swarmherd.enact.goals.move import CLEARED, Cleared, Move
 from swarmherd.enact.goals.relabel import Relabel
 from swarmherd.enact.goals.release import Release
@@ -20,7 +20,7 @@ from swarmherd.enact.goals.scale import Scale
 from swarmherd.enact.goals.undrained import BACKEND, Undrained, left_unseen
 from swarmherd.model import Action, ClusterView
 
-__all__ = ["BACKEND", "Goal", "UnknownKindError", "goal_of", "in_vain", "left_unseen", "onward"]
+__all__ = ["BACKEND", "MAY_BE_IN_VAIN", "Goal", "UnknownKindError", "goal_of", "in_vain", "left_unseen", "onward"]
 
 
 _OTHERS: Mapping[str, Callable[[Action], Goal]] = {

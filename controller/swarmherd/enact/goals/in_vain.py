@@ -6,6 +6,9 @@ from __future__ import annotations
 from swarmherd.enact.goals.goal import called
 from swarmherd.model import Action, ClusterView, NodeState
 
+MAY_BE_IN_VAIN = frozenset({"relabel"})
+"""The kinds of actions of which that can be said."""
+
 
 def in_vain(action: Action, view: ClusterView) -> str:
     """Why there is no use in waiting for `action` any more, since the node where it is to land went down; "" else.
@@ -14,7 +17,7 @@ def in_vain(action: Action, view: ClusterView) -> str:
     Only the last step of a relabel is nothing but waiting. A move clears up after itself on its manager, where its
     module would go on beside the next move: it is left its own time.
     """
-    if action.kind != "relabel":
+    if action.kind not in MAY_BE_IN_VAIN:
         return ""
     node_id = str(action.parameters["swarmherd_node"])
     node = view.node(node_id)
