@@ -113,12 +113,16 @@ def words(wanted: Sequence[str], held: list[str] | None) -> list[str] | None:
 
 
 def env(wanted: Mapping[str, Any], held: list[str] | None) -> list[str] | None:
-    """The order in which variables stand carries no meaning, and is kept."""
+    """The order in which variables stand carries no meaning, and is kept.
+
+    One that is held without a value takes the image's away: it is left so, unless it is given one.
+    """
     before = env_values(held)
     after = merged_texts(before, wanted, "env")
     if after == before:
         return held
-    return [f"{name}={value}" for name, value in after.items()] or None
+    bare = {entry for entry in held or [] if "=" not in entry} - set(wanted)
+    return [name if name in bare else f"{name}={value}" for name, value in after.items()] or None
 
 
 def env_values(held: Sequence[str] | None) -> dict[str, str]:
@@ -131,16 +135,27 @@ def labels(wanted: Mapping[str, Any], held: dict[str, str] | None) -> dict[str, 
 
 
 def hosts(wanted: Mapping[str, Any], held: list[str] | None) -> list[str] | None:
-    """Docker holds lines of an address and its names, as a hosts file does."""
+    """Docker holds lines of an address and its names, as a hosts file does. A name may have several addresses: they
+    stay, unless it is given one."""
     before = host_addresses(held)
     after = merged_texts(before, wanted, "hosts")
     if after == before:
         return held
-    return [f"{address} {name}" for name, address in after.items()] or None
+    changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    lines = [f"{address} {name}" for address, name in _hosts(held) if name not in changed]
+    return [*lines, *(f"{after[name]} {name}" for name in after if name in changed)] or None
 
 
 def host_addresses(held: Sequence[str] | None) -> dict[str, str]:
-    return {name: line.split()[0] for line in held or [] for name in line.split()[1:]}
+    """The addresses of each name, of several all in one text."""
+    found: dict[str, str] = {}
+    for address, name in _hosts(held):
+        found[name] = f"{found[name]} {address}" if name in found else address
+    return found
+
+
+def _hosts(held: Sequence[str] | None) -> list[tuple[str, str]]:
+    return [(line.split()[0], name) for line in held or [] for name in line.split()[1:]]
 
 
 def grace(wanted: str, held: int | None) -> int | None:

@@ -50,7 +50,7 @@ def mount_options() -> dict[str, Any]:
             "propagation": {"type": "str", "choices": propagations},
             "tmpfs_size": {"type": "str"},
             "driver": {"type": "str"},
-            "driver_options": {"type": "dict"},
+            "driver_options": {"type": "dict", "no_log": True},
         },
     }
 

@@ -87,10 +87,11 @@ def refuse_other_network(name: str, wanted: Mapping[str, Any], found: Document) 
         "driver": (wanted["driver"], found["Driver"]),
         "attachable": (wanted["attachable"], bool(found.get("Attachable"))),
         "internal": (wanted["internal"], bool(found.get("Internal"))),
-        "driver_opts": (wanted["options"], options),
         "subnets": (wanted["subnets"], subnets if wanted["subnets"] else []),
     }
     different = [f"{key} is {there!r} and not {here!r}" for key, (here, there) in pairs.items() if here != there]
+    # A driver's options may hold passwords.
+    different += [f"driver_opts.{key} is another" for key, text in wanted["options"].items() if options[key] != text]
     if different:
         raise SwarmError(
             f"networks: {name} is there with other settings: {', '.join(different)}; Docker cannot change a network:"

@@ -127,6 +127,8 @@ sessions:
   sample: 0
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -189,11 +191,13 @@ def save(params: Mapping[str, Any], changed: bool) -> None:
     if not given and not (changed and file.is_file()):
         return
     text = _haproxy.ask(params["socket"], "show servers state")
-    new = file.with_name(f"{file.name}.new")
+    new = file.with_name(f"{file.name}.{os.getpid()}.new")  # another run may be saving as well
     try:
         new.write_text(f"{text}\n", encoding="utf-8")
         new.replace(file)
     except OSError as error:
+        with suppress(OSError):
+            new.unlink()
         raise SwarmError(f"state_file: {file} cannot be written: {error.strerror or error}") from error
 
 

@@ -151,7 +151,7 @@ options:
         description:
           - Options of the volume driver. Those that are named are set, and one without a value is removed.
           - The others stay, unless O(mounts[].driver) names another driver than before.
-          - Their values are not shown in diffs.
+          - Their values are shown in no diff, result or log.
         type: dict
   constraints:
     description:
@@ -420,7 +420,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, ensure, hidden=["env"])
+    run(module, ensure, hidden=["env", "mounts.driver_options"])
 
 
 if __name__ == "__main__":

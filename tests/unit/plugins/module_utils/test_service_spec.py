@@ -7,6 +7,7 @@ import copy
 
 import pytest
 from ansible_collections.swarmherd.cluster.plugins.module_utils import _service_attachments as attachments
+from ansible_collections.swarmherd.cluster.plugins.module_utils import _service_fields as fields
 from ansible_collections.swarmherd.cluster.plugins.module_utils import _service_spec as service_spec
 from ansible_collections.swarmherd.cluster.plugins.module_utils._errors import SwarmError
 from ansible_collections.swarmherd.cluster.plugins.module_utils._values import stripped
@@ -106,6 +107,22 @@ def at(spec, *path):
 
 def changed(**params):
     return service_spec.desired_spec(HELD, {"name": "shop", **params})
+
+
+def test_a_variable_without_a_value_stays_without_one():
+    """It takes the image's away; `HTTP_PROXY=` would set it to nothing."""
+    assert fields.env({"A": "2"}, ["A=1", "HTTP_PROXY"]) == ["A=2", "HTTP_PROXY"]
+    assert fields.env({"HTTP_PROXY": "p:3128"}, ["A=1", "HTTP_PROXY"]) == ["A=1", "HTTP_PROXY=p:3128"]
+    assert fields.env({"HTTP_PROXY": None}, ["A=1", "HTTP_PROXY"]) == ["A=1"]
+
+
+def test_all_addresses_of_a_host_stay_where_another_one_changes():
+    held = ["10.0.0.1 db", "fd00::5 db", "10.0.0.7 old cache"]
+    kept = ["10.0.0.1 db", "fd00::5 db", "10.0.0.7 cache"]
+    assert fields.hosts({"old": None, "x": "10.0.0.9"}, held) == [*kept, "10.0.0.9 x"]
+    assert fields.hosts({"db": "10.0.0.2"}, held) == ["10.0.0.7 old", "10.0.0.7 cache", "10.0.0.2 db"]
+    assert fields.hosts({"db": None}, held[:2]) is None
+    assert fields.hosts({"old": "10.0.0.7"}, held) is held
 
 
 def test_the_held_spec_itself_is_never_touched():

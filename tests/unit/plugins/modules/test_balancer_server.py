@@ -142,6 +142,19 @@ def test_what_is_set_is_kept_for_a_reload_where_there_is_a_file_for_it(set_serve
     ]
 
 
+@pytest.mark.usefixtures("balancer")
+def test_two_that_save_the_state_at_once_do_not_write_into_one_draft(set_server, tmp_path, monkeypatch):
+    drafts, replace = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda new, file: (drafts.append(new.name), replace(new, file))[1])
+    for process in (11, 12):
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        set_server(backend=None, state_file=str(tmp_path / "kept"))
+    assert drafts == ["kept.11.new", "kept.12.new"]
+    (tmp_path / "folder").mkdir()
+    assert set_server(backend=None, state_file=str(tmp_path / "folder"))["msg"].startswith("state_file: ")
+    assert {one.name for one in tmp_path.iterdir()} == {"kept", "folder"}, "what could not be put in its place is gone"
+
+
 def test_the_state_is_written_without_a_change_and_not_in_check_mode(set_server, balancer, tmp_path):
     file = tmp_path / "kept"
     assert not set_server(backend=None, state_file=str(file), _ansible_check_mode=True)["changed"]

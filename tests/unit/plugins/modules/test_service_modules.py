@@ -186,6 +186,18 @@ def test_no_environment_variables_value_is_in_a_result(run_module):
     assert result["tasks"][0]["name"] == "shop.1", "an environment variable 1 must not blank out every 1"
 
 
+def test_no_volume_drivers_password_is_in_a_result(run_module):
+    """They stand within an option that is shown; and an option `1` must not blank out every 1."""
+    options = {"o": "username=shop,password=other-secret", "vers": 1}
+    mount = {"target": "/data", "source": "data", "driver": "local", "driver_options": options}
+    plain = {"target": "/scratch", "type": "tmpfs"}
+    result = run_module(service.main, name="shop", mounts=[mount, plain], _ansible_diff=True, _ansible_verbosity=3)
+    assert "secret" not in str(result)
+    told = result["invocation"]["module_args"]["mounts"]
+    assert (told[0]["source"], told[0]["driver_options"], told[1]["driver_options"]) == ("data", "(hidden)", None)
+    assert result["tasks"][0]["name"] == "shop.1"
+
+
 def test_a_service_changed_since_is_a_conflict_for_the_service_module_as_well(run_module, engine):
     result = run_module(service.main, name="shop", image="shop:2", expected_version=3)
     assert result["conflict"] is True

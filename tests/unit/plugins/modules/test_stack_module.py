@@ -232,6 +232,10 @@ def test_a_mistake_in_one_service_leaves_all_as_they_are(deploy, swarm):
             "networks: no network of the Swarm is called there; create it first",
         ),
         (
+            {**document(), "networks": {"default": {"driver_opts": {"password": "secret"}}}},
+            "networks: shop_default is there with other settings: driver_opts.password is another; Docker cannot",
+        ),
+        (
             {**document(), "networks": {"default": {"attachable": True}}},
             "networks: shop_default is there with other settings: attachable is False and not True",
         ),
