@@ -54,7 +54,8 @@ def lock(connection: sa.Connection, cluster: str) -> None:
 def merged(before: Memory, after: Memory, held: Memory) -> Memory:
     """What was made of `before`, over what is held by now. What another process changed meanwhile wins, field by field:
     it is what an action taught, or what a person said."""
-    return replace(held, **{part: _part(*(getattr(one, part) for one in (before, after, held))) for part in parts()})
+    found = {part: _part(*(getattr(one, part) for one in (before, after, held))) for part in parts()}
+    return Memory(**found, pauses=held.pauses)
 
 
 def _part(before: Mapping[str, Any], after: Mapping[str, Any], held: Mapping[str, Any]) -> Mapping[str, Any]:
