@@ -43,7 +43,7 @@ class EngineClient(BoundedAnswers, docker.APIClient):
     """The SDK's low-level client with bounded answers. Its own methods carry no types: these do."""
 
     max_bytes = 256 * 1024 * 1024
-    """Of tasks, about 2 KiB each, Swarm lists those that ended too: with its own settings five for each that runs."""
+    """Of tasks, a few KiB each, Swarm lists those that ended too: with its own settings five for each that runs."""
 
     def __init__(self, url: str, seconds: float, tls: TLSConfig | bool) -> None:
         """Asks for the engine's version already, so the time that it has is known before."""
