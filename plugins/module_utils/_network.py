@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_address
 from typing import Sequence
 
 from ._errors import SwarmError
-from ._membership import host_port
+from ._membership import host_and_port, host_port
 
 CONNECT_SECONDS = 3
 
@@ -33,20 +34,50 @@ def connection_problem(address: str, timeout_seconds: float = CONNECT_SECONDS) -
     return ""
 
 
-def require_own_address(address: str) -> None:
-    """The address to advertise is one of this host's, or one of its interfaces: others will come to it."""
-    host = host_port(address)[0]
-    if host in {name for _index, name in socket.if_nameindex()}:
-        return
+def own_address(address: str) -> str:
+    """The address to advertise, as Docker takes it: an interface of this host, or one of its addresses for a name.
+
+    Others will come to it, so a name that leads a host back to itself alone, as Debian's /etc/hosts has it, is refused.
+    """
+    host, port = host_port(address)
+    if is_address(host):
+        problem = binding_problem(host)
+        if not problem:
+            return address
+    else:
+        if host in {name for _index, name in socket.if_nameindex()}:
+            return address
+        problem = ""
+        for found in sorted(resolved([host]) - {host}, key=lambda each: ":" in each):
+            if ip_address(found.partition("%")[0]).is_loopback:
+                problem = problem or f"it is {found} here"
+                continue
+            problem = binding_problem(found)
+            if not problem:
+                return found if address == host else host_and_port(f"[{found}]:{port}")
+    raise SwarmError(
+        f"advertise_addr: {host} is neither an address nor an interface of this host"
+        f" ({problem or 'it does not resolve'}); the other nodes could not reach it there"
+    )
+
+
+def is_address(host: str) -> bool:
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def binding_problem(host: str) -> str:
+    """Why nothing of this host can listen at the address, or an empty string."""
     try:
         family, kind, _protocol, _name, target = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind) as probe:
             probe.bind(target)
     except OSError as error:
-        raise SwarmError(
-            f"advertise_addr: {host} is neither an address nor an interface of this host ({error});"
-            " the other nodes could not reach it there"
-        ) from error
+        return str(error)
+    return ""
 
 
 def resolved(addresses: Sequence[str]) -> set[str]:

@@ -61,6 +61,7 @@ options:
   advertise_addr:
     description:
       - The address, or interface, at which the other nodes reach this one. It must be this host's own.
+      - A name is resolved on this host, to the first of its own addresses that is not of the loopback.
       - If not given, Docker chooses, and refuses where there are several.
     type: str
   listen_addr:
@@ -183,7 +184,7 @@ from ansible_collections.swarmherd.cluster.plugins.module_utils._membership_step
     perform,
 )
 from ansible_collections.swarmherd.cluster.plugins.module_utils._network import (
-    require_own_address,
+    own_address,
     require_reachable,
     resolved,
 )
@@ -210,7 +211,7 @@ def settle_here(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[st
     held, wanted = heartbeat_seconds(swarm, found), params["dispatcher_heartbeat"] and heartbeat_wanted(params) / 1e9
     steps = _membership.steps_here(found, nodes, params, known, heartbeat=bool(held and wanted and held != wanted))
     if any(step.kind in ("init", "join") for step in steps):
-        require_addresses(params)
+        params = with_addresses(params)
     if check:
         return told(found, steps, here(swarm), role_after=params["role"], held=held, wanted=wanted)
     perform(swarm, steps, params)
@@ -229,11 +230,12 @@ def settle_here(swarm: Swarm, params: Mapping[str, Any], check: bool) -> dict[st
     return told(found, steps, here(swarm), role_after=ready.role, held=held, wanted=wanted)
 
 
-def require_addresses(params: Mapping[str, Any]) -> None:
-    if params["advertise_addr"]:
-        require_own_address(params["advertise_addr"])
+def with_addresses(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters with an address that Docker takes. Raises SwarmError where there is no coming or going by them."""
+    advertised = params["advertise_addr"] and own_address(params["advertise_addr"])
     if params["remote_addrs"]:
         require_reachable(params["remote_addrs"])
+    return {**params, "advertise_addr": advertised}
 
 
 def wait_until_member(swarm: Swarm, params: Mapping[str, Any]) -> Membership:

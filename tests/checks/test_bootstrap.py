@@ -34,23 +34,25 @@ def bootstrap(engine: Any, second: Any, make_node: Any, tmp_path: Path) -> Itera
     engine.node_id = "id-m1"
     engine.member = {"LocalNodeState": "active", "ControlAvailable": True, "NodeAddr": "127.0.0.1"}
 
-    def python(held: Any) -> str:
+    def python(held: Any, url: str) -> str:
         """An interpreter whose modules ask this engine."""
         file = tmp_path / f"python-{held.node_id}"
-        file.write_text(f'#!/bin/sh\nDOCKER_HOST={held.url} exec {sys.executable} "$@"\n')
+        file.write_text(f'#!/bin/sh\nDOCKER_HOST={url or held.url} exec {sys.executable} "$@"\n')
         file.chmod(0o755)
         return str(file)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
 
-        def run(*options: str) -> str:
-            common = {"ansible_connection": "local", "ansible_become": False, "swarmherd_advertise_address": address}
+        def run(*options: str, workers: tuple[str, ...] = (), second_url: str = "", addresses: bool = True) -> str:
+            common = {"ansible_connection": "local", "ansible_become": False}
+            common.update({"swarmherd_advertise_address": address} if addresses else {})
             hosts = {
-                name: {**common, "ansible_python_interpreter": python(held)}
-                for name, held in (("m1", engine), ("m2", second))
+                name: {**common, "ansible_python_interpreter": python(held, url)}
+                for name, held, url in (("m1", engine, ""), ("m2", second, second_url))
             }
-            (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"children": {"managers": {"hosts": hosts}}}}))
+            groups = {"managers": {"hosts": hosts}, "workers": {"hosts": {name: {} for name in workers}}}
+            (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"children": groups}}))
             command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "playbooks/enact/bootstrap.yml", *options]
             settings = {
                 **os.environ,
@@ -88,5 +90,24 @@ def test_in_check_mode_a_host_that_is_to_join_is_foretold_and_not_labelled(
     bootstrap: Callable[..., str], engine: Any
 ) -> None:
     said = bootstrap("--check")
+    assert [line.split()[3] for line in said.splitlines() if line.startswith("m2 ")] == ["changed=2"]
+    assert engine.writes == []
+
+
+def test_a_host_in_both_groups_stays_a_manager(
+    bootstrap: Callable[..., str], engine: Any, second: Any, make_node: Any
+) -> None:
+    engine.nodes += [make_node(name, role="manager") for name in ("m2", "m3")]
+    second.nodes += engine.nodes
+    second.node_id = "id-m2"
+    second.member = {"LocalNodeState": "active", "ControlAvailable": True, "NodeAddr": "127.0.0.1"}
+    bootstrap(workers=("m1", "m2"))
+    assert engine.writes == second.writes == []
+
+
+def test_a_check_foretells_a_host_that_has_no_engine_yet_and_hosts_need_no_addresses(
+    bootstrap: Callable[..., str], engine: Any
+) -> None:
+    said = bootstrap("--check", second_url="tcp://127.0.0.1:9", addresses=False)
     assert [line.split()[3] for line in said.splitlines() if line.startswith("m2 ")] == ["changed=2"]
     assert engine.writes == []

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = tuple(f"prometheus_{what}_targets" for what in ("node_exporter", "container_exporter", "balancer"))
 
 
-def targets(folder: Path, **hosts: dict[str, Any]) -> list[list[str]]:
-    """Those of the hosts' two exporters, and the balancer's. The first host is the manager."""
+def targets(folder: Path, also_worker: bool = False, **hosts: dict[str, Any]) -> list[list[str]]:
+    """Those of the hosts' two exporters, and the balancer's. The first host is the manager, and maybe a worker too."""
     play = yaml.safe_load((ROOT / "playbooks" / "provision.yml").read_text())[-1]
     told = next(task["vars"] for task in play["tasks"] if task["name"] == "Run Prometheus")
     shown = "{{ [" + ", ".join(NAMES) + "] | to_json }}"
@@ -25,7 +25,7 @@ def targets(folder: Path, **hosts: dict[str, Any]) -> list[list[str]]:
     play["vars"].update(told, ansible_python_interpreter=sys.executable)
     (folder / "play.yml").write_text(json.dumps([play]))
     manager, *workers = hosts
-    groups = {"managers": [manager], "workers": workers}
+    groups = {"managers": [manager], "workers": [*workers, *([manager] if also_worker else [])]}
     inventory = {group: {"hosts": {name: hosts[name] for name in names}} for group, names in groups.items()}
     (folder / "hosts.yml").write_text(json.dumps({"all": {"children": inventory}}))
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "play.yml"]
@@ -73,3 +73,8 @@ def test_prometheus_scrapes_what_listens_where_it_listens(
     tmp_path: Path, manager: dict[str, Any], worker: dict[str, Any], expected: list[list[str]]
 ) -> None:
     assert targets(tmp_path, m1=manager, w1=worker) == expected
+
+
+def test_a_host_in_both_groups_is_scraped_once(tmp_path: Path) -> None:
+    found = targets(tmp_path, also_worker=True, m1={}, w1={})
+    assert found == [["m1:9100", "w1:9100"], ["m1:9417", "w1:9417"], ["haproxy:8404"]]
