@@ -21,7 +21,7 @@ OWN = {"log-driver": "json-file", "log-opts": {"max-file": "3", "max-size": "10m
 PROGRAMS = {
     "dockerd": "true",
     "docker": "echo active",
-    "dpkg-query": "printf 'installed docker.io\\ninstalled iptables\\ninstalled python3-docker\\nconfig-files docker-cli\\n'",
+    "dpkg-query": "printf 'installed docker.io\\ninstalled iptables\\n'",
     # The engine was started when the file was written that stands for it.
     "systemctl": """case "$*" in
 *ExecMainStartTimestamp*) date -r "$FOLDER/started" '+%a %F %T UTC' ;;
@@ -101,7 +101,11 @@ def changes(said: str) -> int:
     [
         (None, {"mtu": 1400}, {**OWN, "mtu": 1400}),
         (None, {"log-driver": "journald"}, {"log-driver": "journald"}),
-        (OWN, {"log-driver": "journald", "log-opts": {"tag": "a"}}, {"log-driver": "journald", "log-opts": {"tag": "a"}}),
+        (
+            OWN,
+            {"log-driver": "journald", "log-opts": {"tag": "a"}},
+            {"log-driver": "journald", "log-opts": {"tag": "a"}},
+        ),
         (None, {"log-driver": "local"}, {**OWN, "log-driver": "local"}),
         (
             {"data-root": "/srv/docker", "proxies": {"a": 1}, "mtu": 9000, "debug": True, "log-opts": {"tag": "x"}},

@@ -52,7 +52,7 @@ def restarted(folder: Path, broken: int = 0) -> list[str]:
             "ansible_connection": "local",
             "ansible_become": False,
             "ansible_python_interpreter": sys.executable,
-            "docker_engine_started": {"changed": False},
+            "docker_engine_started": {"changed": True, "status": {"ActiveState": "active"}},
             "docker_engine_start_timeout": 3,
         },
         "roles": ["docker_engine"],
@@ -79,21 +79,21 @@ def test_where_one_engine_does_not_come_back_no_other_is_restarted(tmp_path: Pat
     assert sum(line.startswith("restart") for line in restarted(tmp_path, broken=2)) == 2
 
 
-def balanced(folder: Path, good: bool, **service: str) -> str:
+def balanced(folder: Path, good: bool, *others: dict[str, Any], **service: Any) -> str:
     """HAProxy's configuration for a service that is said to be so, or why it was refused."""
     role = ROOT / "roles" / "load_balancer"
-    first = yaml.safe_load((role / "tasks" / "main.yml").read_text())[0]
+    tasks = yaml.safe_load((role / "tasks" / "main.yml").read_text())
     write = {"src": str(role / "templates" / "haproxy.cfg.j2"), "dest": str(folder / "haproxy.cfg")}
     play = {
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
-        "vars_files": [str(role / "defaults" / "main.yml")],
+        "vars_files": [str(role / name / "main.yml") for name in ("defaults", "vars")],
         "vars": {"ansible_python_interpreter": sys.executable},
-        "tasks": [first, {"ansible.builtin.template": write}],
+        "tasks": [*filter(is_assert, tasks), {"ansible.builtin.template": write}],
     }
     (folder / "play.yml").write_text(json.dumps([play]))
-    services = {"load_balancer_services": [{"name": "shop", "port": 80, "bind": 80, **service}]}
+    services = {"load_balancer_services": [{"name": "shop", "port": 80, "bind": 80, **service}, *others]}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "play.yml", "-e", json.dumps(services)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode == 0) is good, done.stdout + done.stderr
@@ -111,3 +111,25 @@ def test_what_a_service_is_checked_by_is_one_word_of_the_configuration(tmp_path:
 @pytest.mark.parametrize("service", [{"name": "a\nbackend b"}, {"name": "a b"}, {"check_expect": "well\nhttp-check"}])
 def test_what_would_be_more_than_a_word_is_refused(tmp_path: Path, service: dict[str, str]) -> None:
     assert "load_balancer_services: the name" in balanced(tmp_path, good=False, **service)
+
+
+def test_an_option_of_a_service_that_is_null_has_its_default(tmp_path: Path) -> None:
+    given = {"slots": None, "balance": None, "timeout_server": None, "check_path": None, "check_expect": None}
+    assert balanced(tmp_path, good=True, **given) == balanced(tmp_path, good=True)
+
+
+@pytest.mark.parametrize(
+    ("service", "others"),
+    [
+        ({"name": "metrics"}, []),
+        ({"bind": 8404}, []),
+        ({}, [{"name": "shop", "port": 80, "bind": 81}]),
+        ({}, [{"name": "other", "port": 80, "bind": 80}]),
+    ],
+)
+def test_what_would_be_there_twice_is_refused(
+    tmp_path: Path, service: dict[str, Any], others: list[dict[str, Any]]
+) -> None:
+    said = " ".join(balanced(tmp_path, False, *others, **service).split())
+    assert "a name is there twice or is metrics" in said
+    assert "or is 8404, which is load_balancer_metrics_port" in said
