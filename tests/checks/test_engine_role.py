@@ -25,7 +25,9 @@ PROGRAMS = {
     # The engine was started when the file was written that stands for it.
     "systemctl": """case "$*" in
 *ExecMainStartTimestamp*) date -r "$FOLDER/started" '+%a %F %T UTC' ;;
-show*) printf 'LoadState=loaded\\nActiveState=%s\\nUnitFileState=%s\\n' "${STATE:-active}" "${ENABLED:-enabled}" ;;
+show*)
+    printf 'LoadState=%s\\nActiveState=%s\\n' "${LOAD:-loaded}" "${STATE:-active}"
+    echo "UnitFileState=${ENABLED:-enabled}" ;;
 restart*) [ -z "$BROKEN" ] || exit 1; echo restart >> "$FOLDER/log"; touch "$FOLDER/started" ;;
 enable*|start*) echo "$1" >> "$FOLDER/log" ;;
 is-enabled*) echo "${ENABLED:-enabled}"; [ "${ENABLED:-enabled}" = enabled ] ;;
@@ -167,7 +169,7 @@ def test_an_engine_that_did_not_run_is_started_once(engine_role: Engine, tmp_pat
 
 
 def test_a_check_of_a_host_without_an_engine_starts_none(engine_role: Engine, tmp_path: Path) -> None:
-    engine_role("--check", without="dockerd")
+    engine_role("--check", without="dockerd", LOAD="not-found", STATE="inactive", ENABLED="")
     assert not (tmp_path / "log").exists()
 
 
