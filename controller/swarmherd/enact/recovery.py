@@ -101,7 +101,7 @@ def recover(
         try:
             said = _closed(entry, look, mends, old)
         except (KeyError, TypeError, ValueError) as error:  # else no cycle would ever begin again
-            said = Outcome.GIVEN_UP, f"its entry cannot be understood: {type(error).__name__}: {error}", None
+            said = Closing(Outcome.GIVEN_UP, f"its entry cannot be understood: {type(error).__name__}: {error}", None)
         if said is not None:
             detail = f"{BECAUSE}; {said.detail}"
             times = entry.started_at, clock()

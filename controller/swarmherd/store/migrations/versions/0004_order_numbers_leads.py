@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inputs are kept in the order in which they were written, whatever the clock said; numbers that do not end on PostgreSQL
-after some years; and the journal of one service without reading all of it.
+"""Inputs are kept in the order of writing, numbers do not end, and one service's journal is found.
+
+What the clock said does not matter to the order. On PostgreSQL numbers would have ended after some years.
 
 Revision ID: 0004
 Revises: 0003
