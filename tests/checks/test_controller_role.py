@@ -50,7 +50,7 @@ def controller(
         (folder / "templates").symlink_to(CONTROLLER / "templates")
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "play.yml", "-e", json.dumps({**PLAYED, **given})]
     command += options
-    settings = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
+    settings = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode == 0) is good, done.stdout + done.stderr
     return done.stdout

@@ -65,7 +65,7 @@ def test_connections_are_ended_where_the_path_has_a_blank(lab: Lab) -> None:
 
 def test_a_folder_without_room_for_the_connections_sockets_is_refused_at_once(lab: Lab) -> None:
     """The longest is what ssh listens on first: ssh-10.213.0.255 and 17 letters more, of 107."""
-    there = "/nowhere/" + "x" * (107 - len("/ssh-10.213.0.255") - 17 - len("/nowhere/") + 1)
+    there = f"{lab.home}/".ljust(107 - len("/ssh-10.213.0.255") - 17 + 1, "x")
     done = lab.play(MOLECULE / "create.yml", LAB_DIR=there)
     assert done.returncode == 2
     assert f"too long for the sockets of ssh: {there}." in " ".join(done.stdout.split())

@@ -37,7 +37,7 @@ def played(folder: Path, role: str, *tasks: dict[str, Any], **given: Any) -> str
     text = yaml.safe_dump({"ansible_become": False, "ansible_python_interpreter": sys.executable, **given})
     (folder / "given.yml").write_text(text.replace("VAULTED", vaulted(folder)) if "VAULTED" in text else text)
     command = [str(BIN / "ansible-playbook"), "--diff", *VAULT, "play.yml", "-e", "@given.yml"]
-    around = {**os.environ, "ANSIBLE_NOCOLOR": "true"}
+    around = {**os.environ, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     done = subprocess.run(command, cwd=folder, env=around, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

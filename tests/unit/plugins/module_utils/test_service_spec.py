@@ -254,10 +254,6 @@ def test_what_is_empty_and_not_named_stays_when_a_mount_changes():
     options = {"Labels": {"com.x": "", "com.y": "1"}, "DriverConfig": {"Name": "local", "Options": {"o": ""}}}
     held = {"Type": "volume", "Source": "a", "Target": "/a", "VolumeOptions": options}
     assert remounted(held, readonly=True) == {**held, "ReadOnly": True}
-    assert remounted(held, driver_options={"o": None}) == {
-        **held,
-        "VolumeOptions": {**options, "DriverConfig": {"Name": "local"}},
-    }
 
 
 def test_a_mount_that_is_told_as_a_whole_keeps_nothing_else():
