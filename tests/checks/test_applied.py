@@ -95,6 +95,7 @@ def reload(role: str, program: Program, *options: str, good: bool = True, **give
     return int(done.stdout.rsplit("changed=", 1)[1].split()[0])
 
 
+@pytest.mark.slow
 def test_prometheus_reads_what_it_has_not_read_and_says_where_it_cannot(program: Program) -> None:
     (program.folder / "prometheus.yml").touch()
     given = {"prometheus_config_dir": str(program.folder), "prometheus_publish": f"127.0.0.1:{program.port}"}
@@ -109,6 +110,7 @@ def test_prometheus_reads_what_it_has_not_read_and_says_where_it_cannot(program:
     assert len(program.orders()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("balancer")
 def test_haproxy_starts_workers_with_what_those_that_run_have_not_read(program: Program, socket_path: str) -> None:
     (program.folder / "haproxy.cfg").touch()

@@ -314,6 +314,7 @@ def place(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in found}
 
 
+@pytest.mark.slow
 def test_a_refused_inventory_changes_nothing(tmp_path: Path, shop: Path) -> None:
     (tmp_path / "key").write_text("secret\n")
     given = {"controller_inventory": str(shop), "controller_ssh_key": str(tmp_path / "key")}
@@ -359,6 +360,7 @@ def test_a_key_and_hosts_that_are_not_given_any_more_go(tmp_path: Path, shop: Pa
     assert [path.name for path in key.parent.iterdir() if path.name == ".brought"] == []
 
 
+@pytest.mark.slow
 def test_of_an_inventory_that_is_a_file_nothing_else_is_copied(tmp_path: Path, shop: Path) -> None:
     for name in ("staging.yml", "ansible.cfg"):
         (shop / name).write_text("all: {}\n")

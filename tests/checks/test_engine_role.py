@@ -98,6 +98,7 @@ def changes(said: str) -> int:
     return int(said.rsplit("changed=", 1)[1].split()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("there", "config", "expected"),
     [
@@ -144,6 +145,7 @@ def test_what_is_no_json_is_said_and_left_alone(engine_role: Engine, file: Path,
     assert file.read_text() == there
 
 
+@pytest.mark.slow
 def test_an_engine_that_could_not_be_restarted_is_restarted_by_the_next_run(
     engine_role: Engine, file: Path, tmp_path: Path
 ) -> None:
