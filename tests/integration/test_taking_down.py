@@ -57,6 +57,7 @@ def checkout(engine: str) -> Iterator[Path]:  # noqa: ARG001 (where none answers
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_the_private_engine_is_started_anew_and_that_of_others_left_alone(checkout: Path) -> None:
     command = ["unshare", "--net", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child", "bash", "-c", SCRIPT]
     known = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LAB_NAME": LAB, "NODES": "1"}
