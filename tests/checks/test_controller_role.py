@@ -108,6 +108,7 @@ def tree(folder: Path, shop: Path, *options: str) -> int:
     return changes(controller(folder, start, included("tree"), included("place"), options=options, **given))
 
 
+@pytest.mark.slow
 def test_a_folder_is_copied_as_a_whole_and_only_where_it_differs(tmp_path: Path, shop: Path) -> None:
     there = tmp_path / "there" / "cluster"
     assert tree(tmp_path, shop, "--check") > 0
