@@ -72,6 +72,8 @@ class Cycle:
     plan: Plan | None = None
     results: tuple[Result | None, ...] = ()
     """One for each of the plan's actions that was begun; None where nothing is run (observe mode)."""
+    memory: Memory | None = None
+    """What the next cycle will know, but for what its own actions came to."""
 
 
 def run_cycle(open_steps: Callable[[], Steps]) -> Cycle | None:
@@ -114,7 +116,7 @@ def cycle(steps: Steps) -> Cycle:
             break
         results.append(act(steps, action, now))
     said = "; ".join((sentence(planned, results, cut_short), *steps.breakers.news()))
-    done = Cycle(now, said, plan=planned, results=tuple(results))
+    done = Cycle(now, said, plan=planned, results=tuple(results), memory=steps.breakers.kept(memory))
     steps.store.record(planned.decisions, done.sentence, now, arrangement=planned.arrangement)
     return done
 

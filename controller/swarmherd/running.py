@@ -18,6 +18,7 @@ import structlog
 
 from swarmherd.enact import Enactor, RecordingEnactor
 from swarmherd.enact.collection import CollectionError
+from swarmherd.exporter import Address, Exporter, serving
 from swarmherd.hints import Bell
 from swarmherd.leading import Leadership
 from swarmherd.loop import Steps, run_cycle
@@ -46,6 +47,7 @@ class Runner:
         interval_seconds: float | None,
         stopping: threading.Event,
         patient: bool = False,
+        exporter: Exporter | None = None,
     ) -> None:
         """`patient`: a database that cannot be opened yet is tried again with each cycle."""
         self._path = path
@@ -54,6 +56,7 @@ class Runner:
         self._mode = mode
         self._interval = interval_seconds
         self._stopping = stopping
+        self._exporter = exporter or Exporter()
         self._fingerprint: object = None
         self.cluster: Cluster | None = None
         self._enactor: Enactor = RecordingEnactor()
@@ -117,6 +120,7 @@ class Runner:
             log.error(f"nothing decided: {error}", cluster=self.name)
         except Exception:  # as in the loop, of what is before and after a cycle
             log.exception("cycle broke off", cluster=self.name)
+        self._exporter.abandoned(self.name)
         return False
 
     def _one(self) -> bool:
@@ -128,7 +132,9 @@ class Runner:
         if self._senses is not None:
             self._senses.lead(self._opened())
         self._said = ""
+        began = monotonic()
         done = run_cycle(lambda: self._steps(leadership, token))
+        self._exporter.tried(self.name, done, monotonic() - began, leads=token is not None)
         return done is not None and not done.failed
 
     def close(self) -> None:
@@ -144,6 +150,7 @@ class Runner:
     def _stand_by(self, leadership: Leadership) -> bool:
         """Says once who leads."""
         self._rest()
+        self._exporter.stands_by(self.name)
         if (why := leadership.why_not) != self._said:
             log.info(f"{why}; nothing is looked at and nothing decided here until it stops", cluster=self.name)
         self._said = why
@@ -252,17 +259,28 @@ class Unwritten:
         raise StoreError(self.why)
 
 
-def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | None, once: bool) -> bool:
+def serve(
+    paths: Sequence[Path],
+    mode: Mode | None,
+    interval_seconds: float | None,
+    once: bool,
+    metrics: Address | None = None,
+) -> bool:
     """Runs every cluster until SIGTERM or SIGINT, or for one cycle. True when all ran to that end, and the one cycle of
-    none was abandoned.
+    none was abandoned. `metrics`: where Prometheus may ask for the controller's own.
 
-    Raises InventoryError, PolicyError, StoreError or CollectionError before anything is begun. Of several clusters that
-    are to go on, one whose database does not answer yet keeps none of the others waiting (S22).
+    Raises InventoryError, PolicyError, StoreError, CollectionError or ListenError before anything is begun. Of several
+    clusters that are to go on, one whose database does not answer yet keeps none of the others waiting (S22).
     """
     stopping = threading.Event()
     bells: list[Bell] = []
+    exporter = Exporter()
     patient = len(paths) > 1 and not once
-    with signals(stopping, bells), opened(paths, mode, interval_seconds, stopping, patient) as runners:
+    with (
+        signals(stopping, bells),
+        opened(paths, mode, interval_seconds, stopping, patient, exporter) as runners,
+        serving(exporter, metrics),
+    ):
         bells += [runner.bell for runner in runners]
         good: dict[Path, bool] = {}
 
@@ -290,12 +308,17 @@ def serve(paths: Sequence[Path], mode: Mode | None, interval_seconds: float | No
 
 @contextmanager
 def opened(
-    paths: Iterable[Path], mode: Mode | None, interval_seconds: float | None, stopping: threading.Event, patient: bool
+    paths: Iterable[Path],
+    mode: Mode | None,
+    interval_seconds: float | None,
+    stopping: threading.Event,
+    patient: bool,
+    exporter: Exporter,
 ) -> Iterator[list[Runner]]:
     runners: list[Runner] = []
     try:
         for path in paths:
-            runners += [Runner(path, mode, interval_seconds, stopping, patient)]
+            runners += [Runner(path, mode, interval_seconds, stopping, patient, exporter)]
             if len({runner.name for runner in runners}) < len(runners):
                 raise InventoryError(f"{path}: the cluster {runners[-1].name} is given twice; one controller is enough")
         yield runners

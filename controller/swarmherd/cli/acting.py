@@ -12,6 +12,7 @@ from swarmherd.cli import documents
 from swarmherd.cli.base import AsJson, InputError, app, inventories, one_sentence, print_json, single
 from swarmherd.cli.holding import held, still
 from swarmherd.cli.times import duration
+from swarmherd.exporter import Address, ListenError
 from swarmherd.loop import act
 from swarmherd.model import Outcome
 from swarmherd.plan import manual_scale
@@ -29,12 +30,25 @@ def run(
     interval: Annotated[
         float | None, typer.Option("--interval", min=0.1, help="Seconds from one cycle's start to the next's.")
     ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            "--metrics",
+            metavar="ADDRESS",
+            help="Tell Prometheus there how the controller fares: 127.0.0.1:9427, or :9427 everywhere.",
+        ),
+    ] = "",
 ) -> None:
     """Observe, decide and act, cycle after cycle. SIGTERM and Ctrl-C end the cycle in hand, and then the program.
 
     SIGHUP begins a full pass at once: the inventory is read again, and its hosts join the Swarm and get their labels.
     """
-    if not serve(inventories(context), mode, interval, once):
+    try:
+        address = Address.parsed(metrics) if metrics else None
+        good = serve(inventories(context), mode, interval, once, address)
+    except ListenError as error:
+        raise InputError(f"--metrics: {error}; give it as 127.0.0.1:9427, with a port that is free") from error
+    if not good:
         raise typer.Exit(1)
 
 
