@@ -98,12 +98,12 @@ class Engine:
 
     def _explained(self, error: Exception) -> DockerError:
         where = str(self.connection)
-        if type(error) is DockerException and isinstance(error.__cause__, requests.RequestException):
+        if isinstance(error, APIError):
+            return _refused(where, error)
+        if isinstance(error, DockerException) and isinstance(error.__cause__, requests.RequestException):
             error = error.__cause__  # the SDK wraps what befalls its question for the version
         if isinstance(error, UnreachableError):
             return UnreachableError(f"{where}: {error}")
-        if isinstance(error, APIError):
-            return _refused(where, error)
         if isinstance(error, AnswerTooLarge):
             remedy = "docker swarm update --task-history-limit 1 has Swarm list fewer tasks that ended"
             return UnusableAnswerError(f"{where}: {error}; {remedy}")

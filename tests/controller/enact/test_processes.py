@@ -22,12 +22,11 @@ def identity_of(pid: int, namespace: str = "", began: str = "") -> str:
 @pytest.fixture
 def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """As /proc mounted with hidepid=2: another user's process is not there."""
-    read_text = Path.read_text
 
-    def read(path: Path, *words: Any, **named: Any) -> str:
+    def read(path: Path, *_words: Any, **_named: Any) -> str:
         if path.parts[:2] == ("/", "proc") and path.name == "stat" and path.parts[2] != str(os.getpid()):
             raise FileNotFoundError(2, "No such file or directory", str(path))
-        return read_text(path, *words, **named)
+        return path.read_bytes().decode()
 
     monkeypatch.setattr(Path, "read_text", read)
 
