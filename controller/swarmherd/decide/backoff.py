@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""S13: after a failed action, wait twice as long each time, and give up after so many, until the service is changed."""
+"""S13: after a failed action, wait twice as long each time, and give up after so many, until the service is changed.
+
+One that could not even begin, as where no host is reached, is waited after and not counted.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +40,12 @@ def clearing_waits(past: ServiceMemory, policy: Policy, now: datetime) -> str | 
 
 
 def _resting(what: str, failures: int, last_at: datetime | None, policy: Policy, now: datetime) -> str | None:
-    if last_at is None or failures == 0:
+    if last_at is None:
         return None
-    wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0 ** min(failures - 1, MOST_DOUBLINGS))
+    doublings = min(max(0, failures - 1), MOST_DOUBLINGS)
+    wait = min(LONGEST_BACKOFF_SECONDS, policy.backoff_seconds * 2.0**doublings)
     ago = abs((now - last_at).total_seconds())
     if ago >= wait:
         return None
-    return f"its last {what} failed {duration(ago)} ago ({failures} in a row), next try after {duration(wait)}"
+    counted = f" ({failures} in a row)" if failures else ", before anything was done"
+    return f"its last {what} failed {duration(ago)} ago{counted}, next try after {duration(wait)}"

@@ -190,8 +190,8 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         after = replace(after, failures=0, last_failure_at=None)
         if action.kind == "scale" and not action.parameters["swarmherd_replicas"] and action.evidence:
             after = replace(after, slept_version=result.version)  # a person's command has no evidence
-    elif result.outcome is Outcome.GIVEN_UP:
-        after = replace(after, failures=before.failures + 1, last_failure_at=result.finished_at)
+    elif result.outcome is Outcome.GIVEN_UP:  # hosts that cannot be reached say nothing of the service
+        after = replace(after, failures=before.failures + result.ran, last_failure_at=result.finished_at)
     known = remember_remedy(memory, action, result)
     moved = known if after.moves == before.moves else _left(known, action, result.finished_at)
     return replace(moved, services={**memory.services, action.service: after})

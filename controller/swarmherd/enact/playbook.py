@@ -232,10 +232,11 @@ class PlaybookEnactor:
 
 
 def _ran(run: Run, goal: Goal, watch: Watch) -> bool:
-    """Docker tells, where it can be read. What was broken off may be under way still."""
+    """Docker tells, where it shows that; else whether any host was reached. What was broken off may be under way."""
     if run.broken_off or not run.hosts:
         return run.broken_off
-    return watch.view is None or not watch.fresh or goal.begun(watch.view)
+    begun = goal.begun(watch.view) if watch.view is not None and watch.fresh else None
+    return run.reached if begun is None else begun
 
 
 UNSEEN = "Docker cannot be read now, so the entry stays open until it can"

@@ -48,6 +48,8 @@ class Run:
     """Whether it came to a result of its own; past its deadline, or with a host not reached, it did not."""
     broken_off: bool = False
     """Whether it was ended in the midst of its tasks, so that what it undoes in the end was not undone."""
+    reached: bool = True
+    """Whether a task came to a result on any host; where hosts were not reached none did."""
 
     def result_with(self, key: str) -> Mapping[str, Any] | None:
         """The first host's result that has `key` set."""
@@ -117,7 +119,7 @@ def run_playbook(
     problem = watch.problem or _last_words(setting.directory, action_id)
     broken_off = not watch.nothing_ran and not watch.problem  # no task failed, and yet it did not come to its end
     answered = not (watch.nothing_ran or watch.unreachable or broken_off)
-    return Run(Ending.FAILED, watch.hosts, problem, answered, broken_off)
+    return Run(Ending.FAILED, watch.hosts, problem, answered, broken_off, watch.reached)
 
 
 def untemplated(value: Any) -> Any:
@@ -139,6 +141,7 @@ class _Watch:
         self.hosts: dict[str, Mapping[str, Any]] = {}
         self.problem = ""
         self.nothing_ran = True
+        self.reached = False
         self.unreachable = False
         self._lost = ""
         """The host of which the problem is that another, to which a task was delegated, or itself is not reached."""
@@ -146,7 +149,7 @@ class _Watch:
     def __call__(self, event: Mapping[str, Any]) -> bool:
         kind, data = event.get("event", ""), event.get("event_data") or {}
         if kind == "runner_on_ok":
-            self.nothing_ran = False
+            self.nothing_ran, self.reached = False, True
             if not self.problem:
                 self.hosts[str(data.get("host"))] = data.get("res") or {}
         elif kind == "runner_on_unreachable" or (kind == "runner_on_failed" and not data.get("ignore_errors")):
@@ -155,6 +158,7 @@ class _Watch:
 
     def _failed(self, host: str, result: Mapping[str, Any], unreachable: bool) -> None:
         self.nothing_ran = False
+        self.reached = self.reached or not unreachable
         self.unreachable = self.unreachable or unreachable
         self.hosts[host] = result
         said = " ".join(str(result.get("msg") or result.get("stderr") or "failed").split())[:500]

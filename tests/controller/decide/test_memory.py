@@ -187,6 +187,13 @@ def test_failures_are_counted_and_a_write_is_a_write_all_the_same() -> None:
     assert unwritten == ServiceMemory(last_version=7, failures=3, last_failure_at=ago(2))
 
 
+def test_what_could_not_begin_is_waited_after_and_never_given_up() -> None:
+    """S13: that no host was reached says nothing of the service."""
+    unreached = replace(result(Outcome.GIVEN_UP, None), ran=False)
+    found = remember_result(memory_of(BEFORE), action(5), unreached).of("a")
+    assert found == ServiceMemory(last_version=7, failures=2, last_failure_at=ago(2))
+
+
 def test_what_was_undone_because_its_controller_ended_is_no_failure_of_its_own() -> None:
     assert learned(5, Outcome.UNDONE, version=None) == memory_of(BEFORE).of("a")
     assert learned(5, Outcome.UNDONE).failures == memory_of(BEFORE).of("a").failures

@@ -164,6 +164,14 @@ def test_a_result_tells_whether_anything_can_have_been_done(
     assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, ran)
 
 
+def test_a_host_that_is_not_reached_has_done_nothing(cluster: Cluster, collection: Path) -> None:
+    tasks = "    - ansible.builtin.ping:\n      vars: {ansible_connection: ssh, ansible_port: 1}\n"
+    write_playbook(collection, tasks.replace("ssh,", "ssh, ansible_host: 127.0.0.1,"))
+    result = cluster.playbooks().enact(to(4), NOW)
+    assert result is not None
+    assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, False), result.detail
+
+
 def begin_elsewhere(cluster: Cluster, replicas: int, owner: str = "another.host.long.gone:1") -> None:
     """An entry of a controller that is gone: its owner is of this host and no such process runs."""
     import socket

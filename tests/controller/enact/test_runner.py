@@ -78,6 +78,7 @@ def test_an_unreachable_host_is_a_failure(setting: Setting) -> None:
     done = run_playbook(playbook, {}, "a1", 60, setting)
     assert done.ending is Ending.FAILED
     assert done.problem.startswith("one: unreachable: ")
+    assert not done.reached
 
 
 def test_a_delegate_that_was_not_reached_is_told_in_the_playbooks_own_words(setting: Setting) -> None:
@@ -91,6 +92,7 @@ def test_a_delegate_that_was_not_reached_is_told_in_the_playbooks_own_words(sett
     )
     done = run_playbook(playbook, {}, "a1", 60, setting)
     assert done.problem == "one: the load balancer on gone could not be reached"
+    assert done.reached
 
 
 def test_a_playbook_that_meets_no_host_has_done_nothing(setting: Setting) -> None:

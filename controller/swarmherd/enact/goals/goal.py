@@ -41,8 +41,8 @@ class Goal(Protocol):
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         """How to close an action that was cut short and of which nothing is to be set back."""
 
-    def begun(self, view: ClusterView) -> bool:
-        """Whether anything of what was wanted may have been done, where Docker shows that."""
+    def begun(self, view: ClusterView) -> bool | None:
+        """Whether anything of what was wanted may have been done; None where Docker does not show that."""
 
     def version(self, view: ClusterView) -> int | None:
         """The version of the action's service, where it is about one."""
@@ -61,8 +61,8 @@ class OfService:
     def reads(self) -> str:
         return self.action.service
 
-    def begun(self, view: ClusterView) -> bool:  # noqa: ARG002  (the protocol's)
-        return True
+    def begun(self, view: ClusterView) -> bool | None:  # noqa: ARG002  (the protocol's)
+        return None
 
     def version(self, view: ClusterView) -> int | None:
         service = view.service(self.action.service)
@@ -82,8 +82,8 @@ class OfCluster:
     def reads(self) -> None:
         return None
 
-    def begun(self, view: ClusterView) -> bool:  # noqa: ARG002  (the protocol's)
-        return True
+    def begun(self, view: ClusterView) -> bool | None:  # noqa: ARG002  (the protocol's)
+        return None
 
     def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (the protocol's)
         return None
