@@ -197,11 +197,12 @@ def _objection(scene: Scene, here: Following) -> str | None:
 
 
 def _changed_since(scene: Scene, here: Following) -> bool:
-    """Whether a dependent was changed well after the last failure, and so not by us: that may have been the cure."""
+    """Whether somebody else has changed a dependent since the last failure: that may have been the cure. Well after it,
+    for what that action itself has written, or set back, is not remembered of each."""
     failed = scene.memory.of(here.anchor).last_failure_at
     later = timedelta(seconds=scene.policy.settle_seconds)
-    services = (scene.cycle.index.services[name] for name in here.versions)
-    return failed is not None and any(service.updated_at > failed + later for service in services)
+    others = (name for name, version in here.versions.items() if version != scene.memory.of(name).last_version)
+    return failed is not None and any(scene.cycle.index.services[one].updated_at > failed + later for one in others)
 
 
 def movers_to(scene: Scene, anchor: str, node_id: str) -> list[Task]:
