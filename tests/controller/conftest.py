@@ -235,10 +235,15 @@ class Engine:
             for service in self.replicas:
                 self._do_move(service, node, elsewhere)
 
-    def _do_relabel(self, anchor: str, node: str, old: str = "") -> None:
+    def _do_relabel(self, anchor: str, node: str, old: str = "", services: str = "") -> None:
         """The dependents follow at once, unless they are stuck."""
         label = f"swarmherd.anchor.{anchor}"
         self.nodes[node].labels[label] = "yes"
+        for service in filter(None, services.split(",")):
+            bound = self.constraints.setdefault(service, [])
+            if f"node.labels.{label}==yes" not in bound:
+                bound.append(f"node.labels.{label}==yes")
+                self._do_move(service, "node1", node)
         for one in filter(None, old.split(",")):
             self.nodes[one].labels.pop(label, None)
             for service, constraints in self.constraints.items():
@@ -427,7 +432,8 @@ KINDS = {
     "release": "release?anchor={{ swarmherd_anchor }}&old={{ swarmherd_old_nodes | join(',') }}"
     "&services={{ swarmherd_dependents | map(attribute='name') | join(',') }}",
     "relabel": "relabel?anchor={{ swarmherd_anchor }}&node={{ swarmherd_node }}"
-    "&old={{ swarmherd_old_nodes | join(',') }}",
+    "&old={{ swarmherd_old_nodes | join(',') }}"
+    "&services={{ swarmherd_dependents | map(attribute='name') | join(',') }}",
 }
 
 

@@ -194,7 +194,8 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         after = replace(after, failures=before.failures + result.ran, last_failure_at=result.finished_at)
     known = remember_remedy(memory, action, result)
     moved = known if after.moves == before.moves else _left(known, action, result.finished_at)
-    return replace(moved, services={**memory.services, action.service: after})
+    others = {name: replace(memory.of(name), last_version=version) for name, version in result.versions.items()}
+    return replace(moved, services={**memory.services, **others, action.service: after})
 
 
 def _written(memory: ServiceMemory, action: Action, result: Result) -> ServiceMemory:

@@ -136,6 +136,8 @@ class PlaybookEnactor:
         if isinstance(run, str):
             return replace(self._result(action, started_at, Outcome.GIVEN_UP, run), ran=False)
         judged = self._judged(action, goal, started_at, run, watch)
+        if watch.view is not None:
+            judged = replace(judged, versions=goal.versions(watch.view))
         if goal.leaves_traces and not watch.fresh:
             return replace(judged, outcome=Outcome.STARTED, detail=f"{judged.detail}; {UNSEEN}")
         variables = goal.undo(watch.view, judged.outcome) if watch.view is not None else None

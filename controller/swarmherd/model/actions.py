@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from swarmherd.model.decided import Arrangement, Decision
-from swarmherd.model.readings import Evidence
+from swarmherd.model.readings import EMPTY, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,5 @@ class Result:
     """The service version that our own write left."""
     ran: bool = True
     """False where no playbook ran, or it ended before it could do anything: it left all as it was."""
+    versions: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    """Those that our own writes left on other services, by name."""

@@ -194,6 +194,14 @@ def test_what_could_not_begin_is_waited_after_and_never_given_up() -> None:
     assert found == ServiceMemory(last_version=7, failures=2, last_failure_at=ago(2))
 
 
+def test_what_our_relabel_wrote_on_a_dependent_is_no_change_by_others() -> None:
+    """S6."""
+    relabelled = replace(action(3), kind="relabel", service="db")
+    found = remember_result(memory_of(BEFORE), relabelled, replace(result(Outcome.DONE, None), versions={"b": 9}))
+    assert found.of("b") == ServiceMemory(last_version=9)
+    assert found.of("a") == memory_of(BEFORE).of("a")
+
+
 def test_what_was_undone_because_its_controller_ended_is_no_failure_of_its_own() -> None:
     assert learned(5, Outcome.UNDONE, version=None) == memory_of(BEFORE).of("a")
     assert learned(5, Outcome.UNDONE).failures == memory_of(BEFORE).of("a").failures

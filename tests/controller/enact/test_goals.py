@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -161,6 +161,28 @@ def test_an_anchor_has_arrived_when_label_constraint_and_dependents_are_there() 
     assert not goal.landed(anchored("n2", ("n1", "n2"))), "the old node still has the label"
     assert not goal.landed(anchored("n1", ("n2",))), "the dependents run elsewhere"
     assert not goal.landed(anchored("n2", ("n2",), constraints=())), "nothing holds them there"
+
+
+@pytest.mark.parametrize(
+    ("changes", "versions"),
+    [
+        ({"update_state": UpdateState.COMPLETED, "has_previous": True}, {"web": 9}),
+        ({"image": "web:2"}, {}),
+        ({"labels": {"swarmherd.scale.max": "9"}}, {}),
+        ({"constraints": ()}, {}),
+    ],
+    ids=["Swarm followed", "somebody deployed", "somebody labelled", "not bound"],
+)
+def test_a_version_is_ours_where_the_bond_is_all_that_changed(
+    changes: dict[str, Any], versions: dict[str, int]
+) -> None:
+    """S6: what others write is theirs."""
+    before, after = anchored("n1", (), constraints=()), anchored("n2", ("n2",))
+    bound = replace(after.services[0], version=9, updated_at=NOW + timedelta(seconds=20), **changes)
+    after = replace(after, services=(bound,))
+    assert goal_of(RELABEL, before).versions(after) == versions
+    assert goal_of(RELABEL).versions(after) == {}, "nobody looked before"
+    assert goal_of(RELABEL, after).versions(after) == {}, "it was bound before"
 
 
 def test_a_label_goes_back_with_the_versions_that_are_there_now() -> None:

@@ -206,6 +206,14 @@ def test_an_anchors_label_goes_over_and_its_dependents_with_it(cluster: Cluster,
     result = done(cluster, relabel(engine))
     assert result.outcome is Outcome.DONE
     assert result.detail.startswith("db's label is on n2, and web beside it after ")
+    assert result.versions == {}, "web was bound to it before"
+
+
+def test_a_dependents_version_that_its_first_label_left_is_ours(cluster: Cluster) -> None:
+    dependents = [{"name": "web", "expected_version": 100}]
+    result = done(cluster, action("relabel", {}, "db", anchor="db", node="node2", old_nodes=[], dependents=dependents))
+    assert (result.outcome, result.versions) == (Outcome.DONE, {"web": 101}), result.detail
+    assert cluster.store.memory().of("web").last_version == 101
 
 
 def test_dependents_that_do_not_come_bring_the_label_back(cluster: Cluster, engine: Engine) -> None:
@@ -301,7 +309,7 @@ def test_a_relabel_cut_short_gives_the_old_node_its_label_before_the_new_one_los
     engine.nodes["node2"].labels[ANCHOR] = "yes"
     outcome, _detail = closed(cluster)
     assert outcome is Outcome.UNDONE
-    assert engine.moves_asked == [{"anchor": "db", "node": "node1", "old": "node2"}]
+    assert engine.moves_asked == [{"anchor": "db", "node": "node1", "old": "node2", "services": "web"}]
 
 
 def anchor_runs_on(engine: Engine, node: str) -> None:
@@ -317,7 +325,7 @@ def test_a_relabel_cut_short_is_rolled_forward_where_the_anchor_still_runs(clust
         Outcome.DONE,
         "it was left in mid-action; rolled forward: db's label is on n2, and web beside it",
     )
-    assert engine.moves_asked == [{"anchor": "db", "node": "node2", "old": "node1"}]
+    assert engine.moves_asked == [{"anchor": "db", "node": "node2", "old": "node1", "services": "web"}]
     assert ANCHOR not in engine.nodes["node1"].labels
 
 

@@ -26,7 +26,6 @@ __all__ = ["BACKEND", "MAY_BE_IN_VAIN", "Goal", "UnknownKindError", "goal_of", "
 _OTHERS: Mapping[str, Callable[[Action], Goal]] = {
     "bootstrap": Bootstrap,
     "drain": Drain,
-    "relabel": Relabel,
     "release": Release,
     "resources": Resources,
     "rollback": Rollback,
@@ -48,6 +47,8 @@ def goal_of(action: Action, before: ClusterView | None = None) -> Goal:
             return Undrained(action) if clears else Scale(action)
         case "move" | "restart":
             return Cleared(action) if clears else Move.of(action, before)
+        case "relabel":
+            return Relabel(action, before)
         case "failover":
             return _rescuing(action)
         case kind if kind in _OTHERS:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from swarmherd.model import Action, ClusterView, Node, Outcome, Service, Task, TaskState
+from swarmherd.model import EMPTY, Action, ClusterView, Node, Outcome, Service, Task, TaskState
 
 SHOWN = 3
 ENDED_BADLY = (TaskState.FAILED, TaskState.REJECTED, TaskState.ORPHANED)
@@ -47,6 +47,9 @@ class Goal(Protocol):
     def version(self, view: ClusterView) -> int | None:
         """The version of the action's service, where it is about one."""
 
+    def versions(self, view: ClusterView) -> Mapping[str, int]:
+        """The versions that it has left on other services, by name, as far as that is certain."""
+
     def host_needed(self, view: ClusterView) -> Node | None:
         """The node whose own host the playbook must reach."""
 
@@ -68,6 +71,9 @@ class OfService:
         service = view.service(self.action.service)
         return None if service is None else service.version
 
+    def versions(self, view: ClusterView) -> Mapping[str, int]:  # noqa: ARG002  (the protocol's)
+        return EMPTY
+
     def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
         return None
 
@@ -87,6 +93,9 @@ class OfCluster:
 
     def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (the protocol's)
         return None
+
+    def versions(self, view: ClusterView) -> Mapping[str, int]:  # noqa: ARG002  (the protocol's)
+        return EMPTY
 
     def host_needed(self, view: ClusterView) -> Node | None:  # noqa: ARG002  (the protocol's)
         return None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from swarmherd.enact.goals.goal import OfCluster, called, complaints, same, some
@@ -20,7 +20,9 @@ def follows(service: Service, anchor: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Relabel(OfCluster):
-    """See `Goal`."""
+    """See `Goal`. `before` is the cluster as it was before it; None where nobody looked."""
+
+    before: ClusterView | None = None
 
     @property
     def leaves_traces(self) -> bool:
@@ -100,6 +102,26 @@ class Relabel(OfCluster):
         if new is not None and self._labelled(new):
             return Outcome.GIVEN_UP, self.shortfall(view)
         return Outcome.UNDONE, f"nothing of it had happened, {called(view, self._node)} has no label"
+
+    def versions(self, view: ClusterView) -> Mapping[str, int]:
+        """Of the dependents that it has bound, and that nobody has changed otherwise meanwhile."""
+        before = {service.name: service for service in self._dependents(self.before)} if self.before else {}
+        there = [(before[new.name], new) for new in self._dependents(view) if new.name in before]
+        return {new.name: new.version for old, new in there if self._has_bound(old, new)}
+
+    def _has_bound(self, old: Service, new: Service) -> bool:
+        """Whether it is as it was but for its bond, and for what Swarm itself writes as it follows that."""
+        as_before = replace(
+            new,
+            version=old.version,
+            updated_at=old.updated_at,
+            constraints=old.constraints,
+            update_state=old.update_state,
+            update_started_at=old.update_started_at,
+            update_message=old.update_message,
+            has_previous=old.has_previous,
+        )
+        return follows(new, self._anchor) and not follows(old, self._anchor) and as_before == old
 
     def _labelled(self, node: Node) -> bool:
         return node.labels.get(anchor_label(self._anchor), "").casefold() == "yes"
