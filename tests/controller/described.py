@@ -143,7 +143,7 @@ def _service_memory(text: Mapping[str, Any]) -> ServiceMemory:
     }
     return ServiceMemory(
         last_version=text.get("version"),
-        slept_version=text.get("slept"),
+        asleep=text.get("asleep", False),
         failures=text.get("failures", 0),
         blind_cycles=text.get("blind_cycles", 0),
         good_cycles=text.get("good_cycles", 0),

@@ -126,6 +126,8 @@ def _keys(policy: Policy, service: str) -> ScaleKeys:
 
 def remembered(memory: ServiceMemory, decision: Decision, keys: ScaleKeys, now: datetime) -> ServiceMemory:
     """The memory of one service after a decision about it."""
+    if memory.asleep and decision.now != 0:
+        memory = replace(memory, asleep=False)
     if decision.now is None or not decision.evidence:
         return memory  # the metrics were not asked: nothing was learned
     if not decision.foretold:
@@ -181,32 +183,32 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
     if result.outcome in (Outcome.STARTED, Outcome.CONFLICT) or not action.service:
         return memory
     before = memory.of(action.service)
-    after = _written(before, action, result)
+    after = before if result.version is None else replace(before, last_version=result.version)
     if result.outcome is Outcome.DONE or result.version is not None or action.kind == "move":
         after = _moved(after, action, result.finished_at)  # Docker was written to
     if action.parameters.get("swarmherd_measure") == "clear":
         after = _cleared(after, result)
     elif result.outcome is Outcome.DONE:
         after = replace(after, failures=0, last_failure_at=None)
-        if action.kind == "scale" and not action.parameters["swarmherd_replicas"] and action.evidence:
-            after = replace(after, slept_version=result.version)  # a person's command has no evidence
     elif result.outcome is Outcome.GIVEN_UP:  # hosts that cannot be reached say nothing of the service
         after = replace(after, failures=before.failures + result.ran, last_failure_at=result.finished_at)
+    if action.kind == "scale":
+        after = _slept(after, action, result)
     known = remember_remedy(memory, action, result)
     moved = known if after.moves == before.moves else _left(known, action, result.finished_at)
     others = {name: replace(memory.of(name), last_version=version) for name, version in result.versions.items()}
     return replace(moved, services={**memory.services, **others, action.service: after})
 
 
-def _written(memory: ServiceMemory, action: Action, result: Result) -> ServiceMemory:
-    """The version that our write left. A service that we have put to sleep sleeps on, whatever else of it we write: but
-    for one that somebody has changed meanwhile, since its zero may be theirs."""
-    if result.version is None:
-        return memory
-    slept = memory.slept_version
-    ours = slept is not None and slept == memory.last_version == action.parameters.get("swarmherd_expected_version")
-    kept = ours and action.kind != "scale"
-    return replace(memory, last_version=result.version, slept_version=result.version if kept else slept)
+def _slept(memory: ServiceMemory, action: Action, result: Result) -> ServiceMemory:
+    """A zero is ours where it was decided on and written, also where its last tasks were slow to stop. It stays ours
+    whatever is written of the service besides, until it has replicas, or a person sets the zero."""
+    to_zero = not action.parameters["swarmherd_replicas"]
+    decided = to_zero and bool(action.evidence)  # a person's command has none
+    if result.outcome is Outcome.DONE:
+        return replace(memory, asleep=decided)
+    written = result.outcome is Outcome.GIVEN_UP and result.version is not None
+    return replace(memory, asleep=True) if decided and written else memory
 
 
 def _cleared(memory: ServiceMemory, result: Result) -> ServiceMemory:

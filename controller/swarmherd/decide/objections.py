@@ -40,7 +40,7 @@ def paused(s: Situation) -> str | None:
 
 def in_maintenance(s: Situation) -> str | None:
     """S7: a zero that only a person can have set. One that we decided on while `min` was 0 is below `min` now."""
-    if s.replicas == 0 and s.scale.min > 0 and s.service.version != s.memory.slept_version:
+    if s.replicas == 0 and s.scale.min > 0 and not s.memory.asleep:
         return "somebody set it to 0 replicas, which means maintenance"
     return None
 

@@ -39,8 +39,8 @@ class ServiceMemory:
     recommendations: tuple[Recommendation, ...] = ()
     moves: tuple[datetime, ...] = ()
     """When tasks of it were moved by us, oldest first, as far back as budgets and cooldowns ask."""
-    slept_version: int | None = None
-    """The version that our own last decision for no replicas left: any other zero is a person's (S7)."""
+    asleep: bool = False
+    """Whether we have put it to sleep, and no replicas were seen since: any other zero is a person's (S7)."""
     last_clear_failure_at: datetime | None = None
     clear_failures: int = 0
     """Times in a row that what moves had left on nodes could not be cleared for it, which says nothing of itself."""
@@ -57,7 +57,7 @@ class ServiceMemory:
             self.good_cycles,
             recommendations,
             self.moves,
-            self.slept_version,
+            self.asleep,
             self.last_clear_failure_at,
             self.clear_failures,
         )

@@ -157,27 +157,34 @@ def test_a_cooldown_begins_when_the_action_ended() -> None:
 
 def test_a_zero_that_was_decided_on_is_told_from_a_persons() -> None:
     decided = replace(action(0), evidence=(Evidence("requests", Reading(0.0, NOW, ""), "target 50", 0),))
-    assert remember_result(Memory(), decided, result(Outcome.DONE)).of("a").slept_version == 8
-    assert remember_result(Memory(), decided, result(Outcome.UNDONE)).of("a").slept_version is None
+    assert remember_result(Memory(), decided, result(Outcome.DONE)).of("a").asleep
+    assert remember_result(Memory(), decided, result(Outcome.GIVEN_UP)).of("a").asleep, "its last task stops slowly"
+    assert not remember_result(Memory(), decided, result(Outcome.GIVEN_UP, None)).of("a").asleep, "nothing was written"
+    assert not remember_result(Memory(), decided, result(Outcome.UNDONE)).of("a").asleep
     by_hand = manual_scale(view_of({"services": {"a": {"replicas": 3}}}), "a", 0, "x", lambda: "id")
-    assert remember_result(Memory(), by_hand, result(Outcome.DONE)).of("a").slept_version is None
+    slept = Memory({"a": ServiceMemory(asleep=True)})
+    assert not remember_result(slept, by_hand, result(Outcome.DONE)).of("a").asleep
 
 
-@pytest.mark.parametrize(
-    ("decided_on", "kind", "slept"),
-    [(10, "resources", 12), (11, "resources", 10), (None, "resources", 10), (10, "scale", 10)],
-    ids=["ours", "somebody wrote meanwhile", "nobody knows", "awake"],
-)
-def test_s7_our_own_later_write_leaves_our_zero_ours(decided_on: int | None, kind: str, slept: int) -> None:
-    before = Memory({"a": ServiceMemory(last_version=10, slept_version=10)})
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize(("kind", "decided_on"), [("resources", 10), ("relabel", 11), ("scale", 10)])
+def test_s7_a_service_that_we_put_to_sleep_sleeps_on_until_it_has_replicas(
+    kind: str, decided_on: int, outcome: Outcome
+) -> None:
+    """Whatever else we write of it, or somebody has written meanwhile."""
+    before = Memory({"a": ServiceMemory(last_version=10, asleep=True)})
     written = replace(
-        action(3), kind=kind, parameters={**action(3).parameters, "swarmherd_expected_version": decided_on}
+        action(3, 0), kind=kind, parameters={**action(3, 0).parameters, "swarmherd_expected_version": decided_on}
     )
-    found = remember_result(before, written, result(Outcome.DONE, 12)).of("a")
-    assert (found.last_version, found.slept_version) == (12, slept)
-    policy = parse_policy({"services": {"a": {"scale": {"min": 2, "max": 9}}}}, "f.yml")
-    [decision] = decide(view_of({"services": {"a": {"replicas": 0, "version": 12}}}), policy, Memory({"a": found}), NOW)
-    assert decision.then == (2 if slept == 12 else 0), decision.reasons
+    found = remember_result(before, written, result(outcome, 12)).of("a")
+    assert found.asleep is not (kind == "scale" and outcome is Outcome.DONE)
+
+
+@pytest.mark.parametrize(("replicas", "asleep"), [(0, True), (1, False), (None, False)])
+def test_s7_a_zero_after_replicas_were_seen_is_somebody_elses(replicas: int | None, asleep: bool) -> None:
+    policy = parse_policy({"services": {"a": {"scale": {"max": 9, "metrics": [{"cpu": 70}]}}}}, "f.yml")
+    before, view = Memory({"a": ServiceMemory(asleep=True)}), view_of({"services": {"a": {"replicas": replicas}}})
+    assert remember(before, decide(view, policy, before, NOW), policy, NOW).of("a").asleep is asleep
 
 
 def test_failures_are_counted_and_a_write_is_a_write_all_the_same() -> None:

@@ -117,7 +117,7 @@ def test_a_memory_survives_a_restart_to_the_microsecond(store: Store, url: str) 
         last_failure_at=NOW,
         blind_cycles=3,
         good_cycles=1,
-        slept_version=2**40,
+        asleep=True,
         recommendations=(Recommendation(NOW, 3), Recommendation(NOW + timedelta(seconds=15), 4)),
     )
     store.remember(Memory(), Memory({"web": web, "db": ServiceMemory()}))
