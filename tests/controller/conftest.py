@@ -326,7 +326,7 @@ class Engine:
                 "CreatedAt": f"2026-01-01T00:00:{number:02}Z",
                 "ServiceID": f"id-{service}",
                 "Slot": slot,
-                "NodeID": node,
+                "NodeID": "" if now == "pending" else node,
                 "Status": {"Timestamp": "2026-01-01T00:00:01.5Z", "State": now, "Message": "started"}
                 | ({"Err": said} if said else {})
                 | self._port(service),

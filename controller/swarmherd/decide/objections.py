@@ -20,7 +20,7 @@ _UPDATES = {
     UpdateState.ROLLBACK_PAUSED: "its rollback is paused",
 }
 BEFORE_RUNNING = frozenset(list(TaskState)[: list(TaskState).index(TaskState.RUNNING)])
-_ON_THEIR_NODE = frozenset({TaskState.PREPARING, TaskState.READY, TaskState.STARTING})
+ON_THEIR_NODE = frozenset({TaskState.PREPARING, TaskState.READY, TaskState.STARTING})
 
 
 def switched_off(s: Situation) -> str | None:
@@ -83,7 +83,7 @@ def _ours_are_starting(s: Situation, waiting: Sequence[Task]) -> bool:
     """
     ours = s.scale.strategy is Strategy.PREDICTIVE and s.service.version == s.memory.last_version
     return (
-        ours and not s.crash_looping and len(s.tasks) == s.replicas and all(t.state in _ON_THEIR_NODE for t in waiting)
+        ours and not s.crash_looping and len(s.tasks) == s.replicas and all(t.state in ON_THEIR_NODE for t in waiting)
     )
 
 

@@ -215,6 +215,8 @@ class PlaybookEnactor:
             said = f"{goal.achieved(watch.view)} after {(watch.running_at - started_at).total_seconds():.1f} s"
             detail = said if run.ending is Ending.OK else f"{said}, although {run.problem}"
             return self._result(action, started_at, Outcome.DONE, detail, watch.running_at, watch.version(run))
+        if watch.fresh and watch.view is not None and (said := goal.will_do(watch.view)):
+            return self._result(action, started_at, Outcome.DONE, said, version=watch.version(run))
         detail = ": ".join(part for part in (run.problem, watch.shortfall()) if part)
         # What was called off has not failed: what is asked for now is decided again, at once.
         outcome = Outcome.UNDONE if run.ending is Ending.CALLED_OFF else Outcome.GIVEN_UP

@@ -13,6 +13,7 @@ from swarmherd.model import (
     ClusterView,
     Cordon,
     Decision,
+    Direction,
     Finding,
     Following,
     Lever,
@@ -20,20 +21,27 @@ from swarmherd.model import (
     Recreation,
     Service,
 )
+from swarmherd.plan.capacity import ignored
 from swarmherd.plan.draining import by_hand
-from swarmherd.policy import Policy, balancer_of
+from swarmherd.policy import Capacity, Policy, balancer_of
 
 LARGEST_COUNT = 100_000
 
 
 def scaling(
-    cluster: str, action_id: str, decision: Decision, service: Service, draining: Mapping[str, Any] = EMPTY
+    cluster: str,
+    action_id: str,
+    decision: Decision,
+    service: Service,
+    policy: Policy,
+    draining: Mapping[str, Any] = EMPTY,
 ) -> Action:
     """The action of a decision, carrying the count and the version that it was decided on, and its undo.
 
     `draining`: what is drained at the load balancer before it goes.
     """
     reason = decision.reasons[-1]
+    waits = decision.direction is Direction.UP and ignored(policy, service.name)
     return Action(
         id=action_id,
         kind="scale",
@@ -41,6 +49,7 @@ def scaling(
         service=service.name,
         parameters={
             **draining,
+            **({"swarmherd_capacity": Capacity.IGNORE.value} if waits else {}),
             "swarmherd_service": service.name,
             "swarmherd_replicas": decision.then,
             "swarmherd_expected_replicas": decision.now,
@@ -218,4 +227,4 @@ def manual_scale(
     decision = Decision(service, found.replicas, replicas, None, (because,), version=found.version)
     backend = balancer_of(policy, found) if policy is not None else None
     draining = by_hand(view, found, replicas, backend) if backend is not None else EMPTY
-    return scaling(view.cluster, new_id(), decision, found, draining)
+    return scaling(view.cluster, new_id(), decision, found, policy or Policy(), draining)

@@ -44,7 +44,7 @@ class Room:
         found = seen.shape(service, more)
         asked = _asked(found.shape)
         fit, why = self._take(found.shape, asked)
-        if fit == more or _ignored(self._policy, service.name):
+        if fit == more or ignored(self._policy, service.name):
             return decision
         missing = f"{_not_fitting(more - fit, more)}: {why}"
         # What is not read of the service, nobody knows of another node either.
@@ -99,8 +99,9 @@ def _waiting(view: ClusterView) -> list[TaskShape]:
     return [seen.shape(services[name], many).shape for name, many in sorted(waiting.items()) if name in services]
 
 
-def _ignored(policy: Policy, service: str) -> bool:
-    """No label speaks of it: the policy alone tells, of the service before of all."""
+def ignored(policy: Policy, service: str) -> bool:
+    """Whether replicas that find no node are to wait for one. No label speaks of it: the policy alone tells, of the
+    service before of all."""
     named = policy.services.get(service)
     places = (named.scale if named else None, policy.defaults.scale)
     said = (place.capacity for place in places if place is not None and "capacity" in place.model_fields_set)

@@ -144,7 +144,7 @@ class _Planner:
         draining = EMPTY
         if backend is not None:
             decision, draining = with_draining(decision, self._view, service, backend)
-        action = scaling(self._view.cluster, self._new_id(), decision, service, draining)
+        action = scaling(self._view.cluster, self._new_id(), decision, service, self._policy, draining)
         self.claims.add(action, {service.name}, set())
         return decision
 

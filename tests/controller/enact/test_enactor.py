@@ -93,6 +93,20 @@ def test_a_scale_up_that_cannot_land_is_set_back_to_what_runs(
     assert (engine.replicas["web"], result.version) == (3, 102)
 
 
+def test_replicas_that_are_to_wait_for_a_node_are_not_set_back_and_nothing_has_failed(
+    cluster: Cluster, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`capacity: ignore`."""
+    monkeypatch.setattr("swarmherd.enact.playbook.SETTLE_SECONDS", 1.0)
+    engine.room = 3
+    waiting = replace(to(5), parameters={**to(5).parameters, "swarmherd_capacity": "ignore"})
+    result = cluster.playbooks().enact(waiting, NOW)
+    assert result is not None
+    assert (result.outcome, engine.replicas["web"], result.running_at) == (Outcome.DONE, 5, None), result.detail
+    assert result.detail == "5 replicas are wanted, of which 2 wait for a node"
+    assert cluster.store.memory().of("web").failures == 0
+
+
 def test_a_scale_down_is_never_set_back(cluster: Cluster, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swarmherd.enact.playbook.SETTLE_SECONDS", 1.0)
     engine.room = 0

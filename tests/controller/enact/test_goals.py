@@ -136,6 +136,53 @@ def test_what_a_move_left_is_cleared_and_nothing_of_another_service(marks: dict[
         assert not goal_of(replace(move(), parameters=variables)).landed(left)
 
 
+# ---------------------------------------------------------------- counts
+
+
+def scale(**parameters: Any) -> Action:
+    said = {"service": "web", "replicas": 4, "expected_replicas": 2, **parameters}
+    return action("scale", {"service": "web", "replicas": 2}, **said)
+
+
+PENDING = task(3, "", state=TaskState.PENDING, message="no suitable node")
+
+
+@pytest.mark.parametrize(
+    ("fourth", "will_do", "back_to"),
+    [
+        (replace(PENDING, slot=4), "4 replicas are wanted, of which 2 wait for a node", None),
+        (task(4, "n3"), "4 replicas are wanted, of which 1 waits for a node", None),
+        (task(4, "n3", state=TaskState.PREPARING), "", 3),
+        (task(4, "n3", state=TaskState.REJECTED, desired=TaskState.SHUTDOWN), "", 3),
+    ],
+)
+def test_replicas_that_are_to_wait_for_a_node_stay_and_are_no_failure(
+    fourth: Task, will_do: str, back_to: int | None
+) -> None:
+    seen = view(task(1, "n1"), task(2, "n2"), PENDING, fourth, replicas=4)
+    waiting = goal_of(scale(capacity="ignore"))
+    assert (waiting.landed(seen), waiting.will_do(seen)) == (False, will_do)
+    back = waiting.undo(seen, Outcome.GIVEN_UP)
+    assert (back and back["swarmherd_replicas"]) == back_to
+    checked = goal_of(scale())
+    assert checked.will_do(seen) == ""
+    back = checked.undo(seen, Outcome.GIVEN_UP)
+    assert back is not None
+    assert back["swarmherd_replicas"] == len(seen.running("web"))
+
+
+def test_where_nothing_was_written_nobody_waits_for_a_node() -> None:
+    assert goal_of(scale(capacity="ignore")).will_do(view(task(1, "n1"), PENDING)) == ""
+
+
+def test_replicas_that_only_start_are_told_with_the_key_that_gives_them_longer() -> None:
+    starting = [task(slot, "n3", state=TaskState.PREPARING) for slot in (3, 4)]
+    seen = view(task(1, "n1"), task(2, "n2"), *starting, replicas=4)
+    assert goal_of(scale()).shortfall(seen) == (
+        "2 of 4 replicas run, 2 still start (if they need longer, raise swarmherd_cluster.playbook_timeout_seconds)"
+    )
+
+
 # ---------------------------------------------------------------- anchors
 
 

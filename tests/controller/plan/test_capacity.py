@@ -22,7 +22,7 @@ from swarmherd.model import (
     Role,
     TaskState,
 )
-from swarmherd.plan import plan
+from swarmherd.plan import manual_scale, plan
 from swarmherd.policy import parse_policy
 
 from tests.controller.arranged import view_of
@@ -229,6 +229,20 @@ def test_the_check_can_be_switched_off_for_one_service_or_for_all() -> None:
     on = {"scale": {"capacity": "check"}}
     policy = {"defaults": off, "services": {"web": on}}
     assert counts(planned(view, *wanted, policy=policy)) == {"api": 4, "web": 1}
+
+
+def test_replicas_that_are_to_wait_for_a_node_are_said_to_be_wanted() -> None:
+    view = cluster({"web": {"at": ["n1", "n1"], "reserve": 7}})
+    ignoring = {"defaults": {"scale": {"capacity": "ignore"}}}
+
+    def said(then: int, policy: dict[str, Any]) -> Any:
+        [action] = planned(view, more("web", 2, then), policy=policy).actions
+        return action.parameters.get("swarmherd_capacity")
+
+    assert (said(4, ignoring), said(1, ignoring), said(3, {})) == ("ignore", None, None)
+    for by_hand, capacity in ((ignoring, "ignore"), ({}, None)):
+        action = manual_scale(view, "web", 4, "a feast", lambda: "id", parse_policy(by_hand, "f.yml"))
+        assert action.parameters.get("swarmherd_capacity") == capacity
 
 
 def test_a_new_node_has_the_tasks_that_every_node_has_and_no_mark_of_ours() -> None:

@@ -31,6 +31,9 @@ class Goal(Protocol):
     def achieved(self, view: ClusterView) -> str:
         """What is there, in words, once it has landed."""
 
+    def will_do(self, view: ClusterView) -> str:
+        """What is there, in words, where that is all that was asked for although it has not landed; "" else."""
+
     def shortfall(self, view: ClusterView) -> str:
         """What is still missing, with what the tasks in trouble say of themselves."""
 
@@ -64,6 +67,9 @@ class OfService:
     def reads(self) -> str:
         return self.action.service
 
+    def will_do(self, view: ClusterView) -> str:  # noqa: ARG002  (the protocol's)
+        return ""
+
     def begun(self, view: ClusterView) -> bool | None:  # noqa: ARG002  (the protocol's)
         return None
 
@@ -87,6 +93,9 @@ class OfCluster:
     @property
     def reads(self) -> None:
         return None
+
+    def will_do(self, view: ClusterView) -> str:  # noqa: ARG002  (the protocol's)
+        return ""
 
     def begun(self, view: ClusterView) -> bool | None:  # noqa: ARG002  (the protocol's)
         return None
