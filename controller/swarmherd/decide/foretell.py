@@ -13,7 +13,7 @@ the widest: every node that passes the filters, every task of the service.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -69,13 +69,24 @@ def landing(
     """
     nodes = [_closed(node) if node.id in closed else node for node in seen.nodes(view, without=gone)]
     found = seen.shape(service, tasks)
-    candidates = _candidates(nodes, found.shape, service.spread_over)
+    candidates = _candidates(Columns(nodes, Settings()), found.shape, service.spread_over)
     fit = frozenset(one.node for one in candidates if one.room)
     pending = max(0, tasks - sum(one.room for one in candidates))
     unsure = (*found.problems, *_doubts(view, service, tasks))
     if unsure:
         return Landing(fit if tasks else frozenset(), fit, pending, unsure)
     return Landing(one_of(candidates) if tasks == 1 else some_of(candidates, tasks), fit, pending)
+
+
+def gathered(view: ClusterView) -> Columns:
+    """The view's nodes, for `fitting`: to be gathered once, however many services are asked about."""
+    return Columns(seen.nodes(view), Settings())
+
+
+def fitting(nodes: Columns, service: Service) -> frozenset[str]:
+    """Ids of the nodes that pass Swarm's filters for one more task of the service: `fit` of its landing."""
+    rooms = _rooms(nodes, seen.shape(service).shape)
+    return frozenset(node.id for node, room in zip(nodes.nodes, rooms, strict=True) if room)
 
 
 def moved(view: ClusterView, service: Service, source: str, *, task: str = "", avoid: Collection[str] = ()) -> Landing:
@@ -147,7 +158,7 @@ def _closed(node: NodeCapacity) -> NodeCapacity:
     return replace(node, availability=Availability.PAUSE)
 
 
-def _candidates(nodes: Sequence[NodeCapacity], shape: TaskShape, spread_over: tuple[str, ...]) -> list[Candidate]:
+def _candidates(columns: Columns, shape: TaskShape, spread_over: tuple[str, ...]) -> list[Candidate]:
     labels = [found for text in spread_over if (found := _label(text))]
     return [
         Candidate(
@@ -157,15 +168,14 @@ def _candidates(nodes: Sequence[NodeCapacity], shape: TaskShape, spread_over: tu
             room,
             tuple(_value(node, *label) for label in labels),
         )
-        for node, room in zip(nodes, _rooms(nodes, shape), strict=True)
+        for node, room in zip(columns.nodes, _rooms(columns, shape), strict=True)
     ]
 
 
-def _rooms(nodes: Sequence[NodeCapacity], shape: TaskShape) -> list[int]:
+def _rooms(columns: Columns, shape: TaskShape) -> list[int]:
     """How many tasks of the shape Swarm's filters let each node take, one after the other; no more than are asked
     for, and whether there is room for one even where none is."""
-    columns, need = Columns(nodes, Settings()), Need(shape.need)
-    most = max(shape.replicas, 1)
+    need, most = Need(shape.need), max(shape.replicas, 1)
     rooms = np.full(columns.size, 1.0 if shape.ports else float(most))
     for line, amount in need.lines:
         free = columns.capacity[line] - columns.load.used[line]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,11 +25,14 @@ class Scene:
     wishes: Wishes
     nodes: Mapping[str, Node]
     """By id."""
+    led: Mapping[str, Sequence[str]]
+    """By anchor: all that follow it, as the wishes have it."""
 
     @classmethod
     def of(cls, view: ClusterView, policy: Policy, memory: Memory, now: datetime) -> Scene:
         cycle = Cycle(view, policy, memory, now, ScalePolicies(), Index.of(view))
-        return cls(cycle, service_wishes(policy, view.services), {node.id: node for node in view.nodes})
+        wishes = service_wishes(policy, view.services)
+        return cls(cycle, wishes, {node.id: node for node in view.nodes}, followers(wishes.follows))
 
     @property
     def view(self) -> ClusterView:
@@ -56,7 +59,7 @@ class Scene:
 
     def followers(self, anchor: str) -> tuple[str, ...]:
         """All that follow `anchor`, chained ones too, as far as Docker has them."""
-        return tuple(name for name in followers(self.wishes.follows, anchor) if self.service(name) is not None)
+        return tuple(name for name in self.led.get(anchor, ()) if self.service(name) is not None)
 
     def hostname(self, node_id: str) -> str:
         """What people call a node."""

@@ -101,6 +101,8 @@ class Finding:
     reasons: tuple[str, ...]
     clear: bool = False
     """Whether moves of this service have left marks on nodes that are to be cleared; planning may take that back."""
+    needed: frozenset[str] = frozenset()
+    """The ids of the nodes of which our cordon alone keeps these tasks."""
 
     @property
     def because(self) -> str:

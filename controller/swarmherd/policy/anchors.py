@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from swarmherd.policy.merge import Contradiction
@@ -41,9 +42,13 @@ def circle(follows: Mapping[str, str], service: str) -> str | None:
     return f"it follows itself: {' -> '.join(chain)}"
 
 
-def followers(follows: Mapping[str, str], anchor: str) -> tuple[str, ...]:
-    """Every service that follows `anchor`, directly or through others, by name."""
-    return tuple(sorted(name for name in follows if name != anchor and anchor in chain_of(follows, name)[1:]))
+def followers(follows: Mapping[str, str]) -> dict[str, list[str]]:
+    """By anchor: every service that follows it, directly or through others, by name."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(follows):
+        for anchor in {*chain_of(follows, name)} - {name}:
+            found[anchor].append(name)
+    return dict(found)
 
 
 def between_services(services: Mapping[str, ServicePolicy]) -> Iterator[tuple[str, Contradiction]]:

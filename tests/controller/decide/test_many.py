@@ -6,14 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from swarmherd.decide import arrange, rebalance
+from swarmherd.decide import arrange, foretell, rebalance
 from swarmherd.decide.heal import healing
 from swarmherd.model import Balance, Breaker, BreakerState, Memory, NodeMemory, Remedy
 from swarmherd.plan import conclude
-from swarmherd.policy import parse_policy
+from swarmherd.policy import anchors, parse_policy
 
 from tests.controller.arranged import memory_of, view_of
 from tests.controller.described import NOW
@@ -158,3 +159,28 @@ def test_s11_a_node_that_was_left_often_keeps_no_other_from_being_left() -> None
     assert "off a node per hour is used up for n00" in plan.arrangement.healing[0].because
     [action] = plan.actions
     assert (action.kind, action.parameters["swarmherd_place"]) == ("move", "web.5")
+
+
+def test_the_nodes_are_gathered_once_however_many_services_wait(counted: Callable[[Any, str], list[str]]) -> None:
+    """As they are, without forgotten marks, and without our cordons."""
+    cordoned = {"availability": "pause", "labels": {"swarmherd.cordoned": str(int(NOW.timestamp()) + 900)}}
+    forgotten = {"labels": {"swarmherd.deny.web": "yes", "swarmherd.deny-until.web": "1"}}
+    nodes = {**dict.fromkeys(NODES, {"memory": 50}), "n00": cordoned, "n01": forgotten}
+    names = [f"s{number}" for number in range(30)]
+    nowhere = {"at": [":pending"], "age": 600, "constraints": ["node.labels.disk==ssd"]}
+    policy = parse_policy({"failover": {}, "services": {name: {} for name in names}}, "made up")
+    looks = counted(foretell, "Columns")
+    found = arrange(view_of({"nodes": nodes, "services": dict.fromkeys(names, nowhere)}), policy, Memory(), NOW)
+    assert len(found.rescue.findings) == len(names)
+    assert len(looks) == 3
+
+
+def test_a_long_chain_of_followers_is_followed_once_for_each_of_its_links(
+    counted: Callable[[Any, str], list[str]],
+) -> None:
+    links = [f"s{number:02}" for number in range(40)]
+    policy = parse_policy({"services": {one: {"follows": of} for of, one in pairwise(links)}}, "made up")
+    view = view_of({"nodes": {"n1": {"memory": 20}}, "services": {one: {"at": ["n1"], "gib": 0.01} for one in links}})
+    looks = counted(anchors, "chain_of")
+    arrange(view, policy, Memory(), NOW)
+    assert len(looks) == 2 * len(links[1:]), "for circles, and for who follows"

@@ -66,9 +66,8 @@ def test_a_circle_that_labels_and_policy_make_together_is_told_and_whoever_follo
 
 def test_followers_are_direct_and_chained() -> None:
     follows = {"api": "db", "web": "api", "mail": "db", "x": "y"}
-    assert followers(follows, "db") == ("api", "mail", "web")
+    assert followers(follows) == {"db": ["api", "mail", "web"], "api": ["web"], "y": ["x"]}
     assert chain_of(follows, "web") == ("web", "api", "db")
-    assert followers(follows, "web") == ()
 
 
 def test_the_scores_that_the_policy_knows_are_those_of_placement_and_its_defaults_too() -> None:

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from swarmherd.decide.failover.standings import by_node, keys_of
-from swarmherd.decide.failover.waiting import needed
 from swarmherd.decide.fits import shape_of
 from swarmherd.decide.marks import CORDONED, cordoned_until, is_cordoned, paused_for
 from swarmherd.decide.place import Placer, seen
@@ -39,7 +38,7 @@ _NO_PAST = NodeMemory(None)
 
 def cordons(scene: Scene, standings: Sequence[NodeStanding], findings: Sequence[Finding]) -> tuple[Cordon, ...]:
     """One for each node that is cordoned or flaps, by name; at most one begins in a cycle."""
-    why, wanted = by_node(standings), _wanted(scene, findings)
+    why, wanted = by_node(standings), _wanted(findings)
     found: list[Cordon] = []
     for node in sorted(scene.view.nodes, key=lambda one: (one.hostname, one.id)):
         if CORDONED in node.labels:
@@ -67,9 +66,9 @@ def _flaps(scene: Scene, node: Node) -> int:
     return 0 if idle or falls < keys_of(scene).flapping.falls else falls
 
 
-def _wanted(scene: Scene, findings: Sequence[Finding]) -> Mapping[str, str]:
+def _wanted(findings: Sequence[Finding]) -> Mapping[str, str]:
     """By node id: the service that only this cordoned node would take."""
-    return {node_id: one.service for one in reversed(findings) for node_id in needed(scene, one)}
+    return {node_id: one.service for one in reversed(findings) for node_id in one.needed}
 
 
 # ---------------------------------------------------------------- beginning

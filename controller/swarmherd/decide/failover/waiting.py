@@ -6,21 +6,22 @@ Whether a mark of ours is the reason is tried out: without it, would Swarm's own
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from swarmherd.decide.backoff import clearing_waits
 from swarmherd.decide.failover.standings import by_node, keys_of
-from swarmherd.decide.foretell import landing
+from swarmherd.decide.foretell import fitting, gathered
 from swarmherd.decide.marks import DENY, DENY_UNTIL, PAUSED, denied, forgotten, is_cordoned, paused_for
+from swarmherd.decide.place.columns import Columns
 from swarmherd.decide.place.constraints import Constraint, ConstraintError, Operator, parse_constraint
 from swarmherd.decide.release import labelled_with
 from swarmherd.decide.scene import Scene
 from swarmherd.decide.words import count, duration, one_line
 from swarmherd.model import (
     Availability,
-    ClusterView,
     Finding,
     Node,
     NodeStanding,
@@ -39,7 +40,8 @@ _UNPLACED = (TaskState.NEW, TaskState.ALLOCATED, TaskState.PENDING)
 
 def findings(scene: Scene, seen: Sequence[NodeStanding]) -> tuple[Finding, ...]:
     """One for each service that has opted in and has waited for longer than the policy's `pending_after`, by name."""
-    found = (_about(scene, seen, service) for service in sorted(scene.view.services, key=lambda one: one.name))
+    nodes = _Nodes(scene)
+    found = (_about(scene, seen, nodes, service) for service in sorted(scene.view.services, key=lambda one: one.name))
     return tuple(one for one in found if one is not None)
 
 
@@ -58,17 +60,47 @@ def pinned_to(scene: Scene, constraint: Constraint) -> list[Node]:
     return [node for node in scene.view.nodes if constraint.holds(node.id if by_id else node.hostname)]
 
 
-def needed(scene: Scene, finding: Finding) -> frozenset[str]:
-    """The ids of the nodes of which our cordon alone keeps the waiting tasks."""
-    cordoned = [node for node in scene.view.nodes if is_cordoned(node) and node.state is NodeState.READY]
-    service = scene.service(finding.service)
-    if service is None or not cordoned or _fits(scene.view, service, finding.waiting):
-        return frozenset()
-    opened = _with(scene.view, {node.id: replace(node, availability=Availability.ACTIVE) for node in cordoned})
-    return _fits(opened, service, finding.waiting) & {node.id for node in cordoned}
+class _Nodes:
+    """A cycle's nodes as they are, and as they would be without what we have set on them; gathered once, if ever."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._view, self._now = scene.view, scene.now
+        self.marked = {node.id: node for node in scene.view.nodes if forgotten(node, scene.now)}
+        """Those with marks that nobody can be behind any more."""
+        ready = (node for node in scene.view.nodes if node.state is NodeState.READY)
+        self.cordoned = {node.id: node for node in ready if is_cordoned(node)}
+
+    def helped(self, service: Service) -> frozenset[str]:
+        """The ids of the nodes that would take the service without such marks, where none takes it as they are."""
+        if not self.marked or fitting(self._as_they_are, service):
+            return frozenset()
+        return fitting(self._cleared, service).intersection(self.marked)
+
+    def needed(self, service: Service) -> frozenset[str]:
+        """The ids of the nodes of which our cordon alone keeps the service."""
+        if not self.cordoned or fitting(self._as_they_are, service):
+            return frozenset()
+        return fitting(self._opened, service).intersection(self.cordoned)
+
+    @cached_property
+    def _as_they_are(self) -> Columns:
+        return gathered(self._view)
+
+    @cached_property
+    def _cleared(self) -> Columns:
+        return self._with({name: _cleared(node, self._now) for name, node in self.marked.items()})
+
+    @cached_property
+    def _opened(self) -> Columns:
+        active = Availability.ACTIVE
+        return self._with({name: replace(node, availability=active) for name, node in self.cordoned.items()})
+
+    def _with(self, changed: Mapping[str, Node]) -> Columns:
+        nodes = tuple(changed.get(node.id, node) for node in self._view.nodes)
+        return gathered(replace(self._view, nodes=nodes))
 
 
-def _about(scene: Scene, seen: Sequence[NodeStanding], service: Service) -> Finding | None:
+def _about(scene: Scene, seen: Sequence[NodeStanding], nodes: _Nodes, service: Service) -> Finding | None:
     stuck = list(_stuck(scene, service))
     if not stuck or not scene.wishes.of(service.name).opted_in:
         return None
@@ -77,11 +109,10 @@ def _about(scene: Scene, seen: Sequence[NodeStanding], service: Service) -> Find
     if ago < keys_of(scene).pending_after:
         return None
     tasks = [task for _at, task in stuck]
-    found = Finding(service.name, tuple(task.id for task in tasks), since, ())
-    marks = _helpful_marks(scene, service, found.waiting)
+    marks, needed = _helpful_marks(scene, nodes, service), nodes.needed(service)
     reasons = [*marks, *_bounds(scene, seen, service)]
-    if over := needed(scene, found):
-        reasons.append(f"only {scene.hostnames(over)} would take it, which we have cordoned")
+    if needed:
+        reasons.append(f"only {scene.hostnames(needed)} would take it, which we have cordoned")
     said = one_line(tasks[0].message)
     reasons.append(f"Swarm says: {said}" if said else "Swarm does not say why")
     what = f"{count(len(tasks), 'task')} of {service.name} {'has' if len(tasks) == 1 else 'have'}"
@@ -91,7 +122,8 @@ def _about(scene: Scene, seen: Sequence[NodeStanding], service: Service) -> Find
         last = f"clear what moves have left on nodes, because {waits}"
     else:
         last = f"leave {service.name} waiting, because {waits}" + (f"; {off}" if marks and off else "")
-    return replace(found, reasons=(*reasons, last), clear=bool(marks) and not off)
+    waiting, clear = tuple(task.id for task in tasks), bool(marks) and not off
+    return Finding(service.name, waiting, since, (*reasons, last), clear, needed)
 
 
 def _switched_off(scene: Scene) -> str:
@@ -115,17 +147,12 @@ def _stuck(scene: Scene, service: Service) -> Iterator[tuple[datetime, Task]]:
         yield min(task.created_at for task in tasks), tasks[-1]
 
 
-def _helpful_marks(scene: Scene, service: Service, waiting: Collection[str]) -> list[str]:
+def _helpful_marks(scene: Scene, nodes: _Nodes, service: Service) -> list[str]:
     """Marks that nobody can be behind any more, if the service would find a node without them."""
-    marked = {node.id: node for node in scene.view.nodes if forgotten(node, scene.now)}
-    if not marked or _fits(scene.view, service, waiting):
-        return []
-    cleared = _with(scene.view, {node.id: _cleared(node, scene.now) for node in marked.values()})
-    helped = _fits(cleared, service, waiting) & marked.keys()
     return [
-        f"{scene.hostname(node_id)} bears marks of a move of {', '.join(forgotten(marked[node_id], scene.now))} "
+        f"{scene.hostname(node_id)} bears marks of a move of {', '.join(forgotten(nodes.marked[node_id], scene.now))} "
         "that nobody is behind any more"
-        for node_id in sorted(helped, key=scene.hostname)
+        for node_id in sorted(nodes.helped(service), key=scene.hostname)
     ]
 
 
@@ -138,14 +165,6 @@ def _cleared(node: Node, now: datetime) -> Node:
     return replace(
         node, availability=opened, labels={key: text for key, text in node.labels.items() if key not in gone}
     )
-
-
-def _fits(view: ClusterView, service: Service, waiting: Collection[str]) -> frozenset[str]:
-    return landing(view, service, 1, gone=waiting).fit
-
-
-def _with(view: ClusterView, changed: Mapping[str, Node]) -> ClusterView:
-    return replace(view, nodes=tuple(changed.get(node.id, node) for node in view.nodes))
 
 
 def _bounds(scene: Scene, seen: Sequence[NodeStanding], service: Service) -> Iterator[str]:
