@@ -96,7 +96,7 @@ def _stopping(scene: Scene, anchor: str) -> list[Task]:
 
 def _about(scene: Scene, anchor: str, dependents: list[str]) -> Following:
     labelled = labelled_with(scene.view, anchor)
-    here = Following(anchor, tuple(dependents), (), labelled=labelled)
+    here = Following(anchor, tuple(dependents), (), labelled=labelled, followers=scene.followers(anchor))
     there = f" on {scene.hostnames(labelled)}" if labelled else ""
     held = f"leave the label of {anchor}{there} as it is" if labelled else f"give {anchor} no label"
     # First: a label that moves would take along who follows it no longer.

@@ -87,6 +87,8 @@ class Following:
     """Services that follow it no longer, with the versions that were decided on."""
     unlabelled: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    followers: tuple[str, ...] = ()
+    """Who goes where it goes: the dependents that are there, and all that follow these, by name."""
 
     @property
     def acts(self) -> bool:

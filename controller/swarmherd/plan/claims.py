@@ -26,8 +26,9 @@ class Claims:
 
 
 def touched_by_following(following: Following) -> tuple[set[str], set[str]]:
-    """Services and node ids."""
-    services = {following.anchor, *following.dependents, *following.freed}
+    """Services and node ids. A label that moves takes the whole chain along; one that is taken off moves nobody."""
+    taken_along = following.followers if following.relabel else ()
+    services = {following.anchor, *following.dependents, *taken_along, *following.freed}
     return services, {following.node, *following.labelled} - {""}
 
 

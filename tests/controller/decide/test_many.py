@@ -165,7 +165,7 @@ def test_the_nodes_are_gathered_once_however_many_services_wait(counted: Callabl
     """As they are, without forgotten marks, and without our cordons."""
     cordoned = {"availability": "pause", "labels": {"swarmherd.cordoned": str(int(NOW.timestamp()) + 900)}}
     forgotten = {"labels": {"swarmherd.deny.web": "yes", "swarmherd.deny-until.web": "1"}}
-    nodes = {**dict.fromkeys(NODES, {"memory": 50}), "n00": cordoned, "n01": forgotten}
+    nodes = {name: {"memory": 50} for name in NODES} | {"n00": cordoned, "n01": forgotten}
     names = [f"s{number}" for number in range(30)]
     nowhere = {"at": [":pending"], "age": 600, "constraints": ["node.labels.disk==ssd"]}
     policy = parse_policy({"failover": {}, "services": {name: {} for name in names}}, "made up")

@@ -192,6 +192,19 @@ def test_windows_hold_what_they_speak_of_for_every_service_that_is_concerned() -
     ]
 
 
+def test_a_label_is_held_for_whoever_follows_its_dependents_too() -> None:
+    chained = replace(FOLLOWING, followers=("api", "web"))
+    closed = {"services": {"web": {"windows": {"forbid": "anchors", "days": "sun"}}}}
+    assert kinds(planned(FOLLOWING, **closed)) == [("relabel", "db")]
+    assert held(planned(chained, **closed)) == [
+        "leave the label of db as it is, because changes of anchors' labels are forbidden for web on sun "
+        "from 00:00 to 24:00 UTC; it ends in 12 h"
+    ]
+    one = Memory(pauses=(Pause("ada", "deploying", ago(9), "web", Direction.ANCHORS),))
+    [said] = held(planned(chained, memory=one))
+    assert said.endswith("because ada paused changes of anchors' labels of web: deploying")
+
+
 def test_what_failed_waits_and_what_is_gone_is_held() -> None:
     failed = Memory({"web": ServiceMemory(failures=1, last_failure_at=ago(5), last_version=7)})
     [said] = held(planned(MOVE, memory=failed))
