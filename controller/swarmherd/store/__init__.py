@@ -21,12 +21,11 @@ from swarmherd.store.database import StoreError, default_url, state_directory
 from swarmherd.store.inputs import UnreadableError
 from swarmherd.store.leases import Leases
 from swarmherd.store.newest import follow, forget, newest, trim
-from swarmherd.store.rows import Arranged, Cycle, Entry, Recorded
+from swarmherd.store.rows import Cycle, Entry, Recorded
 from swarmherd.store.schema import ARRANGEMENTS, CYCLES, DECISIONS, JOURNAL, PAUSES
 from swarmherd.store.wanted import Wanted
 
 __all__ = [
-    "Arranged",
     "Cycle",
     "Entry",
     "Leases",
@@ -193,13 +192,6 @@ class Store:
             if not failed:  # one that saw nothing tells of nobody that it is gone
                 forget(connection, DECISIONS, "service", self._cluster)
                 forget(connection, ARRANGEMENTS, "subject", self._cluster)
-
-    def last_arrangements(self) -> tuple[rows.Arranged, ...]:
-        """The newest decision about each anchor and each measure of load, by subject."""
-        last = newest(ARRANGEMENTS, "subject", self._cluster)
-        query = sa.select(ARRANGEMENTS).where(ARRANGEMENTS.c.id.in_(last)).order_by(ARRANGEMENTS.c.subject)
-        with self._transaction() as connection:
-            return tuple(rows.arranged_of(row) for row in connection.execute(query).mappings())
 
     def last_decisions(self) -> Mapping[str, Recorded]:
         """The newest decision of each service."""

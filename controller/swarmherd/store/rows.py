@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -107,19 +107,10 @@ def entry(row: Row) -> Entry:
     return Entry(action, Outcome(row["outcome"]), row["detail"], owner=row["owner"], token=row["token"], **times)
 
 
-@dataclass(frozen=True, slots=True)
-class Arranged:
-    """What was decided about one anchor's label or one measure of load, as a document, and when."""
-
-    subject: str
-    """`anchor shop_db`, `rebalance memory`, `refill memory`, `brake`, `cordon NODE_ID`, `recreate shop_db`,
-    `heal shop_web.1`, …"""
-    at: datetime
-    acts: bool
-    document: Mapping[str, Any]
-
-
 def arranged(arrangement: Arrangement, at: datetime) -> Iterator[dict[str, Any]]:
+    """What was decided about each anchor's label, each measure of load, …, as a document. The subjects are `anchor
+    shop_db`, `rebalance memory`, `refill memory`, `brake`, `cordon NODE_ID`, `recreate shop_db`, `heal shop_web.1`, …
+    """
     for one in arrangement.following:
         document = {"reasons": list(one.reasons), "evidence": evidence_documents(one.evidence)}
         document |= {"dependents": list(one.dependents), "node": one.node, "labelled": list(one.labelled)}
@@ -164,10 +155,6 @@ def _move(move: Move) -> dict[str, Any]:
     ranking = [{"node": one.node, "total": one.total, "scores": dict(one.scores)} for one in move.ranking]
     places = {"allowed": list(move.allowed), "avoid": list(move.avoid), "ranking": ranking}
     return words | places | {"held": move.held, "reasons": list(move.reasons)}
-
-
-def arranged_of(row: Row) -> Arranged:
-    return Arranged(row["subject"], row["at"], row["acts"], MappingProxyType(row["document"]))
 
 
 def pause(row: Row) -> Pause:

@@ -28,6 +28,7 @@ from swarmherd.store import backup as copies
 from swarmherd.store.backup import BackupError
 
 from tests.controller.store.test_store import newer
+from tests.controller.store.test_store_arranged import arrangements
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -68,7 +69,7 @@ def seen(store: Store) -> object:
         store.memory(),
         [one.decision for one in store.decisions_of("web", 9)],
         store.last_cycle(),
-        store.last_arrangements(),
+        arrangements(store),
     )
 
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -24,7 +25,9 @@ from swarmherd.model import (
     ServiceMemory,
 )
 from swarmherd.store import Store
-from swarmherd.store.database import MIGRATIONS
+from swarmherd.store.database import MIGRATIONS, open_database
+from swarmherd.store.newest import newest
+from swarmherd.store.schema import ARRANGEMENTS
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MOVE = Move(
@@ -46,6 +49,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
     one.close()
 
 
+def arrangements(store: Store) -> Sequence[sa.Row[Any]]:
+    """The newest word about each anchor, measure of load, …, by subject: the controller writes them and reads none."""
+    table, last = ARRANGEMENTS.c, newest(ARRANGEMENTS, "subject", "shop")
+    told = sa.select(table.subject, table.at, table.acts, table.document)
+    query = told.where(table.id.in_(last)).order_by(table.subject)
+    engine = open_database(store._url)
+    with engine.connect() as connection:
+        found = connection.execute(query).all()
+    engine.dispose()
+    return found
+
+
 def arrangement(acts: bool, reason: str) -> Arrangement:
     following = Following("db", ("api",), (reason,), "n2", ("n1",), acts, {"api": 7})
     moves = (MOVE,) if acts else ()
@@ -65,7 +80,7 @@ def test_moves_and_nodes_survive_the_store(store: Store) -> None:
 def test_of_each_anchor_and_measure_the_last_word_is_kept_and_what_was_done(store: Store) -> None:
     for minute, (acts, reason) in enumerate([(True, "first"), (False, "second"), (False, "third")]):
         store.record((), "a cycle", NOW + timedelta(minutes=minute), arrangement=arrangement(acts, reason))
-    found = store.last_arrangements()
+    found = arrangements(store)
     assert [one.subject for one in found] == ["anchor db", "rebalance memory"]
     assert [one.document["reasons"] for one in found] == [["third"], ["third"]]
     assert {one.at for one in found} == {NOW + timedelta(minutes=2)}
@@ -74,7 +89,7 @@ def test_of_each_anchor_and_measure_the_last_word_is_kept_and_what_was_done(stor
 
 def test_a_move_is_kept_with_the_table_of_scores(store: Store) -> None:
     store.record((), "a cycle", NOW, arrangement=arrangement(True, "first"))
-    anchor, balance = store.last_arrangements()
+    anchor, balance = arrangements(store)
     assert (anchor.acts, balance.acts) == (True, True)
     [move] = balance.document["moves"]
     assert move["ranking"] == [{"node": "n2", "total": 2.5, "scores": {"zones": 0.5}}]

@@ -17,6 +17,8 @@ from alembic.script import ScriptDirectory
 from swarmherd.model import Direction, Memory, NodeMemory, Outcome, Pause, Recommendation, ServiceMemory
 from swarmherd.store import Store, StoreError, database
 
+from tests.controller.store.test_store_arranged import arrangements
+
 SCHEMAS = Path(__file__).parent / "schemas"
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 WEB = ServiceMemory(
@@ -81,7 +83,7 @@ def test_on_postgresql_too(old: Path, postgresql: object, tmp_path: Path) -> Non
 
 def holds_everything(store: Store, revision: str) -> None:
     assert replace(store.memory(), pauses=()) == REMEMBERED[revision]
-    arranged = [(one.subject, one.at, one.acts, one.document["reasons"]) for one in store.last_arrangements()]
+    arranged = [(one.subject, one.at, one.acts, one.document["reasons"]) for one in arrangements(store)]
     assert arranged == ARRANGED[revision]
     assert set(store.memory().pauses) == {
         Pause("ana", "release", NOW, "web", Direction.DOWN),

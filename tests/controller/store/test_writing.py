@@ -29,6 +29,8 @@ from swarmherd.policy import Policy
 from swarmherd.replay import Inputs
 from swarmherd.store import Leases, Store
 
+from tests.controller.store.test_store_arranged import arrangements
+
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -118,12 +120,12 @@ def test_of_services_and_nodes_that_are_gone_nothing_stays_for_longer_than_the_c
     for number in (1, 2):
         recorded(number, ("web",))
         assert set(store.last_decisions()) == {"web", "gone"}
-        assert [one.subject for one in store.last_arrangements()] == ["rebalance memory"]
+        assert [one.subject for one in arrangements(store)] == ["rebalance memory"]
     for number in range(3, 9):
         store.record((), "no manager answers", NOW + timedelta(seconds=number), failed=True)
     assert set(store.last_decisions()) == {"web", "gone"}, "that nothing was seen for long does not say who is gone"
     recorded(9, ("web",), "cpu")
     assert set(store.last_decisions()) == {"web"}
-    assert [one.subject for one in store.last_arrangements()] == ["rebalance cpu"]
+    assert [one.subject for one in arrangements(store)] == ["rebalance cpu"]
     assert len(store.decisions_of("web", 99)) == 4, "of one that is there all changes stay, however old"
     assert store.decisions_of("gone", 99) == ()
