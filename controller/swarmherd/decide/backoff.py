@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """S13: after a failed action, wait twice as long each time, and give up after so many, until the service is changed.
 
-One that could not even begin, as where no host is reached, is waited after and not counted.
+One for which no host was reached is waited after and not counted.
 """
 
 from __future__ import annotations
@@ -47,5 +47,5 @@ def _resting(what: str, failures: int, last_at: datetime | None, policy: Policy,
     ago = abs((now - last_at).total_seconds())
     if ago >= wait:
         return None
-    counted = f" ({failures} in a row)" if failures else ", before anything was done"
+    counted = f" ({failures} in a row)" if failures else ", since no host was reached"
     return f"its last {what} failed {duration(ago)} ago{counted}, next try after {duration(wait)}"

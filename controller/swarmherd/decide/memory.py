@@ -190,8 +190,8 @@ def remember_result(memory: Memory, action: Action, result: Result) -> Memory:
         after = _cleared(after, result)
     elif result.outcome is Outcome.DONE:
         after = replace(after, failures=0, last_failure_at=None)
-    elif result.outcome is Outcome.GIVEN_UP:  # hosts that cannot be reached say nothing of the service
-        after = replace(after, failures=before.failures + result.ran, last_failure_at=result.finished_at)
+    elif result.outcome is Outcome.GIVEN_UP:  # where no host was reached it is no failure of the service
+        after = replace(after, failures=before.failures + result.reached, last_failure_at=result.finished_at)
     if action.kind == "scale":
         after = _slept(after, action, result)
     known = remember_remedy(memory, action, result)

@@ -134,7 +134,7 @@ class PlaybookEnactor:
         watch.view = before
         run = self._run(action, goal, watch)
         if isinstance(run, str):
-            return replace(self._result(action, started_at, Outcome.GIVEN_UP, run), ran=False)
+            return replace(self._result(action, started_at, Outcome.GIVEN_UP, run), ran=False, reached=False)
         judged = self._judged(action, goal, started_at, run, watch)
         if watch.view is not None:
             judged = replace(judged, versions=goal.versions(watch.view))
@@ -221,7 +221,7 @@ class PlaybookEnactor:
         # What was called off has not failed: what is asked for now is decided again, at once.
         outcome = Outcome.UNDONE if run.ending is Ending.CALLED_OFF else Outcome.GIVEN_UP
         result = self._result(action, started_at, outcome, detail, version=watch.version(run))
-        return replace(result, ran=_ran(run, goal, watch))
+        return replace(result, ran=_ran(run, goal, watch), reached=run.reached)
 
     def _result(
         self,
@@ -236,11 +236,10 @@ class PlaybookEnactor:
 
 
 def _ran(run: Run, goal: Goal, watch: Watch) -> bool:
-    """Docker tells, where it shows that; else whether any host was reached. What was broken off may be under way."""
+    """Docker tells, where it can be read. What was broken off may be under way still."""
     if run.broken_off or not run.hosts:
         return run.broken_off
-    begun = goal.begun(watch.view) if watch.view is not None and watch.fresh else None
-    return run.reached if begun is None else begun
+    return watch.view is None or not watch.fresh or goal.begun(watch.view)
 
 
 UNSEEN = "Docker cannot be read now, so the entry stays open until it can"

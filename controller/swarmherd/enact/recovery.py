@@ -124,7 +124,7 @@ def _closed(entry: Unfinished, look: Look, mends: Mends, old: bool) -> Closing |
         return None
     if (rest := onward(goal, view) if entry.finished_at is None else None) is None:
         closing = _back(action, goal, view, mends, old)
-        return None if closing is None else closing._replace(ran=goal.begun(view) is not False)
+        return None if closing is None else closing._replace(ran=goal.begun(view))
     went = mends.roll_forward(action, rest, BECAUSE)
     if went.done:
         return Closing(Outcome.DONE, went.said, went.version)

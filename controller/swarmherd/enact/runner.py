@@ -107,7 +107,8 @@ def run_playbook(
     except Exception as error:  # noqa: BLE001  (the runner raises pexpect's, OS's and its own; each is a failed run)
         ending = Ending.DEADLINE if late.is_set() else Ending.FAILED
         broken_off = late.is_set() or not watch.nothing_ran
-        return Run(ending, watch.hosts, f"ansible-runner: {error}", answered=False, broken_off=broken_off)
+        reached = broken_off or watch.reached
+        return Run(ending, watch.hosts, f"ansible-runner: {error}", False, broken_off, reached)
     finally:
         timer.cancel()
         forget_environment()

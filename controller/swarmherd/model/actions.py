@@ -66,5 +66,7 @@ class Result:
     """The service version that our own write left."""
     ran: bool = True
     """False where no playbook ran, or it ended before it could do anything: it left all as it was."""
+    reached: bool = True
+    """False where no task came to a result on any host, which says nothing of the service."""
     versions: Mapping[str, int] = field(default_factory=lambda: EMPTY)
     """Those that our own writes left on other services, by name."""

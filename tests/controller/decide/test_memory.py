@@ -194,9 +194,11 @@ def test_failures_are_counted_and_a_write_is_a_write_all_the_same() -> None:
     assert unwritten == ServiceMemory(last_version=7, failures=3, last_failure_at=ago(2))
 
 
-def test_what_could_not_begin_is_waited_after_and_never_given_up() -> None:
-    """S13: that no host was reached says nothing of the service."""
-    unreached = replace(result(Outcome.GIVEN_UP, None), ran=False)
+def test_where_no_host_was_reached_it_is_waited_and_never_given_up() -> None:
+    """S13: that says nothing of the service. What was refused counts, whether or not anything was done."""
+    refused = replace(result(Outcome.GIVEN_UP, None), ran=False)
+    assert remember_result(memory_of(BEFORE), action(5), refused).of("a").failures == 3
+    unreached = replace(result(Outcome.GIVEN_UP, None), ran=False, reached=False)
     found = remember_result(memory_of(BEFORE), action(5), unreached).of("a")
     assert found == ServiceMemory(last_version=7, failures=2, last_failure_at=ago(2))
 

@@ -158,7 +158,7 @@ def test_without_a_manager_no_playbook_is_run(cluster: Cluster, engine: Engine) 
     engine.control_available = False
     result = cluster.playbooks().enact(to(4), NOW)
     assert result is not None
-    assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, False)
+    assert (result.outcome, result.ran, result.reached) == (Outcome.GIVEN_UP, False, False)
     assert "/test/scale" not in engine.asked
 
 
@@ -175,15 +175,15 @@ def test_a_result_tells_whether_anything_can_have_been_done(
     write_playbook(collection, tasks)
     result = cluster.playbooks().enact(to(4), NOW)
     assert result is not None
-    assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, ran)
+    assert (result.outcome, result.ran, result.reached) == (Outcome.GIVEN_UP, ran, ran)
 
 
-def test_a_host_that_is_not_reached_has_done_nothing(cluster: Cluster, collection: Path) -> None:
+def test_a_host_that_is_not_reached_is_told_from_a_playbook_that_says_no(cluster: Cluster, collection: Path) -> None:
     tasks = "    - ansible.builtin.ping:\n      vars: {ansible_connection: ssh, ansible_port: 1}\n"
     write_playbook(collection, tasks.replace("ssh,", "ssh, ansible_host: 127.0.0.1,"))
     result = cluster.playbooks().enact(to(4), NOW)
     assert result is not None
-    assert (result.outcome, result.ran) == (Outcome.GIVEN_UP, False), result.detail
+    assert (result.outcome, result.reached) == (Outcome.GIVEN_UP, False), result.detail
 
 
 def begin_elsewhere(cluster: Cluster, replicas: int, owner: str = "another.host.long.gone:1") -> None:

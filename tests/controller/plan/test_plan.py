@@ -104,7 +104,7 @@ def test_of_two_decisions_about_a_service_the_safer_is_done() -> None:
         (3, 121, ""),
         (5, 9, "5 actions failed in a row: given up until the service is changed"),
         (5, 86400 * 30, "5 actions failed in a row: given up until the service is changed"),
-        (0, 29, "its last action failed 29 s ago, before anything was done, next try after 30 s"),
+        (0, 29, "its last action failed 29 s ago, since no host was reached, next try after 30 s"),
         (0, 30, ""),
     ],
 )

@@ -44,8 +44,8 @@ class Goal(Protocol):
     def cut_short(self, view: ClusterView) -> tuple[Outcome, str]:
         """How to close an action that was cut short and of which nothing is to be set back."""
 
-    def begun(self, view: ClusterView) -> bool | None:
-        """Whether anything of what was wanted may have been done; None where Docker does not show that."""
+    def begun(self, view: ClusterView) -> bool:
+        """Whether anything of what was wanted may have been done, where Docker shows that."""
 
     def version(self, view: ClusterView) -> int | None:
         """The version of the action's service, where it is about one."""
@@ -70,8 +70,8 @@ class OfService:
     def will_do(self, view: ClusterView) -> str:  # noqa: ARG002  (the protocol's)
         return ""
 
-    def begun(self, view: ClusterView) -> bool | None:  # noqa: ARG002  (the protocol's)
-        return None
+    def begun(self, view: ClusterView) -> bool:  # noqa: ARG002  (the protocol's)
+        return True
 
     def version(self, view: ClusterView) -> int | None:
         service = view.service(self.action.service)
@@ -97,8 +97,8 @@ class OfCluster:
     def will_do(self, view: ClusterView) -> str:  # noqa: ARG002  (the protocol's)
         return ""
 
-    def begun(self, view: ClusterView) -> bool | None:  # noqa: ARG002  (the protocol's)
-        return None
+    def begun(self, view: ClusterView) -> bool:  # noqa: ARG002  (the protocol's)
+        return True
 
     def version(self, view: ClusterView) -> int | None:  # noqa: ARG002  (the protocol's)
         return None
