@@ -53,7 +53,7 @@ def _planned(cluster: Cluster) -> Plan:
     now, policy = clock(), _evening_out(cluster.policy)
     view, memory = cluster.observer.observe(policy, now), cluster.store.memory().at(now)
     arrangement = replace(arrange(view, policy, memory, now), healing=())
-    planned = plan(decide(view, policy, memory, now), view, policy, memory, now, new_id, arrangement)
+    planned = plan(decide(view, policy, memory, now), view, policy, memory, now, new_id, arrangement, moves_alone=True)
     moves = tuple(action for action in planned.actions if action.kind == "move")
     loads = Arrangement(balances=planned.arrangement.balances, stays=planned.arrangement.stays)
     return replace(planned, actions=moves, decisions=(), arrangement=loads)

@@ -17,6 +17,7 @@ from swarmherd.decide.windows import not_now
 from swarmherd.decide.words import count, one_line
 from swarmherd.model import (
     EMPTY,
+    Action,
     Arrangement,
     Balance,
     ClusterView,
@@ -55,9 +56,11 @@ def plan(
     now: datetime,
     new_id: Callable[[], str],
     arrangement: Arrangement | None = None,
+    moves_alone: bool = False,
 ) -> Plan:
     """Labels of anchors first, then what is put right of failed nodes, then what heals, then scaling, then moves. While
-    the brake is on (S8), of all these only scaling up.
+    the brake is on (S8), of all these only scaling up. Moves wait while anything else is planned (S12), but for
+    `moves_alone`: of this plan the moves alone are carried out.
 
     Ups come before downs, of those the higher priority first, then by name, and each gets as many replicas as find a
     node after the ones before it. At most one action per service and per node, and `policy.actions_per_cycle` in all.
@@ -69,7 +72,8 @@ def plan(
     rescue = Rescuing(view, planner.claims, planner.held, new_id).of(arrangement.rescue)
     healed = tuple(planner.heal(one) for one in arrangement.healing)
     told = tuple(sorted(map(planner.scale, planner.by_urgency(decisions)), key=lambda d: d.service))
-    balances = tuple(planner.balance(one) for one in arrangement.balances)
+    first = None if moves_alone else next(iter(planner.claims.actions), None)
+    balances = tuple(planner.balance(one, first) for one in arrangement.balances)
     arranged = replace(arrangement, following=following, balances=balances, rescue=rescue, healing=healed)
     return Plan(view.cluster, now, tuple(planner.claims.actions), told, arranged)
 
@@ -148,10 +152,11 @@ class _Planner:
         self.claims.add(action, {service.name}, set())
         return decision
 
-    def balance(self, one: Balance) -> Balance:
-        return replace(one, moves=tuple(map(self._move, one.moves)))
+    def balance(self, one: Balance, first: Action | None) -> Balance:
+        """`first`: the first of the actions that are done before any of these moves."""
+        return replace(one, moves=tuple(self._move(move, first) for move in one.moves))
 
-    def _move(self, move: Move) -> Move:
+    def _move(self, move: Move, first: Action | None) -> Move:
         service = self._services.get(move.service)
         services, nodes = touched_by_move(move)
         if service is None:
@@ -159,7 +164,7 @@ class _Planner:
         else:
             balanced = balancer_of(self._policy, service) is not None
             why = self.held(services, nodes, Direction.MOVES, "move", balanced) or self._backing_off(service)
-            why = why or self._moves_spent(move.service, move.source)
+            why = why or self._moves_spent(move.service, move.source) or _foretold_without(first)
         if why or service is None:
             held = f"leave {move.service} on {self._hostname(move.source)}, because {why}"
             return replace(move, held=True, reasons=(*move.reasons, held))
@@ -216,6 +221,15 @@ class _Planner:
         if planned >= keys.moves_at_once:
             return f"the budget of {count(keys.moves_at_once, 'move')} at once is used up"
         return moves_spent(self._policy, self._memory, self._now, service, self._view.node(source), planned)
+
+
+def _foretold_without(first: Action | None) -> str | None:
+    """S12: where a task lands was foretold of the nodes as they are seen. What starts or stops tasks or opens a node
+    before it is moved may have Swarm choose another one."""
+    if first is None:
+        return None
+    what = f"{first.kind} of {first.service}" if first.service else first.kind
+    return f"this cycle does something else first ({what}), and where it would land was foretold without that"
 
 
 def _said(pause: Pause) -> str:

@@ -43,7 +43,7 @@ MOVE = Move(Cause.REBALANCE, "web", "web.1", "n3", Lever.PAUSE_AND_STOP, ("n4",)
 UP = Decision("shop", 2, 3, 3, ("scale shop from 2 to 3",), version=7)
 
 
-def planned(*found: Any, memory: Memory | None = None, **policy: Any) -> Plan:
+def planned(*found: Any, memory: Memory | None = None, moves_alone: bool = False, **policy: Any) -> Plan:
     moves = tuple(one for one in found if isinstance(one, Move))
     arrangement = Arrangement(
         tuple(one for one in found if isinstance(one, Following)),
@@ -52,7 +52,7 @@ def planned(*found: Any, memory: Memory | None = None, **policy: Any) -> Plan:
     decisions = [one for one in found if isinstance(one, Decision)]
     ids = map(str, itertools.count())
     document = parse_policy(policy, "f.yml")
-    return plan(decisions, VIEW, document, memory or Memory(), NOW, lambda: next(ids), arrangement)
+    return plan(decisions, VIEW, document, memory or Memory(), NOW, lambda: next(ids), arrangement, moves_alone)
 
 
 def held(found: Plan) -> list[str]:
@@ -60,11 +60,29 @@ def held(found: Plan) -> list[str]:
     return [one.reasons[-1] for one in (*found.arrangement.following, *moves) if len(one.reasons) > 1]
 
 
-def test_labels_come_first_then_scaling_then_moves() -> None:
-    found = planned(MOVE, UP, FOLLOWING)
-    assert kinds(found) == [("relabel", "db"), ("scale", "shop"), ("move", "web")]
-    assert [action.id for action in found.actions] == ["0", "1", "2"]
+def test_labels_come_first_then_scaling() -> None:
+    found = planned(UP, FOLLOWING)
+    assert kinds(found) == [("relabel", "db"), ("scale", "shop")]
+    assert [action.id for action in found.actions] == ["0", "1"]
     assert held(found) == []
+
+
+def test_a_move_waits_while_the_cycle_does_what_its_landing_was_foretold_without() -> None:
+    assert kinds(planned(MOVE)) == [("move", "web")]
+    for first, what in ((UP, "scale of shop"), (replace(UP, then=1), "scale of shop"), (FOLLOWING, "relabel of db")):
+        assert held(planned(MOVE, first)) == [
+            f"leave web on n3, because this cycle does something else first ({what}), and where it would land was "
+            "foretold without that"
+        ]
+    opened = rescued(Rescue(cordons=(replace(CORDON, node="n1", cordon=False),)), MOVE)
+    assert kinds(opened) == [("failover", "")]
+    assert "does something else first (failover), and" in held(opened)[0]
+
+
+def test_where_the_moves_alone_are_carried_out_they_wait_for_nothing_but_their_own_service_and_nodes() -> None:
+    assert kinds(planned(MOVE, UP, moves_alone=True)) == [("scale", "shop"), ("move", "web")]
+    found = planned(MOVE, replace(UP, service="web"), moves_alone=True)
+    assert held(found) == ["leave web on n3, because another action for it is planned already"]
 
 
 def test_a_relabel_carries_its_variables_and_undoes_itself_the_other_way_round() -> None:
@@ -157,7 +175,6 @@ def test_each_node_and_each_service_has_a_budget_of_its_own_per_hour() -> None:
 
 
 def test_a_pause_of_one_direction_holds_that_and_nothing_else() -> None:
-    everything = (FOLLOWING, UP, MOVE)
     for direction, left in (
         (Direction.MOVES, [("relabel", "db"), ("scale", "shop")]),
         (Direction.ANCHORS, [("scale", "shop"), ("move", "web")]),
@@ -165,7 +182,7 @@ def test_a_pause_of_one_direction_holds_that_and_nothing_else() -> None:
         (Direction.DOWN, [("relabel", "db"), ("scale", "shop"), ("move", "web")]),
     ):
         pause = Memory(pauses=(Pause("ada", "deploying\n", ago(9), "", direction),))
-        assert kinds(planned(*everything, memory=pause)) == left
+        assert kinds(planned(FOLLOWING, UP, MOVE, memory=pause, moves_alone=True)) == left
     one = Memory(pauses=(Pause("ada", "deploying", ago(9), "web", Direction.MOVES),))
     assert held(planned(MOVE, memory=one)) == ["leave web on n3, because ada paused moves of web: deploying"]
     anchors = Memory(pauses=(Pause("ada", "deploying", ago(9), "api", Direction.ANCHORS),))
@@ -251,12 +268,12 @@ def test_with_the_brake_on_only_more_replicas_are_planned() -> None:
         assert one.reasons[-1].endswith(because)
 
 
-def test_labels_come_before_what_is_put_right_and_scaling_and_moves_after_it() -> None:
+def test_labels_come_before_what_is_put_right_and_scaling_after_it() -> None:
     rescue = Rescue(findings=(FINDING,), cordons=(CORDON,))
     found = rescued(rescue, replace(FOLLOWING, anchor="web", dependents=("shop",)))
     assert kinds(found) == [("relabel", "web"), ("failover", "api"), ("failover", "")]
     found = rescued(Rescue(recreations=(RECREATION,)), MOVE, UP)
-    assert kinds(found) == [("failover", "db"), ("scale", "shop"), ("move", "web")]
+    assert kinds(found) == [("failover", "db"), ("scale", "shop")]
 
 
 def test_what_is_put_right_counts_like_any_other_action() -> None:
