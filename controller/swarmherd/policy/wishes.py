@@ -6,8 +6,9 @@ As with scaling, key by key: the policy's word about the service, then its label
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmherd.model import EMPTY, Service
@@ -44,6 +45,7 @@ class ServiceWish:
     move: MoveKeys = NO_CONSENT
     near: tuple[NeighbourKeys, ...] = ()
     apart_from: tuple[NeighbourKeys, ...] = ()
+    """And those that must be apart from it: it is not to run on their nodes either."""
     balancer: str | None = None
     """The backend where its tasks are drained before they are moved (S18)."""
     failover: ServiceFailover = NORMAL_FAILOVER
@@ -82,11 +84,25 @@ def service_wishes(policy: Policy, services: Iterable[Service]) -> Wishes:
             sound[name] = _wish(name, policy, labels.get(name, EMPTY))
         except PolicyError as error:
             problems[name] = error.problems
+    for name, others in _keeping_out(policy).items():
+        if wish := sound.get(name):
+            sound[name] = replace(wish, apart_from=(*wish.apart_from, *others))
     follows = {name: wish.follows for name, wish in sound.items() if wish.follows is not None}
     for name in follows:
         if why := circle(follows, name):
             problems[name] = (Problem(f"service {name}", "follows", why, "let one of them follow nobody"),)
     return Wishes({name: wish for name, wish in sound.items() if name not in problems}, problems)
+
+
+def _keeping_out(policy: Policy) -> dict[str, list[NeighbourKeys]]:
+    """By service: those that must be apart from it, by their word alone."""
+    found: dict[str, list[NeighbourKeys]] = defaultdict(list)
+    musts = {name: [o.service for o in one.apart_from if o.weight is None] for name, one in policy.services.items()}
+    for name, others in musts.items():
+        for other in others:
+            if name not in (other, *musts.get(other, ())):
+                found[other].append(NeighbourKeys(service=name))
+    return found
 
 
 def balancer_of(policy: Policy, service: Service) -> str | None:

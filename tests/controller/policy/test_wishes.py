@@ -70,6 +70,14 @@ def test_followers_are_direct_and_chained() -> None:
     assert chain_of(follows, "web") == ("web", "api", "db")
 
 
+def test_a_must_to_be_apart_holds_for_both_of_them_and_a_wish_for_who_has_it() -> None:
+    apart = {"a": ["b", {"service": "c", "weight": 3}], "d": ["b", "d", "e"], "e": ["d"], "f": ["gone"]}
+    found = wishes({"services": {name: {"apart_from": others} for name, others in apart.items()}}, b={}, c={})
+    kept = {name: [other.service for other in found.of(name).apart_from] for name in "abcdef"}
+    assert kept == {"a": ["b", "c"], "b": ["a", "d"], "c": [], "d": ["b", "d", "e"], "e": ["d"], "f": ["gone"]}
+    assert all(other.weight is None for other in found.of("b").apart_from)
+
+
 def test_the_scores_that_the_policy_knows_are_those_of_placement_and_its_defaults_too() -> None:
     assert set(SCORES) == set().union(*WEIGHTS.values())
     assert settings_of(parse_policy({}, "f.yml").placement) == Settings()
