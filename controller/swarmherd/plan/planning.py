@@ -138,8 +138,9 @@ class _Planner:
         if decision.direction is Direction.NONE or service is None:
             return decision
         backend = balancer_of(self._policy, service)
-        what, balanced = decision.direction, backend is not None
-        if why := self.held({service.name}, set(), what, "scale", balanced) or self._backing_off(service):
+        what = decision.direction
+        drains = what is Direction.DOWN and backend is not None  # what is only added takes nothing from anybody (S18)
+        if why := self.held({service.name}, set(), what, "scale", drains) or self._backing_off(service):
             reason = f"leave {decision.service} at {decision.now}, because {why}"
             return replace(decision, then=decision.now, reasons=(*decision.reasons, reason))
         decision = self._room.bound(decision, service)

@@ -136,6 +136,16 @@ def test_a_restart_and_a_move_wait_while_the_load_balancer_is_not_asked_and_a_ro
     assert kinds(planned(back, memory=failing(BALANCER), **BEHIND)) == [("rollback", "web")]
 
 
+def test_without_the_load_balancer_replicas_are_added_and_none_is_taken_away() -> None:
+    """S18: what comes is drained nowhere, and is wanted most while things fail."""
+    up, down = UP, replace(UP, then=1)
+    for state in (BreakerState.OPEN, BreakerState.HALF_OPEN):
+        assert kinds(planned(up, memory=failing(BALANCER, state), **BEHIND)) == [("scale", "shop")]
+    found = planned(down, memory=failing(BALANCER), **BEHIND)
+    assert kinds(found) == []
+    assert "because the load balancer is not asked: it failed 5 times" in found.decisions[0].reasons[-1]
+
+
 @pytest.mark.parametrize("remedy", [Remedy.RESTART, Remedy.MOVE, Remedy.ROLLBACK])
 def test_a_remedy_waits_for_the_playbooks_of_its_own_kind(remedy: Remedy) -> None:
     one = replace(ILL, remedy=remedy, allowed=("n3",))
