@@ -6,6 +6,7 @@ services:
   shop_api:
     replicas: 3                                        null: not in replicated mode
     tasks: {running: 3}                                states and their counts; `running@n2` names the node
+    young: {count: 2, ago: 30}                         so many of the tasks are as they are for 30 s only, not for 600
     failed: {count: 4, ago: 60, message: exit 1}       older tasks that failed; `template: old`: made from that
     cpu: 91 | [91, 80, null] | unknown: timeout        of every task, of each, or of the query
     memory: 40
@@ -19,6 +20,7 @@ pauses: [{who: ada, why: deploying, service: shop_api, direction: up}]
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,7 +45,18 @@ from swarmherd.model import (
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PER_TASK = ("cpu", "memory")
-_OWN = {"replicas", "tasks", "failed", "labels", "version", "update_state", "updated", "memory_limit", "cpu_limit"}
+_OWN = {
+    "replicas",
+    "tasks",
+    "failed",
+    "young",
+    "labels",
+    "version",
+    "update_state",
+    "updated",
+    "memory_limit",
+    "cpu_limit",
+}
 _OWN |= {"memory_reservation", "cpu_reservation", "template"}
 
 
@@ -101,6 +114,9 @@ def _tasks(name: str, text: Mapping[str, Any]) -> tuple[Task, ...]:
     states = text.get("tasks", {"running": text.get("replicas") or 0})
     wanted = [state for state, count in states.items() for _task in range(count)]
     found = [_task(name, slot, *state.partition("@")[::2]) for slot, state in enumerate(wanted, 1)]
+    young = text.get("young", {"count": 0})
+    grown = len(found) - young["count"]
+    found[grown:] = [replace(task, state_at=ago(young["ago"])) for task in found[grown:]]
     failed = text.get("failed", {})
     for number in range(failed.get("count", 0)):
         at = ago(failed.get("ago", 60))

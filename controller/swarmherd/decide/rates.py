@@ -2,16 +2,19 @@
 """Servers needed, from the rates of requests that come and responses that go.
 
 While more requests come than are answered, the replicas are full, and what each of them serves now is its measured
-capacity: `needed = ceil(requests / (responses / running))`. While they keep up, nothing measures how much more they
+capacity: `needed = ceil(requests / (responses / running))`, where `running` is their average over the window of the
+rates: replicas that came within it have answered only since. While they keep up, nothing measures how much more they
 could serve, so the way down needs a stated capacity: `needed = ceil(requests / replica_capacity)`.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from swarmherd.decide.judge import Wish, needed
 from swarmherd.decide.measure import whole
 from swarmherd.decide.situation import Situation
-from swarmherd.decide.words import count, number
+from swarmherd.decide.words import count, duration, number
 from swarmherd.model import Evidence, Reading
 from swarmherd.policy.metrics import Rates
 from swarmherd.policy.queries import REQUESTS, RESPONSES
@@ -43,7 +46,7 @@ def _judged(s: Situation, rates: Rates, requests: Reading, responses: Reading) -
     served = max(0.0, responses.value)
     if coming <= served * (1 + s.scale.tolerance) + _IDLE:
         return _keeping_up(s, coming, rates)
-    each = _served_by_each(served / len(s.running), rates)
+    each = _served_by_each(served / _serving(s, responses.at), rates)
     if each is None:
         return "rates are unknown: nothing is answered, so what a replica serves is unknown"
     return _outpaced(s, coming, served, each)
@@ -56,6 +59,16 @@ def _from_zero(coming: float, rates: Rates) -> tuple[int, str]:
     return wanted, f"{number(coming)} requests/s come while nothing runs"
 
 
+def _serving(s: Situation, at: datetime) -> float:
+    """How many of the replicas that run served on average over the window of a rate read at `at`.
+
+    If each that has just come counted in full, the others' answers would be shared among all, and yet more be asked for
+    in every cycle. Tasks whose clock is ahead count as those that are as far behind.
+    """
+    window = s.policy.queries.window
+    return max(_IDLE, sum(min(1.0, abs((at - task.state_at).total_seconds()) / window) for task in s.running))
+
+
 def _served_by_each(now: float, rates: Rates) -> float | None:
     """What one replica serves: what it serves now, bounded by the stated capacity; that alone if nothing is served."""
     if now <= _IDLE:
@@ -64,8 +77,11 @@ def _served_by_each(now: float, rates: Rates) -> float | None:
 
 
 def _outpaced(s: Situation, coming: float, served: float, each: float) -> tuple[int, str]:
-    wanted = max(s.replicas, needed(coming, each))
+    wanted = needed(coming, each)
     said = f"{number(coming)} requests/s come and {number(served)} are answered"
+    if wanted <= s.replicas:
+        window = duration(s.policy.queries.window)
+        return s.replicas, f"{said}, and not all replicas that are wanted have served for the last {window}"
     return wanted, f"{said}: at {number(each)} per replica that takes {count(wanted, 'replica')}"
 
 

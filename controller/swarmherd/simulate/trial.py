@@ -137,8 +137,10 @@ class Trial:
         return self._tasks[count, ready]
 
     def _task(self, slot: int, state: TaskState) -> Task:
+        """Long in its state: what is answered is told here of the replicas that are there, and of no window."""
         if (slot, state) not in self._made:
-            made = Task(f"t{slot}", NAME, slot, "node", state, TaskState.RUNNING, self._begin, self._begin)
+            since = self._begin - timedelta(hours=1)
+            made = Task(f"t{slot}", NAME, slot, "node", state, TaskState.RUNNING, since, since)
             self._made[slot, state] = made
         return self._made[slot, state]
 
