@@ -27,6 +27,8 @@ NO_OUTLOOK = Outlook(0.0, 0.0, problem="there is no history")
 AWAKE = 0.1
 """While nobody asks, the last replica is not kept awake, and none is woken, for less than this part of one."""
 _ROUNDING = 1e-9
+Judged = CpuMetric | MemoryMetric | RequestsMetric | QueryMetric
+"""The metrics with a target or thresholds."""
 
 
 class Wish(NamedTuple):
@@ -51,7 +53,7 @@ def needed(load: float, each: float) -> int:
     return max(0, math.ceil(min(load / each, MOST) - _ROUNDING))
 
 
-def wish_of(s: Situation, name: str, metric: CpuMetric | MemoryMetric | RequestsMetric | QueryMetric) -> Wish:
+def wish_of(s: Situation, name: str, metric: Judged) -> Wish:
     """What a metric with a target or thresholds asks for."""
     rule, target = metric.rule, str(metric.rule)
     if s.replicas == 0 and not seen_from_zero(metric):
@@ -61,17 +63,20 @@ def wish_of(s: Situation, name: str, metric: CpuMetric | MemoryMetric | Requests
     if load is None:
         return unknown(name, target, reading)
     if rule.target is not None and s.scale.strategy is Strategy.PREDICTIVE and foretold(metric):
-        replicas, why, foreseen = _foretold(s, name, rule, rule.target, load)
+        replicas, why, foreseen = _foretold(s, name, metric, rule.target, load)
     else:
-        (replicas, why), foreseen = _asked_now(s, name, rule, load), False
+        (replicas, why), foreseen = _asked_now(s, name, metric, load), False
     return Wish(replicas, why, (Evidence(name, reading, target, replicas),), foretold=foreseen)
 
 
-def _asked_now(s: Situation, name: str, rule: Rule, load: Load) -> tuple[int, str]:
+def _asked_now(s: Situation, name: str, metric: Judged, load: Load) -> tuple[int, str]:
     """By what is measured now alone."""
+    rule = metric.rule
     if s.replicas == 0:
         return _from_zero(name, rule, load)
-    return _stepped(s, name, rule, load) if rule.target is None else _tracked(s, name, rule.target, load)
+    if rule.target is not None:
+        return _tracked(s, name, rule.target, load)
+    return _stepped(s, name, rule, load, wakes=seen_from_zero(metric))
 
 
 def _from_zero(name: str, rule: Rule, load: Load) -> tuple[int, str]:
@@ -96,7 +101,7 @@ def _tracked(s: Situation, name: str, target: float, load: Load) -> tuple[int, s
     return wanted, f"{said}, which still takes {count(wanted, 'replica')}" if wanted == s.replicas else said
 
 
-def _foretold(s: Situation, name: str, rule: Rule, target: float, load: Load) -> tuple[int, str, bool]:
+def _foretold(s: Situation, name: str, metric: Judged, target: float, load: Load) -> tuple[int, str, bool]:
     """What will be needed when new replicas serve; where nothing can be foretold, as if it were only a target.
 
     Never fewer than what the demand measured now needs. docs/design/0005-predictive.md has the method.
@@ -106,12 +111,14 @@ def _foretold(s: Situation, name: str, rule: Rule, target: float, load: Load) ->
     need, keep = max(outlook.need, load.total) / full, outlook.keep / full
     idle = s.replicas <= 1 and load.total <= 0 and max(need, keep) < AWAKE
     if outlook.problem or idle:
-        wanted, why = _asked_now(s, name, rule, load)
+        wanted, why = _asked_now(s, name, metric, load)
         return wanted, f"{why} (not foretold: {outlook.problem})" if outlook.problem else why, False
     wanted = max(1, min(steady(s.replicas, need, keep, outlook.room), MOST))
     if outlook.need >= load.total:
         return wanted, f"{name}: {outlook.why}", True
-    said = "leaves no room" if need > s.replicas else "is more than was foretold"
+    said = "leaves no room"
+    if need <= s.replicas:
+        said = f"is more than was foretold, and takes no more than {count(wanted, 'replica')}"
     return wanted, f"{name} {number(load.value)} {said}", True
 
 
@@ -119,7 +126,8 @@ def _within(value: float, target: float, tolerance: float) -> bool:
     return abs(value / target - 1) <= tolerance + _ROUNDING
 
 
-def _stepped(s: Situation, name: str, rule: Rule, load: Load) -> tuple[int, str]:
+def _stepped(s: Situation, name: str, rule: Rule, load: Load, wakes: bool) -> tuple[int, str]:
+    """`wakes`: any of this load would bring the last replica back."""
     up, down = rule.up or 0.0, rule.down or 0.0
     said = f"{name} {number(load.value)} is"
     if load.value > up:
@@ -129,7 +137,11 @@ def _stepped(s: Situation, name: str, rule: Rule, load: Load) -> tuple[int, str]
     if load.value < down:
         if load.refilled(up) >= down:
             return s.replicas, f"{said} below {number(down)}, which is not sure with {_missing(load)}"
-        return max(0, s.replicas - rule.steps.down), f"{said} below {number(down)}"
+        # As far as the others then bear it below the threshold that would bring what goes up again.
+        least = needed(load.refilled(up) * load.running, up) if wakes or s.replicas > 1 else 0
+        wanted = min(s.replicas, max(0, s.replicas - rule.steps.down, least))
+        stays = f", but fewer would not keep it to {number(up)}" if wanted == s.replicas else ""
+        return wanted, f"{said} below {number(down)}{stays}"
     return s.replicas, f"{said} between {number(down)} and {number(up)}"
 
 

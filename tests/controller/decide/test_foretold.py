@@ -39,7 +39,9 @@ def test_what_will_be_needed_is_there_before_it_is_needed() -> None:
 def test_more_than_was_foretold_is_no_want_of_room() -> None:
     decision = decided(shop(Outlook(30.0, 30.0, "quiet"), requests_per_replica=40))
     assert decision.then == 5
-    assert decision.because.endswith("because requests_per_replica 4 is more than was foretold")
+    assert decision.because.endswith(
+        "because requests_per_replica 4 is more than was foretold, and takes no more than 5 replicas"
+    )
     decision = decided(shop(Outlook(30.0, 30.0, "quiet"), requests_per_replica=110))
     assert decision.then == 13
     assert decision.because.endswith("because requests_per_replica 11 leaves no room")
