@@ -13,6 +13,7 @@ from swarmherd.decide.place.seen import shape as seen_shape
 from swarmherd.decide.scene import settings_of
 from swarmherd.explain.words import listed
 from swarmherd.model import ClusterView, Service
+from swarmherd.plan.capacity import AS_SWARM, as_swarm_counts
 from swarmherd.policy import Policy, service_wishes
 from swarmherd.policy.arranging import NeighbourKeys
 
@@ -24,13 +25,16 @@ class Room:
     takes: tuple[str, ...]
     refusals: str
     problems: tuple[str, ...]
+    by_swarm: tuple[str, ...] = ()
+    """Those of the others that Swarm itself would choose from: it knows neither real use nor our wishes."""
 
     def sentence(self, what: str) -> str:
         """`what` is the task in question: `another task of it`."""
         others = f"; the others do not take it: {self.refusals}" if self.refusals else ""
+        also = f". Swarm itself looks at less, and may start it on {listed(self.by_swarm)}" if self.by_swarm else ""
         if not self.takes:
-            return f"By its filters no node takes {what}: {self.refusals or 'there are no nodes'}."
-        return f"{what[0].upper()}{what[1:]} fits on {listed(self.takes)}{others}."
+            return f"By its filters no node takes {what}: {self.refusals or 'there are no nodes'}{also}."
+        return f"{what[0].upper()}{what[1:]} fits on {listed(self.takes)}{others}{also}."
 
 
 def room_for(view: ClusterView, policy: Policy, service: Service, *, without: Collection[str] = ()) -> Room:
@@ -40,7 +44,9 @@ def room_for(view: ClusterView, policy: Policy, service: Service, *, without: Co
     placer = Placer(seen, settings_of(policy.placement))
     names = {node.id: node.hostname for node in view.nodes}
     takes = tuple(names[ranked.node] for ranked in placer.ranking(shape))
-    return Room(takes, why_not(placer.columns, shape) if seen else "", problems)
+    swarms = Placer(list(map(as_swarm_counts, seen)), AS_SWARM).ranking(seen_shape(service).shape)
+    by_swarm = sorted({names[ranked.node] for ranked in swarms} - set(takes))
+    return Room(takes, why_not(placer.columns, shape) if seen else "", problems, tuple(by_swarm))
 
 
 def _shape(view: ClusterView, policy: Policy, service: Service) -> tuple[TaskShape, tuple[str, ...]]:

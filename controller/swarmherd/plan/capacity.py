@@ -68,7 +68,7 @@ class Room:
     def _nodes(self) -> Placer:
         """The nodes with what is there. What waits for a node already is served before anything new."""
         if self._placer is None:
-            there = sorted(map(_as_swarm_counts, seen.nodes(self._view)), key=lambda node: (node.name, node.id))
+            there = sorted(map(as_swarm_counts, seen.nodes(self._view)), key=lambda node: (node.name, node.id))
             self._placer = Placer(there, AS_SWARM)
             self._placer.place(_waiting(self._view))
         return self._placer
@@ -85,7 +85,7 @@ def _asks_for_nothing(shape: TaskShape) -> bool:
     return not any(asked) and not any(shape.need.each())
 
 
-def _as_swarm_counts(node: NodeCapacity) -> NodeCapacity:
+def as_swarm_counts(node: NodeCapacity) -> NodeCapacity:
     """Without readings. A node of which the managers do not know yet whether it is up may well be (S1)."""
     state = NodeState.READY if node.state is NodeState.UNKNOWN else node.state
     return replace(node, state=state, healthy=True, readings=Readings())

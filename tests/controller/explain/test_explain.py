@@ -73,6 +73,20 @@ def test_a_service_that_is_bound_to_a_host_fits_there() -> None:
     assert "Another task of it fits on n1; the others do not take it: constraint not satisfied" in said
 
 
+def test_where_only_our_filters_refuse_a_node_it_is_said_that_swarm_would_take_it() -> None:
+    """Else it read as if no replica more could be had, while one was being added there."""
+    full = {f"id-{name}": NodeUse(memory=Reading(0.95, NOW, "")) for name in ("n1", "n2", "n3")}
+    there = {"nodes": {"n3": {"availability": Availability.DRAIN}}, "constraints": ("node.hostname!=n2",)}
+    said = about(replace(cluster(**there), node_use=full))
+    assert "By its filters no node takes another task of it: " in said
+    assert "; too busy on 1 node. Swarm itself looks at less, and may start it on n1." in said
+    said = about(replace(cluster(nodes=there["nodes"]), node_use={"id-n1": full["id-n1"]}))
+    assert (
+        "Another task of it fits on n2; the others do not take it: 1 node draining; too busy on 1 node. Swarm" in said
+    )
+    assert "Swarm itself" not in about(cluster(**there))
+
+
 def test_an_anchor_and_what_follows_it_are_told_on_both_sides() -> None:
     label = {"swarmherd.anchor.db": "yes"}
     view = cluster(nodes={"n1": {"labels": label}}, constraints=("node.labels.swarmherd.anchor.db == yes",))
