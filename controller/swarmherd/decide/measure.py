@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from swarmherd.decide.situation import Situation
+from swarmherd.decide.words import number
 from swarmherd.model import Reading, Sample
 from swarmherd.policy.metrics import CpuMetric, MemoryMetric, Metric, Per, QueryMetric
 from swarmherd.policy.queries import memory_capacity
@@ -42,7 +43,7 @@ def measured(s: Situation, name: str, metric: Metric) -> tuple[Reading, Load | N
         return _unknown(s, "the service has no memory limit or reservation to take a percentage of; set one"), None
     if isinstance(metric, (CpuMetric, MemoryMetric)):
         return _of_tasks(s, name)
-    reading = whole(s, name)
+    reading = whole(s, name, signed=isinstance(metric, QueryMetric))
     if reading.value is None:
         return reading, None
     if isinstance(metric, QueryMetric) and metric.per is Per.REPLICA:
@@ -53,20 +54,25 @@ def measured(s: Situation, name: str, metric: Metric) -> tuple[Reading, Load | N
     return (reading if same else Reading(load.value, reading.at, reading.source, reading.problem)), load
 
 
-def whole(s: Situation, name: str) -> Reading:
-    """What was read for the service as a whole; a value that is no finite number is unknown, wherever it came from."""
+def whole(s: Situation, name: str, *, signed: bool = False) -> Reading:
+    """What was read for the service as a whole; a value that cannot be is unknown, wherever it came from. Below zero
+    only what is `signed` can be: the answer to an operator's own query."""
     reading = s.samples.get((s.service.name, name), NO_SAMPLE).whole
-    if reading is None:
-        return _unknown(s, "there is no sample")
-    if reading.value is not None and not math.isfinite(reading.value):
-        return replace(reading, value=None, problem=f"{reading.value} is not a finite number")
-    return reading
+    return _unknown(s, "there is no sample") if reading is None else _possible(reading, signed)
+
+
+def _possible(reading: Reading, signed: bool = False) -> Reading:
+    """The same, or unknown. A share, or a rate, that is negative is some fault of who measures: no word of no load."""
+    if reading.value is None or (math.isfinite(reading.value) and (signed or reading.value >= 0)):
+        return reading
+    problem = "below zero" if math.isfinite(reading.value) else "not a finite number"
+    return replace(reading, value=None, problem=f"{number(reading.value)} is {problem}")
 
 
 def _of_tasks(s: Situation, name: str) -> tuple[Reading, Load | None]:
     sample = s.samples.get((s.service.name, name), NO_SAMPLE)
-    readings = [sample.by_task[task.id] for task in s.running if task.id in sample.by_task]
-    known = [r for r in readings if r.value is not None and math.isfinite(r.value)]
+    readings = [_possible(sample.by_task[task.id]) for task in s.running if task.id in sample.by_task]
+    known = [r for r in readings if r.value is not None]
     if not known:
         problem = next((r.problem for r in (*readings, *_whole_of(sample)) if r.problem), "no task has a sample")
         return _unknown(s, problem), None

@@ -36,14 +36,14 @@ def _judged(s: Situation, rates: Rates, requests: Reading, responses: Reading) -
     """Replicas and why; or, in words alone, why that is unknown."""
     if requests.value is None:
         return f"{REQUESTS} is unknown: {requests.problem}"
-    coming = max(0.0, requests.value)
+    coming = requests.value
     if s.replicas == 0:  # nothing runs, so nothing answers: the responses need not be known
         return _from_zero(coming, rates)
     if responses.value is None:
         return f"{RESPONSES} is unknown: {responses.problem}"
     if not s.running:
         return "rates are unknown: no replica runs on a node that is up"
-    served = max(0.0, responses.value)
+    served = responses.value
     if coming <= served * (1 + s.scale.tolerance) + _IDLE:
         return _keeping_up(s, coming, rates)
     each = _served_by_each(served / _serving(s, responses.at), rates)
