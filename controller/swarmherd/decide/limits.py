@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from swarmherd.decide.memory import watched
-from swarmherd.decide.objections import BEFORE_RUNNING, crash_loop
+from swarmherd.decide.objections import BEFORE_RUNNING, crash_loop, waiting_for_nodes
 from swarmherd.decide.situation import Situation
-from swarmherd.decide.words import duration, one_line
+from swarmherd.decide.words import count, duration, one_line
 from swarmherd.model import Direction
 
 Limit = Callable[[Situation, int], tuple[int, str]]
@@ -59,6 +59,16 @@ def crash_loops(s: Situation, then: int) -> tuple[int, str]:
     return (s.replicas, crash_loop(s)) if then > s.replicas and s.crash_looping else (then, "")
 
 
+def without_node(s: Situation, then: int) -> tuple[int, str]:
+    """S6: while replicas wait for a node, no more are asked for; of fewer they alone go, and Swarm takes them first."""
+    if not (waiting := waiting_for_nodes(s)):
+        return then, ""
+    said = f"{waiting} of its {count(s.replicas, 'task')} {'waits' if waiting == 1 else 'wait'} for a node"
+    if then > s.replicas:
+        return s.replicas, said
+    return max(then, s.replicas - waiting), f"{said}, and first {'that' if waiting == 1 else 'those'} alone may go"
+
+
 def step(s: Situation, then: int) -> tuple[int, str]:
     """S5: so many at once."""
     limit = s.scale.step.up if then > s.replicas else s.scale.step.down
@@ -79,13 +89,13 @@ def bounds(s: Situation, then: int) -> tuple[int, str]:
 
 def still_starting(s: Situation, then: int) -> tuple[int, str]:
     """S6: nothing is taken away while replicas are on their way (only what looks ahead comes here with such)."""
-    if then > s.replicas or len(s.running) == len(s.tasks):
+    if then > s.replicas or len(s.running) == len(s.tasks) or waiting_for_nodes(s):
         return then, ""
     waiting = sum(task.state in BEFORE_RUNNING for task in s.tasks)
     return (s.replicas, f"{waiting} of its {len(s.tasks)} tasks are not running yet") if waiting else (then, "")
 
 
-VETOES: tuple[Limit, ...] = (paused_direction, crash_loops)
+VETOES: tuple[Limit, ...] = (paused_direction, crash_loops, without_node)
 UNWISHED: tuple[Limit, ...] = (*VETOES, still_starting, cooldown, step, bounds)
 """For a count that no metric wished, as a fallback's: earlier wishes do not stand against it."""
 FORETOLD: tuple[Limit, ...] = (*VETOES, still_starting, step, bounds)

@@ -21,6 +21,7 @@ _UPDATES = {
 }
 BEFORE_RUNNING = frozenset(list(TaskState)[: list(TaskState).index(TaskState.RUNNING)])
 ON_THEIR_NODE = frozenset({TaskState.PREPARING, TaskState.READY, TaskState.STARTING})
+_WITHOUT_NODE = frozenset(list(TaskState)[: list(TaskState).index(TaskState.ASSIGNED)])
 
 
 def switched_off(s: Situation) -> str | None:
@@ -77,6 +78,18 @@ def pending(s: Situation) -> str | None:
     return None
 
 
+def waiting_for_nodes(s: Situation) -> int:
+    """How many replicas have no node, where all others run; 0 where anything else is under way as well."""
+    waiting = sum(task.state in _WITHOUT_NODE for task in s.tasks)
+    there = len(s.tasks) == s.replicas and waiting + len(s.running) == len(s.tasks)
+    return waiting if there and not s.crash_looping else 0
+
+
+def under_way(s: Situation) -> str | None:
+    """S6: as `pending`, but that replicas without a node may go: `limits.without_node` lets nothing else happen."""
+    return None if waiting_for_nodes(s) else pending(s)
+
+
 def _ours_are_starting(s: Situation, waiting: Sequence[Task]) -> bool:
     """What looks ahead may add to replicas that it started itself and that have their nodes: it counts the demand as
     a whole, which replicas on their way do not change. `limits.still_starting` keeps it from taking any away.
@@ -105,7 +118,7 @@ OBJECTIONS: tuple[Callable[[Situation], str | None], ...] = (
     in_maintenance,
     updating,
     just_changed,
-    pending,
+    under_way,
 )
 
 

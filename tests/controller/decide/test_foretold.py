@@ -98,6 +98,12 @@ def test_it_takes_nothing_away_while_replicas_are_starting() -> None:
     assert "3 of its 10 tasks are not running yet" in decision.because
 
 
+def test_of_what_has_no_node_it_takes_away() -> None:
+    decision = decided(shop(Outlook(30.0, 30.0, "less"), tasks={"running": 8, "pending": 2}, requests_per_replica=20))
+    assert decision.then == 8
+    assert "2 of its 10 tasks wait for a node, and first those alone may go" in decision.reasons
+
+
 def test_it_waits_for_tasks_that_have_no_node_and_for_what_others_started() -> None:
     more = Outlook(180.0, 180.0, "more")
     assert decided(shop(more, tasks={"running": 7, "pending": 3})).then == 10
