@@ -75,6 +75,26 @@ def test_a_reading_that_no_demand_can_be_teaches_nothing(absurd: float) -> None:
     assert learner.outlook(3 * 3600.0) == other.outlook(3 * 3600.0)
 
 
+@pytest.mark.parametrize("times", [10.0, 1e6, 1e90])
+def test_one_reading_that_no_other_bears_out_teaches_little(times: float) -> None:
+    """Nor do several, far apart: none of them is the measure of the next one."""
+    begin, hours, asked = 3 * HOUR, 2, noisy(5 * HOUR)
+    strange = asked.copy()
+    strange[[begin, begin + HOUR // 2, begin + HOUR]] *= times
+    (learner, _), (other, _) = taught(strange[:begin]), taught(asked[:begin])
+    for step in range(begin, begin + hours * HOUR):
+        (_, outlook), (_, usual) = (
+            taught(values[step : step + 1], one, 15.0 * step) for values, one in ((strange, learner), (asked, other))
+        )
+        assert max(outlook.need, outlook.keep) < 2 * max(usual.need, usual.keep), step
+
+
+def test_what_the_next_readings_bear_out_is_believed() -> None:
+    learner, _outlook = taught(flat(3 * HOUR))
+    _learner, outlook = taught(flat(HOUR // 6, 20000.0), learner, 3 * 3600.0)
+    assert outlook.need >= 0.95 * 20000.0
+
+
 @pytest.mark.parametrize("minutes", [1, 5, 30])
 def test_a_hole_in_the_capture_is_not_acted_on(minutes: int) -> None:
     asked = noisy(12 * HOUR)

@@ -26,6 +26,9 @@ LONGEST_GAP_SECONDS = 600.0
 """After a longer pause between two readings the minutes before it say nothing about those after it."""
 BEYOND_REASON = 1e100
 """A reading from here on tells of no demand, and its square would be beyond all numbers."""
+GROWTH = 10.0
+"""Within a minute the demand is believed to grow to so many times the highest that two readings in a row have told of,
+and to what one replica bears in any case. What a reading says beyond that, the next ones have to bear out."""
 RARE = SCORES.index(2.0)
 UNSEEN = [0.2 * max(0.0, score - 1.5) for score in SCORES]
 """At least such a part of what is expected is added to it: so small a chance cannot be counted from what was seen."""
@@ -77,7 +80,7 @@ class Learner:
         self._promises: deque[_Said] = deque()
         self._keeps: deque[tuple[float, float]] = deque()
         self._at = self._asked = -math.inf
-        self._load = 0.0
+        self._load = self._most = 0.0
         self._minute, self._watched, self._misses, self._relied_on = -1, 0, 0.0, True
         self._factors = [1.0] * LOOKED_AHEAD
         self._quantiles: list[Quantiles] = []
@@ -89,12 +92,14 @@ class Learner:
         if value is None or not 0 <= value < BEYOND_REASON or at <= self._at:
             return
         if math.isinf(self._at):
-            self._scatter = Scatter(value)
+            self._scatter, self._most = Scatter(value), value
         if at - self._at > LONGEST_GAP_SECONDS:
             self._promises.clear()
             self._keeps.clear()
             self._holes, self._quantiles = Holes(value), []
-        step, self._at, self._load = min(60.0, at - self._at), at, value
+        step, self._at = min(60.0, at - self._at), at
+        value = min(value, GROWTH ** (step / 60.0) * max(self._most, self._aim.capacity))
+        self._most, self._load = max(self._most, min(self._load, value)), value
         if self._holes.see(value, step):
             return
         self._level.see(at, value)
