@@ -173,9 +173,17 @@ def _moving(scene: Scene, stays: Mapping[str, str], aim: _Aim) -> Balance:
             tuple(moves),
             aim.loads.evidence,
         )
-    why = "no move that may be made would better both of its nodes" if movable else _all_stay(stays)
+    cut = any(thing.targets for thing in things) and (not searches or len(refused) >= TRIES)
+    why = _why_none(cut) if movable else _all_stay(stays)
     nothing = _nothing(aim.cause, aim.loads.measure, f"{aim.wanted}, but {why}", aim.loads)
     return Balance(nothing.cause, nothing.measure, (*refused, *nothing.reasons), (), nothing.evidence)
+
+
+def _why_none(cut: bool) -> str:
+    """`cut`: there was more to look at than a cycle has time for (S25)."""
+    if cut:
+        return "none of the moves that were looked at may be made, and a cycle looks no further"
+    return "no move that may be made would better both of its nodes"
 
 
 def _all_stay(stays: Mapping[str, str]) -> str:

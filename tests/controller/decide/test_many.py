@@ -81,6 +81,18 @@ def test_a_cluster_that_is_too_large_for_a_second_search_gets_one(
     assert len(searches) == 1
 
 
+@pytest.mark.parametrize("bound", ["PAIRS", "TRIES"])
+def test_a_search_that_was_cut_short_is_not_said_to_have_found_nothing_better(
+    monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    services = {f"web{n}": {"at": NODES, "gib": 0.3 + n / 100} for n in range(9)}
+    whole = balanced(services, n00=90, n01=20)
+    assert whole.reasons[-1].endswith("but no move that may be made would better both of its nodes")
+    monkeypatch.setattr(rebalance, bound, 1)
+    cut = balanced(services, n00=90, n01=20)
+    assert cut.reasons[-1].endswith("none of the moves that were looked at may be made, and a cycle looks no further")
+
+
 def test_of_many_ill_tasks_of_a_service_few_are_looked_at_closely(counted: Callable[[Any, str], list[str]]) -> None:
     looked = counted(healing, "elsewhere")
     ill = {f"web.{slot}": {"ill": 75, "tries": ["restart"], "tried": 200} for slot in range(1, 11)}
