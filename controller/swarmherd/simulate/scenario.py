@@ -31,6 +31,7 @@ from swarmherd.policy.units import (
     wrong,
 )
 from swarmherd.simulate.cluster.faults import ON_NODES, ON_SERVICES, Kind
+from swarmherd.simulate.cluster.hosts import MISSED_HEARTBEATS
 from swarmherd.simulate.cluster.measuring import SCRAPE_SECONDS
 from swarmherd.simulate.cluster.steps import ANSIBLE_SECONDS
 from swarmherd.simulate.trace import TraceError, read_trace
@@ -206,6 +207,11 @@ def _of_times(scenario: Scenario, policy: Policy, file: str) -> Iterator[Problem
     for word in ("interval_seconds", "scrape_seconds", "heartbeat_seconds"):
         if getattr(scenario, word) < SHORTEST_SECONDS:
             yield Problem(file, f"{SCENARIO}.{word}", "this is too short", f"write {SHORTEST_SECONDS}s or more")
+    missed = MISSED_HEARTBEATS * scenario.heartbeat_seconds
+    if missed > scenario.run_for and "heartbeat_seconds" in scenario.model_fields_set:
+        said = f"{MISSED_HEARTBEATS} missed take {missed:g} s, longer than all of it: no node would be down in it"
+        remedy = f"write up to {scenario.run_for / MISSED_HEARTBEATS:g}s, or a longer run_for"
+        yield Problem(file, f"{SCENARIO}.heartbeat_seconds", said, remedy)
     if scenario.run_for > LONGEST_SECONDS:
         yield Problem(file, f"{SCENARIO}.run_for", "this is too long", "write a month at most: 31d")
     elif scenario.run_for / scenario.interval_seconds > MOST_CYCLES:

@@ -15,7 +15,7 @@ from swarmherd.simulate.cluster.faults import Fault
 from swarmherd.simulate.cluster.habits import Habits
 from swarmherd.simulate.cluster.simulation import BEGIN, TALLY_SECONDS, Layout, Simulation, Tally
 from swarmherd.simulate.cluster.standing import problems
-from swarmherd.simulate.scenario import SCENARIO, NodeKeys, Scenario, ServiceKeys, demand_of, mistakes
+from swarmherd.simulate.scenario import MOST_REPLICAS, SCENARIO, NodeKeys, Scenario, ServiceKeys, demand_of, mistakes
 from swarmherd.store import Entry
 
 
@@ -43,10 +43,9 @@ def read_scenario(document: Mapping[str, Any], file: str) -> tuple[Scenario, Pol
     wanted = parse_policy({} if said is None else said, file)
     rest = {key: value for key, value in document.items() if key != POLICY}
     scenario = parse(Scenario, rest, file, SCENARIO)
-    if found := tuple(mistakes(scenario, wanted, file)):
-        raise PolicyError(found)
-    if found := tuple(_left_alone(scenario, wanted, file)):
-        raise PolicyError(found)
+    for look in (mistakes, _left_alone, _too_many):
+        if found := tuple(look(scenario, wanted, file)):
+            raise PolicyError(found)
     return scenario, wanted
 
 
@@ -58,6 +57,19 @@ def _left_alone(scenario: Scenario, policy: Policy, file: str) -> Iterator[Probl
             for one in found:
                 of_label = "" if one.key.startswith(POLICY) else f"{SCENARIO}.services.{name}.labels."
                 yield one._replace(file=file, key=of_label + one.key)
+
+
+def _too_many(scenario: Scenario, policy: Policy, file: str) -> Iterator[Problem]:
+    """What the policy, labels and schedules together may let the services grow to."""
+    services = [_service(name, keys) for name, keys in scenario.services.items()]
+    most = {name: keys.replicas for name, keys in scenario.services.items()}
+    for name, scale in scale_policies(policy, services).by_service.items():
+        most[name] = max(most[name], scale.max, *(one.max or 0 for one in scale.schedules))
+    if (together := sum(most.values())) > MOST_REPLICAS:
+        name = max(most, key=lambda one: most[one])
+        said = f"by their max the services may come to {together} replicas together, {name} alone to {most[name]}"
+        remedy = f"write a lower max: {MOST_REPLICAS} replicas can be simulated"
+        yield Problem(file, f"{SCENARIO}.services", said, remedy)
 
 
 def tell(scenario: Scenario, policy: Policy, folder: Path, file: str) -> Told:

@@ -149,6 +149,24 @@ def test_with_us_and_without_is_counted_for_as_long_although_a_cycle_is_under_wa
         ("interval_seconds: 1ms", "scenario.interval_seconds: this is too short; write 0.1s or more"),
         ("heartbeat_seconds: 1ms", "scenario.heartbeat_seconds: this is too short; write 0.1s or more"),
         (
+            "heartbeat_seconds: 30d",
+            "scenario.heartbeat_seconds: 3 missed take 7.776e+06 s, longer than all of it: no node would be down in it;"
+            " write up to 600s, or a longer run_for",
+        ),
+        (
+            "swarmherd_policy: {services: {web: {scale: {max: 100000}}}}",
+            "scenario.services: by their max the services may come to 100000 replicas together, web alone to 100000;"
+            " write a lower max: 1000 replicas can be simulated",
+        ),
+        (
+            "services: {web: {replicas: 800}, api: {labels: {swarmherd.scale.max: '201'}}}",
+            "by their max the services may come to 1001 replicas together, web alone to 800",
+        ),
+        (
+            "swarmherd_policy: {services: {web: {scale: {max: 3, schedules: {days: sun, max: 2000}}}}}",
+            "by their max the services may come to 2000 replicas together, web alone to 2000",
+        ),
+        (
             "services: {web: {replicas: 800}, api: {replicas: 201}}",
             "scenario.services: these are more than 1000 replicas together; write fewer replicas, each with more",
         ),
