@@ -6,9 +6,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -20,13 +28,16 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _leave_a_trace(cls, data: Any, info: ValidationInfo) -> Any:
-        """Note which part read which mapping, so that a misspelt key can be told what it resembles."""
+    def _leave_a_trace(cls, data: Any, read: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Note which part read which mapping, so that a misspelt key can be told what it resembles.
+
+        Around all else, for short forms may make a mapping of their own of what was written.
+        """
         if isinstance(data, Mapping) and info.context is not None:
             info.context[id(data)] = cls
-        return data
+        return read(data)
 
 
 @dataclass(frozen=True)
