@@ -13,23 +13,9 @@ from typing import Any
 import yaml
 
 from swarmherd.cli.base import InputError
-from swarmherd.policy.units import shown
+from swarmherd.text_file import read_yaml
 
 LARGEST_BYTES = 2**20
-
-
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML forbids a key that stands twice, PyYAML takes the last one."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        for key, _value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
-                    raise yaml.MarkedYAMLError(problem=f"{shown(key.value)} stands twice", problem_mark=key.start_mark)
-                seen.add((key.tag, key.value))
-        return node
 
 
 def read_keys(file: Path, example: str) -> dict[str, Any]:
@@ -39,7 +25,7 @@ def read_keys(file: Path, example: str) -> dict[str, Any]:
             content = stream.read(LARGEST_BYTES + 1)
         if len(content) > LARGEST_BYTES:
             raise InputError(f"{file}: it is larger than {LARGEST_BYTES} bytes; check that it is the right file")
-        found = _EachKeyOnce(content.decode("utf-8-sig")).get_single_data()
+        found = read_yaml(content.decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}; check the path") from None
     except (UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:

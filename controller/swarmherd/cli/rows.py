@@ -15,10 +15,9 @@ import yaml
 
 from swarmherd.cli.base import InputError
 from swarmherd.policy.units import resembling, shown
-from swarmherd.text_file import UnreadableError, read_text
+from swarmherd.text_file import UnreadableError, read_text, read_yaml
 
 LARGEST_MEBIBYTES = 256
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def _csv_row(file: Path, line: int, header: Sequence[str], cells: Sequence[str])
 
 def _documents(file: Path, kind: str, text: str, suffix: str) -> Iterator[Row]:
     try:
-        found = json.loads(text) if suffix == ".json" else yaml.load(text, Loader=_LOADER)  # noqa: S506 the safe loader, in C
+        found = json.loads(text, object_pairs_hook=_each_key_once) if suffix == ".json" else read_yaml(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{file}: {' '.join(str(error).split())}; write valid {suffix[1:]}") from None
     if isinstance(found, Mapping):
@@ -93,6 +92,15 @@ def _documents(file: Path, kind: str, text: str, suffix: str) -> Iterator[Row]:
         if not isinstance(entry, Mapping) or not all(isinstance(key, str) for key in entry):
             raise InputError(f"{file}: entry {number}: {shown(entry)} is no mapping of columns; write name: …, cpu: …")
         yield Row(file, f"entry {number}", dict(entry))
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON takes the last of keys that stand twice. Raises ValueError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _value in pairs]
+        raise ValueError(f"{shown(next(key for key in keys if keys.count(key) > 1))} stands twice in one object")
+    return found
 
 
 def _check_columns(rows: Sequence[Row], columns: Sequence[str]) -> None:

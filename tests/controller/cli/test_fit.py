@@ -144,6 +144,9 @@ def test_long_tables_are_cut_for_people_only(files: Files) -> None:
     assert len(files.fit()["unplaced"]) == 60
 
 
+BOMB = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9 if n else 'x')}]" for n in range(8))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -177,6 +180,12 @@ def test_long_tables_are_cut_for_people_only(files: Files) -> None:
         ("t.json", "[{]", "write valid json"),
         ("t.json", "[" * 100_000, "write valid json"),
         ("t.yml", "a: [", "write valid yml"),
+        ("t.yml", "[{name: x, cpu: 1, cpu: 2}]", "'cpu' stands twice in"),
+        ("t.yml", "tasks: [{name: x}]\ntasks: [{name: y}]", "'tasks' stands twice in"),
+        ("t.json", '[{"name": "x", "cpu": 1, "cpu": 2}]', "'cpu' stands twice in one object"),
+        ("t.yml", "[" * 100_000, "it is nested too deep"),
+        ("t.yml", "&x [*x]", "it holds itself"),
+        ("t.yml", BOMB, "its aliases stand for more than 2000000 values"),
         ("t.yml", "hello", "there is no list"),
         ("t.yml", "nodes: [{name: x}]", "a mapping with the key tasks"),
         ("t.yml", "[[1]]", "entry 1: a list is no mapping of columns"),
