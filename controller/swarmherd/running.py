@@ -24,7 +24,7 @@ from swarmherd.leading import Leadership
 from swarmherd.loop import Steps, run_cycle
 from swarmherd.model import Arrangement, Decision, Memory, Plan
 from swarmherd.observe.errors import InventoryError
-from swarmherd.observe.inventory import fingerprint
+from swarmherd.observe.inventory_files import fingerprint
 from swarmherd.policy import Mode, PolicyError
 from swarmherd.replay import Inputs
 from swarmherd.senses import Senses

@@ -54,14 +54,22 @@ def with_url(name: str, url: str, ssh: Ssh, tls: Tls) -> Connection:
 
     Raises ValueError with one sentence for a URL that cannot be used.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _no_address(url) from None
     if parts.scheme == "unix" and parts.path:
         return Connection(name, url=url)
     if parts.scheme == "tcp" and parts.hostname:
         return Connection(name, url=url, tls=tls)
     if parts.scheme == "ssh" and parts.hostname:
-        return Connection(name, ssh=_overridden(ssh, parts.hostname, parts.username, parts.port))
-    raise ValueError(f"{url!r} is no engine's address; give unix:///path, tcp://host:port or ssh://user@host")
+        return Connection(name, ssh=_overridden(ssh, parts.hostname, parts.username, port))
+    raise _no_address(url)
+
+
+def _no_address(url: str) -> ValueError:
+    return ValueError(f"{url!r} is no engine's address; give unix:///path, tcp://host:port or ssh://user@host")
 
 
 def _overridden(ssh: Ssh, host: str, user: str | None, port: int | None) -> Ssh:

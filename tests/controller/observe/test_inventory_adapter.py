@@ -9,7 +9,8 @@ import pytest
 from swarmherd.model import Availability, Node, NodeState, Role
 from swarmherd.observe.connection import Ssh, Tls, with_url
 from swarmherd.observe.errors import InventoryError
-from swarmherd.observe.inventory import fingerprint, read_inventory
+from swarmherd.observe.inventory import read_inventory
+from swarmherd.observe.inventory_files import fingerprint
 from swarmherd.observe.tunnel import command
 
 VARIABLES = """
@@ -102,6 +103,7 @@ def test_a_kill_switch_shows_wherever_ansible_reads_it(
     assert Path(found.policy_file).samefile(tmp_path / place)
 
 
+BOMB = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 12 if n else 'x')}]" for n in range(8))
 GOOD = {"hosts": "[managers]\na\n", "group_vars__all": VARIABLES + "swarmherd_policy: {}\n"}
 
 
@@ -126,6 +128,10 @@ def test_a_user_may_be_a_number(tmp_path: Path) -> None:
         ({"group_vars__all": VARIABLES}, ["variable swarmherd_policy is not set"]),
         (
             {"group_vars__all": VARIABLES + "swarmherd_policy: '{{ nope }}'\n"},
+            ["group_vars/all:4:19: 'nope' is undefined; set it, or take out the template that names it"],
+        ),
+        (
+            {"group_vars__all": VARIABLES + "swarmherd_policy: '{{ none }}'\n"},
             ["group_vars/all: swarmherd_policy: it comes to nothing for the group managers; write keys under it, and"],
         ),
         ({"group_vars__all": "swarmherd_cluster: [1]\n"}, ["group_vars/all: swarmherd_cluster: must be a mapping"]),
@@ -133,7 +139,38 @@ def test_a_user_may_be_a_number(tmp_path: Path) -> None:
         ({"group_vars__managers.yml": "a: [\n"}, ["group_vars/managers.yml:2:1", "YAML"]),
         ({"hosts": "all:\n  hosts: [\n", "hosts.yml": "all: [\n"}, ["hosts"]),
         ({"hosts": "[managers]\na swarmherd_docker_host=gopher://x\n"}, ["a: swarmherd_docker_host", "gopher"]),
+        ({"hosts": "[managers]\na swarmherd_docker_host=tcp://x:port\n"}, ["a: swarmherd_docker_host", "tcp://x:port"]),
         ({"hosts": "[managers]\na ansible_ssh_port=many\n"}, ["a: ", "'many' could not be converted"]),
+        ({"hosts": "[managers]\na ansible_port=70000\n"}, ["a: ansible_port: '70000' is no port; write a number from"]),
+        (
+            {"group_vars__managers": "swarmherd_docker_tls_ca: [1]\n"},
+            ["group_vars/managers: a: swarmherd_docker_tls_ca: a list ca"],
+        ),
+        ({"group_vars__managers": "swarmherd_docker_host: {}\n"}, ["a: swarmherd_docker_host: a mapping cannot stand"]),
+        ({"group_vars__managers": "swarmherd_node_labels: [1]\n"}, ["a: swarmherd_node_labels: a list is not a mapp"]),
+        (
+            {"group_vars__managers": "ansible_ssh_args: -o 'x\n"},
+            ["a: ansible_ssh_args: No closing quotation; write it"],
+        ),
+        (
+            {"group_vars__managers": "swarmherd_docker_host: '{{ nope }}'\n"},
+            ["managers:1:24: 'nope' is undefined; set"],
+        ),
+        (
+            {"hosts": "[managers]\na\n[workers]\nw ansible_host='{{ nope }}'\n"},
+            ["shop/hosts:4: 'nope' is undefined; set"],
+        ),
+        (
+            {"group_vars__all": VARIABLES + "base: 1\nswarmherd_policy: {}\n"},
+            ["all:4:1: not valid YAML: 'base' stands tw"],
+        ),
+        ({"group_vars__all": BOMB}, ["all:7:5: not valid YAML: its aliases stand for more than"]),
+        ({"hosts": "[managers]\na b\n"}, ["hosts: Ansible cannot read it as yaml (", "nor as ini (", "got: b"]),
+        (
+            {"more.yml": "managers: {hosts: [b]}\n"},
+            ["more.yml: Ansible cannot read it as yaml (Invalid", '"hosts" entry'],
+        ),
+        ({"more.yml": "plugin: some.thing.else\n"}, ["more.yml: Ansible cannot read it as auto (", "unknown plugin"]),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path: Path, files: dict[str, str], words: list[str]) -> None:
