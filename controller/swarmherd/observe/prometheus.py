@@ -35,7 +35,7 @@ from urllib3.util.retry import Retry
 from swarmherd.model import MetricQuery, MetricScope, Reading, Sample
 from swarmherd.observe.bounded import AnswerTooLarge, BoundedAnswers
 from swarmherd.observe.promql import only_fresh
-from swarmherd.observe.stretches import MOST_POINTS, NOT_PROMETHEUS, Stretch, stretch_of
+from swarmherd.observe.stretches import MOST_POINTS, NOT_PROMETHEUS, Stretch, believable, stretch_of
 
 STALE_INTERVALS = 3
 LOOKBACK_VERSION = (2, 43)
@@ -44,8 +44,8 @@ MAX_BYTES = 4 * 1024 * 1024
 AT_ONCE = 4
 """Queries: a server answers 20 at once unless told, and has others to answer as well."""
 FRESHNESS = "max(timestamp(up))"
-NO_ANSWER = (ValueError, KeyError, TypeError, IndexError)
-"""What the client raises for JSON of another shape."""
+NO_ANSWER = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError)
+"""What is raised for JSON of another shape, or with numbers or a depth that are none."""
 
 
 class UnusableAnswer(Exception):  # noqa: N818  (caught in this file; it is a reading's problem and no error of ours)
@@ -238,8 +238,10 @@ class Prometheus:
             return str(error)
         if isinstance(error, requests.Timeout):
             return f"no answer within {self._timeout:g} s"
-        if isinstance(error, requests.JSONDecodeError | KeyError | TypeError):
+        if isinstance(error, requests.JSONDecodeError | KeyError | TypeError | AttributeError | ArithmeticError):
             return NOT_PROMETHEUS
+        if isinstance(error, RecursionError):
+            return f"{NOT_PROMETHEUS}: it is nested too deep"
         if isinstance(error, requests.ConnectionError):
             return "Prometheus cannot be reached"
         return f"Prometheus refused: {str(error)[:200]}"
@@ -267,19 +269,30 @@ def _series(answer: Any, asked_at: float, stale_seconds: float) -> list[Series]:
     if len(answer) == 2 and not isinstance(answer[0], dict):
         return [Series({}, _number(answer, asked_at, stale_seconds))]
     try:
-        return [Series(s["metric"], _number(s["value"], asked_at, stale_seconds)) for s in answer]
-    except (KeyError, TypeError) as error:
+        return [Series(_labels(s["metric"]), _number(s["value"], asked_at, stale_seconds)) for s in answer]
+    except NO_ANSWER as error:
         raise UnusableAnswer("the query answers no instant vector") from error
+
+
+def _labels(metric: Mapping[str, Any]) -> Mapping[str, str]:
+    return {name: str(value) for name, value in metric.items()}
 
 
 def _number(pair: Any, asked_at: float, stale_seconds: float) -> float:
     try:
         at, value = float(pair[0]), float(pair[1])
-    except (ValueError, IndexError) as error:
+    except NO_ANSWER as error:
         raise UnusableAnswer("the answer holds no number") from error
-    if abs(asked_at - at) > stale_seconds:
-        raise UnusableAnswer(f"stale: the answer is of {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    if not abs(asked_at - at) <= stale_seconds:  # so that NaN is no time either
+        raise UnusableAnswer(f"stale: the answer is of {_moment(at)}")
     return value
+
+
+def _moment(at: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"no time that there is, {at:g}"
 
 
 def _single(series: list[Series]) -> float:
@@ -288,7 +301,7 @@ def _single(series: list[Series]) -> float:
     if len(series) > 1:
         raise UnusableAnswer(f"{len(series)} series where one is expected")
     value = series[0].value
-    if not math.isfinite(value):
+    if not believable(value):
         raise UnusableAnswer(f"the value is {value}")
     return value
 

@@ -43,6 +43,10 @@ def html(_query: dict[str, str]) -> Answer:
     return 200, "text/html", b"<html><body>Please log in</body></html>"
 
 
+def result(found: object) -> Answer:
+    return as_json({"status": "success", "data": {"resultType": "vector", "result": found}})
+
+
 BAD: dict[str, tuple[Callable[[dict[str, str]], Answer], str]] = {
     "empty": (lambda _: vector([], AT), "no series"),
     "several": (lambda _: vector([({"a": "1"}, "1"), ({"a": "2"}, "2")], AT), "2 series where one is expected"),
@@ -51,6 +55,17 @@ BAD: dict[str, tuple[Callable[[dict[str, str]], Answer], str]] = {
     "no number": (lambda _: vector([({}, "many")], AT), "the answer holds no number"),
     "stale": (lambda _: vector([({}, "1")], AT - 46), "stale: the answer is of 2026-03-01 11:59:14 UTC"),
     "from the future": (lambda _: vector([({}, "1")], AT + 46), "stale"),
+    "more than there is": (lambda _: vector([({}, "1e308")], AT), "the value is 1e+308"),
+    "at no time": (lambda _: vector([({}, "1")], 1e300), "stale: the answer is of no time that there is"),
+    "at a time without number": (lambda _: vector([({}, "1")], float("nan")), "stale"),
+    "no pair": (lambda _: result([{"metric": {}, "value": 7}]), "the answer holds no number"),
+    "a pair of nothing": (lambda _: result([AT, None]), "the answer holds no number"),
+    "a number without end": (lambda _: result([{"metric": {}, "value": [10**400, "1"]}]), "the answer holds no number"),
+    "labels that are none": (lambda _: result([{"metric": [1], "value": [AT, "1"]}]), "no instant vector"),
+    "nested without end": (
+        lambda _: (200, "application/json", b"[" * 100_000),
+        "not Prometheus' JSON: it is nested too deep",
+    ),
     "html": (html, "not Prometheus' JSON"),
     "json of another kind": (lambda _: as_json(["hello"]), "not Prometheus' JSON"),
     "no data": (lambda _: as_json({"status": "success"}), "not Prometheus' JSON"),
@@ -72,6 +87,20 @@ def test_a_bad_answer_is_unknown_and_says_why(prometheus: Prometheus, metrics: M
     reading = prometheus.query("sum(load)", NOW)
     assert reading.value is None
     assert problem in reading.problem
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_answer_ends_no_cycle(prometheus: Prometheus, metrics: Metrics, name: str) -> None:
+    """Each question by itself is unknown, whatever it was about."""
+    usual = metrics.answer
+    metrics.answer = lambda asked: (
+        BAD[name][0](asked) if "load" in asked["query"] or "cpu" in asked["query"] else usual(asked)
+    )
+    found = prometheus.sample((WHOLE, TASKS), NOW)
+    for sample in found.values():
+        readings = [sample.whole] if sample.whole else list(sample.by_task.values())
+        assert all(reading.value is None and reading.problem for reading in readings)
+    assert len(found) == 2
 
 
 def test_hints_among_the_warnings_do_no_harm(prometheus: Prometheus, metrics: Metrics) -> None:
