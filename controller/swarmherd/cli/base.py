@@ -39,6 +39,10 @@ app = typer.Typer(
 console = Console(soft_wrap=False)
 
 
+_WITHOUT_VALUES = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+"""A traceback's variables may hold an address with its password."""
+
+
 class InputError(Exception):
     """What was typed cannot be used: one sentence."""
 
@@ -115,12 +119,15 @@ def _set_up_logs() -> None:
     """JSON lines on standard error, or something for eyes where that is a terminal."""
     # Alembic and the SDKs speak through the standard library: only their warnings are of interest.
     logging.basicConfig(level=logging.WARNING)
-    renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    eyes = sys.stderr.isatty()
+    renderer: Any = structlog.processors.JSONRenderer()
+    if eyes:
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if not sys.stderr.isatty() else _as_it_is,
+            _as_it_is if eyes else structlog.processors.ExceptionRenderer(_WITHOUT_VALUES),
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
