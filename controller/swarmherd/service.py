@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +30,7 @@ from swarmherd.observe.histories import Histories
 from swarmherd.observe.inventory import Inventory, read_inventory
 from swarmherd.observe.prometheus import Prometheus
 from swarmherd.plan.actions import bootstrapping
-from swarmherd.policy import ClusterSettings, Mode, Policy, parse_cluster, parse_policy
+from swarmherd.policy import ClusterSettings, Mode, Policy, PolicyError, Problem, parse_cluster, parse_policy
 from swarmherd.store import Entry, Leases, Store, Wanted, default_url, state_directory
 from swarmherd.store.starts import measured_lead
 
@@ -238,7 +239,20 @@ def described(
 def parse_inventory(inventory: Inventory) -> tuple[ClusterSettings, Policy]:
     """The inventory's settings and policy. Raises PolicyError."""
     settings = parse_cluster(inventory.cluster, inventory.cluster_file)
-    return settings, parse_policy(inventory.policy, inventory.policy_file)
+    policy = parse_policy(inventory.policy, inventory.policy_file)
+    if problem := _no_hook(inventory, policy):
+        raise PolicyError([problem])
+    return settings, policy
+
+
+def _no_hook(inventory: Inventory, policy: Policy) -> Problem | None:
+    """What is wrong with the file that is to fence, which would be found out when a node has failed."""
+    hook = policy.failover.fence_hook if policy.failover else None
+    folder = inventory.path if inventory.path.is_dir() else inventory.path.parent
+    if hook is None or ((file := folder / hook).is_file() and os.access(file, os.R_OK)):
+        return None
+    key, remedy = "swarmherd_policy.failover.fence_hook", "write its path, absolute or from the inventory's folder"
+    return Problem(inventory.policy_file, key, f"{file} is no file that can be read", remedy)
 
 
 def _prometheus(settings: ClusterSettings) -> Prometheus | None:

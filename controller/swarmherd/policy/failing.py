@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -19,11 +19,13 @@ from swarmherd.policy.units import (
     Seconds,
     Share,
     Switch,
+    seconds_between,
     shown,
     text_like,
     wrong,
 )
 
+SHORTEST_HEARTBEAT, LONGEST_HEARTBEAT = 0.5, 60.0
 _FILE = re.compile(r"[^\s{}]+\.ya?ml")
 
 
@@ -53,6 +55,13 @@ def _fencing(value: object) -> object:
     return value
 
 
+def _heartbeat(seconds: float) -> float:
+    if not SHORTEST_HEARTBEAT <= seconds <= LONGEST_HEARTBEAT:
+        remedy = f"write from {SHORTEST_HEARTBEAT:g} to {LONGEST_HEARTBEAT:g} seconds"
+        raise wrong(f"{seconds:g} s is no heartbeat", remedy)
+    return seconds
+
+
 def _file(value: object) -> object:
     if not isinstance(value, str) or not _FILE.fullmatch(value):
         raise wrong(f"{shown(value)} is no file of tasks", "write its path, absolute or from the inventory: fence.yml")
@@ -60,6 +69,9 @@ def _file(value: object) -> object:
 
 
 AnySpeed = Annotated[Speed, BeforeValidator(_speed)]
+Heartbeat = Annotated[
+    PositiveSeconds, AfterValidator(_heartbeat), seconds_between(SHORTEST_HEARTBEAT, LONGEST_HEARTBEAT)
+]
 TaskFile = Annotated[str, BeforeValidator(_file), text_like(_FILE)]
 
 
@@ -92,13 +104,22 @@ class FlappingKeys(Part):
     keep_active: Share = 0.5
     """The share of all nodes that must go on taking tasks."""
 
+    @model_validator(mode="after")
+    def _longest_is_longest(self) -> FlappingKeys:
+        if self.pause > self.longest:
+            raise wrong(
+                f"pause {self.pause:g} s is above longest {self.longest:g} s",
+                "write a shorter pause or a longer longest",
+            )
+        return self
+
 
 class FailoverKeys(_Short):
     """What is done about nodes that fail, beside what Swarm does."""
 
     speed: AnySpeed = Speed.NORMAL
     """`fast` shortens the heartbeat of the nodes, when `provision.yml` is run."""
-    heartbeat: PositiveSeconds | None = None
+    heartbeat: Heartbeat | None = None
     """How often nodes report to the managers, by `provision.yml`; by default 5 s, with `fast` by how many they are."""
     pending_after: Seconds = 30.0
     """How long tasks may be left without a place by Swarm, until that is looked into."""

@@ -13,8 +13,13 @@ from swarmherd.policy.units import PositiveSeconds, Switch, seconds_between, sho
 
 SHORTEST_TTL, LONGEST_TTL = 2.0, 300.0
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_URL = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?", re.ASCII)
-_DATABASE = re.compile(r"[a-z][a-z0-9_]*(?:\+[a-z0-9_]+)?://\S*", re.ASCII)
+_USER = r"(?:[^\s/?#@]*@)?"
+_IPV6 = r"\[[\da-fA-F:.]+\]"
+_PORT = r"(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?"
+_URL = re.compile(rf"https?://{_USER}(?:\w[\w-]*(?:\.\w[\w-]*)*\.?|{_IPV6}){_PORT}(?:[/?#]\S*)?")
+_FILE = r"sqlite(?:\+[a-z0-9_]+)?:///(?!:memory:|file:)[^\s\0?]+(?:\?\S*)?"
+_SERVER = rf"postgresql(?:\+[a-z0-9_]+)?://{_USER}(?:[^\s:/?@\[\]]*|{_IPV6}){_PORT}(?:[/?]\S*)?"
+_DATABASE = re.compile(f"{_FILE}|{_SERVER}", re.ASCII)
 
 
 def _name(value: object) -> str:
@@ -25,14 +30,15 @@ def _name(value: object) -> str:
 
 def _url(value: object) -> str:
     if not isinstance(value, str) or not _URL.fullmatch(value):
-        raise wrong(f"{shown(value)} is not an address", "write it as http://10.0.0.5:9090")
+        secret = isinstance(value, str) and "@" in value
+        raise wrong(f"{'this' if secret else shown(value)} is not an address", "write it as http://10.0.0.5:9090")
     return value.rstrip("/")
 
 
 def _database(value: object) -> str:
     if not isinstance(value, str) or not _DATABASE.fullmatch(value):
         raise wrong(
-            "this is no SQLAlchemy address",
+            "this is no SQLAlchemy address of a SQLite file or of PostgreSQL",
             "write it as sqlite:////var/lib/swarmherd/shop.db or postgresql+psycopg://…",
         )
     return value

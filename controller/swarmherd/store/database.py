@@ -62,6 +62,8 @@ def connect(url: str, patience_seconds: float) -> sa.Engine:
         except ImportError as error:
             said = "install the controller's extra postgresql, or let state_url name another driver"
             raise StoreError(f"state {_shown(url)}: {error}; {said}") from error
+        except ValueError as error:
+            raise StoreError(f"state {_shown(url)}: {error}; correct swarmherd_cluster.state_url") from error
     if engine.dialect.name == "sqlite":
         file = engine.url.database or ""
         if file and not file.startswith((":memory:", "file:")):
@@ -147,7 +149,7 @@ def _make_room(file: Path) -> None:
 def _shown(url: str) -> str:
     try:
         return sa.make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):
         return "(an address that is no SQLAlchemy URL)"
 
 

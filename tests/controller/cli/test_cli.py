@@ -71,6 +71,7 @@ def test_validate_says_what_is_valid_and_connects_nothing(inventory: Path, engin
         ("  mode: enforce", "  mode: enforce\n  color: red", "swarmherd_policy.color"),
         ("name: loop", "nome: loop", "swarmherd_cluster.nome"),
         ("prometheus_url: ", "prometheus_url: gopher", "swarmherd_cluster.prometheus_url"),
+        ("  services:", "  failover: {fence_hook: off.yml}\n  services:", "swarmherd_policy.failover.fence_hook: /"),
     ],
 )
 def test_validate_names_file_and_key_of_a_mistake(inventory: Path, old: str, new: str, key: str) -> None:

@@ -22,7 +22,7 @@ BETWEEN_KEYS = ("above max", "min is 0", "stands twice", "contradict", "nor both
 OF_ADVICE = ("is more than since",)
 OF_QUEUES = ("neither service_time", "no number of replicas", "not sorted", "latency falls", "one point", "at once is")
 BETWEEN_SERVICES = ("itself", "is to be near", "it follows")
-BETWEEN = (*BETWEEN_KEYS, *OF_QUEUES, *OF_ADVICE, *BETWEEN_SERVICES)
+BETWEEN = (*BETWEEN_KEYS, "above longest", *OF_QUEUES, *OF_ADVICE, *BETWEEN_SERVICES)
 BEYOND = (*BETWEEN, "kind of step", "is too long", "3600 s is", "nan is", "control", "'99999")
 
 

@@ -115,3 +115,10 @@ def test_a_database_that_may_not_grow_says_that_it_is_full_and_is_read_on(tmp_pa
     last = store.last_cycle()
     assert last is not None
     assert set(last.sentence) <= set("before") | {"x"}
+
+
+def test_an_address_that_says_nonsense_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(
+        StoreError, match=r"shop.db\?timeout=soon: could not convert .*; correct swarmherd_cluster.state_url"
+    ):
+        Store(f"sqlite:///{tmp_path}/shop.db?timeout=soon", "shop")
