@@ -6,17 +6,22 @@ Exit codes: 0 well; 1 something outside is wrong (an engine, the database, a pla
 
 from __future__ import annotations
 
+import errno
 import functools
+import io
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
+from unicodedata import category
 
 import structlog
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 import swarmherd
 from swarmherd.enact.collection import CollectionError
@@ -26,9 +31,54 @@ from swarmherd.store import StoreError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""What writing fails with where a disk is full, or nobody holds the other end."""
+
+
+class InputError(Exception):
+    """What was typed cannot be used: one sentence."""
+
+
+class Program(TyperGroup):
+    """The commands, with what is the same for all of them: what may be typed at all, and where output ends."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Ends the process, as Typer does. Raises SystemExit."""
+        words = sys.argv[1:] if args is None else args
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # whose encoding may not have every character
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            _check_words(words)
+            return super().main(words, *rest, **options)
+        except InputError as error:
+            sys.exit(_ended(error, 2).exit_code)
+        except OSError as error:
+            if error.errno not in NO_OUTPUT or error.filename is not None:
+                raise
+            sys.stdout = io.StringIO()  # what is left unwritten is not tried again
+            sys.exit(_ended(f"standard output cannot be written: {error.strerror}; give it room", 1).exit_code)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """An empty word would stand for an option that was left out, and widen what a command is about."""
+    for before, word in zip(("", *words), words, strict=False):
+        name, _sign, value = word.partition("=") if word.startswith("--") and "=" in word else (before, "", word)
+        if not value:
+            what = name if name.startswith("-") else "a word"
+            raise InputError(f"{what}: it is given nothing; write a value, or leave {what} out")
+        if harmless(word) != word:
+            raise InputError(f"{word!a} holds what is no UTF-8 text, or steers a terminal; write it without that")
+
+
+def harmless(text: str) -> str:
+    """`text` with what is no text, or would steer the terminal that shows it, written out."""
+    return "".join(ascii(one)[1:-1] if category(one) in ("Cc", "Cs") and one not in "\n\t" else one for one in text)
+
 
 app = typer.Typer(
     name="swarmherd",
+    cls=Program,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -41,10 +91,6 @@ console = Console(soft_wrap=False)
 
 _WITHOUT_VALUES = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 """A traceback's variables may hold an address with its password."""
-
-
-class InputError(Exception):
-    """What was typed cannot be used: one sentence."""
 
 
 def _version(wanted: bool) -> None:
@@ -110,8 +156,9 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, default=str))
 
 
-def _ended(error: Exception, code: int) -> typer.Exit:
-    typer.echo(f"swarmherd: {error}", err=True)
+def _ended(error: Exception | str, code: int) -> typer.Exit:
+    with suppress(OSError):  # nobody is there to be told
+        typer.echo(f"swarmherd: {harmless(str(error))}", err=True)
     return typer.Exit(code)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -60,10 +61,11 @@ def pause(
     until = now + timedelta(seconds=duration("--for", lasts)) if lasts else None
     way = Direction(direction) if direction else Direction.NONE
     one = Pause(who.strip() or user(), reason.strip(), now, service, way, until)
-    for path in inventories(context):
-        with open_cluster(path) as cluster:
+    with _all(context) as clusters:
+        for cluster in clusters:
             cluster.store.pause(one)
-            _show(cluster, now, as_json)
+        _show(clusters, now, as_json)
+        for cluster in clusters:
             if service and not _known(cluster, service):
                 typer.echo(f"{cluster.settings.name}: no service {service} was seen there so far", err=True)
 
@@ -81,13 +83,22 @@ def resume(
     if everything and (service or direction):
         raise InputError("--all is every pause; leave --service and --direction out")
     scope = (None, None) if everything else (service, Direction(direction) if direction else Direction.NONE)
-    for path in inventories(context):
-        with open_cluster(path) as cluster:
-            before = in_force(cluster, clock())
-            if not cluster.store.resume(*scope):
-                there = "; ".join(sentence(one) for one in before) or "nothing is paused"
+    with _all(context) as clusters:
+        for cluster in clusters:
+            held = cluster.store.memory().pauses
+            if not any(everything or (one.service, one.direction) == scope for one in held):
+                there = "; ".join(sentence(one) for one in in_force(cluster, clock())) or "nothing is paused"
                 raise InputError(f"{cluster.settings.name}: there is no such pause; {there}")
-            _show(cluster, clock(), as_json)
+        for cluster in clusters:
+            cluster.store.resume(*scope)
+        _show(clusters, clock(), as_json)
+
+
+@contextmanager
+def _all(context: typer.Context) -> Iterator[list[Cluster]]:
+    """Every cluster that was named, opened before any is changed."""
+    with ExitStack() as opened:
+        yield [opened.enter_context(open_cluster(path)) for path in inventories(context)]
 
 
 def in_force(cluster: Cluster, now: datetime) -> tuple[Pause, ...]:
@@ -136,15 +147,17 @@ def lines(pauses: Iterable[Pause]) -> list[str]:
     return [escape(sentence(one)) for one in pauses]
 
 
-def _show(cluster: Cluster, now: datetime, as_json: bool) -> None:
-    pauses = in_force(cluster, now)
+def _show(clusters: Sequence[Cluster], now: datetime, as_json: bool) -> None:
+    found = [(cluster.settings.name, in_force(cluster, now)) for cluster in clusters]
     if as_json:
-        print_json({"cluster": cluster.settings.name, "pauses": documents_of(pauses)})
+        said = [{"cluster": name, "pauses": documents_of(pauses)} for name, pauses in found]
+        print_json(said if len(said) > 1 else said[0])
         return
-    for one in pauses:
-        typer.echo(f"{cluster.settings.name}: {sentence(one)}")
-    if not pauses:
-        typer.echo(f"{cluster.settings.name}: nothing is paused")
+    for name, pauses in found:
+        for one in pauses:
+            typer.echo(f"{name}: {sentence(one)}")
+        if not pauses:
+            typer.echo(f"{name}: nothing is paused")
 
 
 def _known(cluster: Cluster, service: str) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,24 @@ def test_a_pause_holds_from_the_next_cycle_on_and_is_said_until_it_is_taken_away
     assert call("-i", inventory, "resume").stdout == "loop: nothing is paused\n"
     assert cycle(runner)
     assert engine.replicas["web"] == 5
+
+
+def test_of_several_clusters_all_are_read_before_one_is_held_back(inventory: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(inventory, other)
+    edit(other, "name: loop", "name: other")
+    both = ("-i", inventory, "-i", other)
+
+    def paused() -> list[int]:
+        return [len(one["pauses"]) for one in call_json(*both, "plan")]
+
+    call("-i", inventory, "-i", tmp_path / "nowhere", "pause", "--reason", "x", code=2)
+    assert paused() == [0, 0]
+    documents = call_json(*both, "pause", "--reason", "x")
+    assert [(one["cluster"], len(one["pauses"])) for one in documents] == [("loop", 1), ("other", 1)]
+    call("-i", other, "resume")
+    assert "other: there is no such pause; nothing is paused" in call(*both, "resume", code=2).output
+    assert paused() == [1, 0]
 
 
 @pytest.mark.parametrize(
