@@ -104,6 +104,8 @@ def _class_decoder(of: type) -> Change:
     parts = [(one.name, _decoder(hints[one.name]), _needed(one)) for one in fields(of)]
 
     def build(document: Mapping[str, Any]) -> Any:
+        if not isinstance(document, Mapping):  # where every field has a default, anything would do
+            raise TypeError(f"a {type(document).__name__} has no fields")
         given = {name: change(document[name]) for name, change, needed in parts if needed or name in document}
         return of(**given)
 

@@ -26,6 +26,8 @@ from swarmherd.observe.tunnel import Tunnel
 
 T = TypeVar("T")
 Document = dict[str, str]
+ODD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What is raised for an answer of another shape than an engine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,11 @@ class EngineClient(BoundedAnswers, docker.APIClient):
         super().__init__(base_url=url, version="auto", timeout=math.ceil(seconds), tls=tls)
 
     def list_of(self, what: str, filters: Document | None = None) -> list[dict[str, Any]]:
-        """`nodes`, `services` or `tasks`, as Docker's JSON documents."""
-        return list(getattr(self, what)(filters=filters))
+        """`nodes`, `services` or `tasks`, as Docker's JSON documents. Raises TypeError for what is no list."""
+        found = getattr(self, what)(filters=filters)
+        if not isinstance(found, list):
+            raise TypeError(f"the {what} are no list")
+        return found
 
 
 class Engine:
@@ -100,20 +105,22 @@ class Engine:
         where = str(self.connection)
         if isinstance(error, APIError):
             return _refused(where, error)
-        if isinstance(error, DockerException) and isinstance(error.__cause__, requests.RequestException):
+        if isinstance(error, DockerException) and isinstance(error.__cause__, Exception):
             error = error.__cause__  # the SDK wraps what befalls its question for the version
         if isinstance(error, UnreachableError):
             return UnreachableError(f"{where}: {error}")
         if isinstance(error, AnswerTooLarge):
             remedy = "docker swarm update --task-history-limit 1 has Swarm list fewer tasks that ended"
             return UnusableAnswerError(f"{where}: {error}; {remedy}")
+        if isinstance(error, requests.JSONDecodeError):
+            return _of_another(where, "no JSON")
+        if isinstance(error, ODD) and not isinstance(error, requests.RequestException):
+            return _of_another(where, f"{type(error).__name__} {error}")
         if isinstance(error, requests.Timeout):
             return UnreachableError(f"{where}: no answer within {self._timeout:g} s")
         if isinstance(error, requests.RequestException | DockerException | OSError):
             said = self.tunnel.last_words() if self.tunnel is not None else ""
             return UnreachableError(f"{where}: {_short(error)}{f'; ssh says: {said}' if said else ''}")
-        if isinstance(error, KeyError | TypeError | ValueError | AttributeError):
-            return UnusableAnswerError(f"{where}: the answer is not Docker's: {type(error).__name__} {error}")
         raise error
 
 
@@ -207,9 +214,12 @@ def _swarm(client: EngineClient, manager: str, only: str | None = None) -> Swarm
     names = {s.id: s.name for s in services}
     tasks = client.list_of("tasks", None if only is None else {"service": only}) if services else []
     attached = _attached(client)
+    nodes = client.list_of("nodes")
+    if not nodes:
+        raise ValueError("a Swarm without a node")
     return SwarmState(
         manager=manager,
-        nodes=tuple(swarm_objects.node(d, attached[d["ID"]]) for d in client.list_of("nodes")),
+        nodes=tuple(swarm_objects.node(d, attached[d["ID"]]) for d in nodes),
         services=tuple(services),
         # A task whose service is gone is on its way out, and nothing of ours.
         tasks=tuple(swarm_objects.task(d, names[d["ServiceID"]]) for d in tasks if d.get("ServiceID") in names),
@@ -243,9 +253,15 @@ def _tls(tls: Tls) -> TLSConfig | bool:
 
 def _refused(where: str, error: APIError) -> DockerError:
     said = str(error.explanation or error).strip()[:300]
+    if said.startswith("<"):
+        return _of_another(where, f"HTTP {error.status_code} and a page")
     if error.status_code == requests.codes.service_unavailable:
         return NotManagerError(f"{where}: {said}")
     return UnusableAnswerError(f"{where}: {said}")
+
+
+def _of_another(where: str, said: str) -> DockerError:
+    return UnusableAnswerError(f"{where}: the answer is not Docker's ({said}); is this the address of an engine?")
 
 
 def _short(error: BaseException) -> str:

@@ -11,12 +11,12 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from swarmherd.store import database, leases
+from swarmherd.store import KEEP_ENTRIES, Store, UnreadableError, database, leases
 from swarmherd.store.schema import LEASES, METADATA
 
 TABLES = tuple(table for table in METADATA.sorted_tables if table is not LEASES)
@@ -67,6 +67,8 @@ def restore(url: str, cluster: str, file: Path, token: int) -> dict[str, int]:
             with source.connect() as old, database.explained(url), target.begin() as new:
                 leases.fence(new, cluster, token)
                 _replace(old, new, cluster)
+        except database.UNREADABLE as error:
+            raise BackupError(f"{file}: this backup is damaged: {error}; give another one") from error
         finally:
             source.dispose()
             target.dispose()
@@ -125,10 +127,22 @@ def _upgraded(copy: Path, file: Path, cluster: str) -> dict[str, int]:
     if "alembic_version" not in tables:
         raise BackupError(f"{file}: this database is none of swarmherd's")
     try:
-        database.open_database(f"sqlite:///{copy}").dispose()
+        _read(copy, cluster)
     except database.StoreError as error:
         raise BackupError(f"{file}: this backup cannot be used: {str(error).split(': ', 1)[-1]}") from error
     return _checked(copy, file, cluster)
+
+
+def _read(copy: Path, cluster: str) -> None:
+    """All that is made values of the model. Raises StoreError where a row cannot be."""
+    store = Store(f"sqlite:///{copy}", cluster)
+    try:
+        with suppress(UnreadableError):  # a cycle's inputs may be of another version, and are only for replay
+            store.kept()
+        store.memory(), store.history(KEEP_ENTRIES), store.last_cycle()
+        store.last_decisions(), store.last_arrangements()
+    finally:
+        store.close()
 
 
 def _checked(copy: Path, file: Path, cluster: str) -> dict[str, int]:

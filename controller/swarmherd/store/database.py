@@ -19,6 +19,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from swarmherd.codec import CodecError
 from swarmherd.store import sqlite_file
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -27,6 +28,9 @@ STATEMENTS = 6
 """On PostgreSQL a statement may take so many times longer than a connection, or a lock."""
 UPGRADE_LOCK = 0x5357_4D48
 """Of PostgreSQL's advisory locks: upgrades of two controllers at once wait for each other."""
+UNREADABLE = (CodecError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What a row raises that is none of ours, or was spoilt, where it is made a value of the model."""
+ANEW = "move the file away to start with an empty one, or restore a backup; cooldowns and history are in it"
 LEAST_FREE_BYTES = 64 * 1024
 """Less than this is a full disk, whatever SQLite calls it."""
 
@@ -113,6 +117,9 @@ def explained(url: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         said = next(iter(str(getattr(error, "orig", None) or error).splitlines()), "") or type(error).__name__
         raise StoreError(f"state {_shown(url)}: {said}; {_remedy(said, url)}") from error
+    except UNREADABLE as error:
+        said = f"what stands there cannot be read ({type(error).__name__}: {str(error)[:200]})"
+        raise StoreError(f"state {_shown(url)}: {said}; {ANEW}") from error
     except OSError as error:
         raise StoreError(f"state {_shown(url)}: {error.strerror}; check the file's owner and rights") from error
 
@@ -159,7 +166,7 @@ def _remedy(said: str, url: str) -> str:
     if "full" in said or _no_room(url):
         return "its disk is full: make room; until then nothing is acted on, and what is there can still be read"
     if "malformed" in said or "not a database" in said:
-        return "move the file away to start with an empty one, or restore a backup; cooldowns and history are in it"
+        return ANEW
     return "check that it exists and may be written, or set swarmherd_cluster.state_url"
 
 

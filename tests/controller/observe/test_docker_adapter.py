@@ -274,12 +274,46 @@ def another_shape(engine: Engine) -> None:
     engine.broken["/services"] = as_json([{"ID": "x"}])
 
 
+def another_server(engine: Engine) -> None:
+    engine.broken["/version"] = (200, "text/html", b"<html>Please log in</html>")
+
+
+def another_page(engine: Engine) -> None:
+    engine.broken["/version"] = (404, "text/html", b"<html>Nothing here</html>")
+
+
+def another_version(engine: Engine) -> None:
+    engine.broken["/version"] = as_json({"status": "ok"})
+
+
+def empty_object(engine: Engine) -> None:
+    engine.broken["/services"] = as_json({})
+
+
+def no_nodes(engine: Engine) -> None:
+    engine.broken["/nodes"] = as_json([])
+
+
+def without_end(engine: Engine) -> None:
+    engine.broken["/services"] = (200, "application/json", b"[" * 100_000)
+
+
 @pytest.mark.parametrize(
     ("break_it", "kind", "words"),
     [
+        (
+            another_server,
+            UnusableAnswerError,
+            "the answer is not Docker's (no JSON); is this the address of an engine?",
+        ),
+        (another_page, UnusableAnswerError, "the answer is not Docker's (HTTP 404 and a page)"),
+        (another_version, UnusableAnswerError, "the answer is not Docker's (KeyError 'ApiVersion')"),
+        (empty_object, UnusableAnswerError, "the answer is not Docker's (TypeError the services are no list)"),
+        (no_nodes, UnusableAnswerError, "the answer is not Docker's (ValueError a Swarm without a node)"),
+        (without_end, UnusableAnswerError, "the answer is not Docker's (RecursionError"),
         (not_a_manager, NotManagerError, "not a swarm manager"),
         (forbidden, UnusableAnswerError, "authorization denied"),
-        (html, DockerError, "m1"),
+        (html, UnusableAnswerError, "the answer is not Docker's (no JSON)"),
         (another_shape, UnusableAnswerError, "not Docker's"),
     ],
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -222,3 +223,26 @@ def test_a_backup_is_never_written_over_another_file_nor_where_it_cannot_be(
     assert file.read_text() == "dear"
     with pytest.raises(BackupError, match="cannot be written: No such file or directory"):
         copies.backup(state_url, "shop", tmp_path / "nowhere" / "backup.db")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE journal SET outcome = 'nonsense'",
+        "UPDATE journal SET parameters = '[1'",
+        "UPDATE decisions SET at = 'yesterday'",
+        "UPDATE remembered SET document = '[1]'",
+    ],
+)
+def test_a_backup_with_rows_that_are_none_is_refused_and_nothing_is_changed(
+    store: Store, state_url: str, token: int, tmp_path: Path, spoil: str
+) -> None:
+    filled(store, "first")
+    before, file = seen(store), tmp_path / "backup.db"
+    copies.backup(state_url, "shop", file)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(spoil)
+        connection.commit()
+    with pytest.raises(BackupError, match=r"backup.db: this backup .*; .* or restore a backup"):
+        copies.restore(state_url, "shop", file, token)
+    assert seen(store) == before

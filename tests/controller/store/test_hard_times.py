@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -122,3 +123,23 @@ def test_an_address_that_says_nonsense_is_one_sentence(tmp_path: Path) -> None:
         StoreError, match=r"shop.db\?timeout=soon: could not convert .*; correct swarmherd_cluster.state_url"
     ):
         Store(f"sqlite:///{tmp_path}/shop.db?timeout=soon", "shop")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE remembered SET document = '[1]'",
+        "UPDATE remembered SET document = '[1'",
+        "UPDATE remembered SET document = '{\"failures\": {}}', part = 'nodes'",
+    ],
+)
+def test_a_row_that_is_none_is_one_sentence_with_the_file_and_the_remedy(tmp_path: Path, spoil: str) -> None:
+    file = tmp_path / "shop.db"
+    store = Store(f"sqlite:///{file}", "shop")
+    store.remember(Memory(), Memory({"web": ServiceMemory(failures=1)}))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(spoil)
+        connection.commit()
+    with pytest.raises(StoreError, match=r"shop.db: what stands there cannot be read .*; move the file away to start"):
+        store.memory()
+    store.close()
