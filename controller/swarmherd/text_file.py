@@ -31,7 +31,7 @@ def read_text(file: Path, largest_mebibytes: int) -> str:
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
             content = stream.read(largest_mebibytes * MEBIBYTE + 1)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # ValueError for a name with a zero byte
         why = getattr(error, "strerror", None) or str(error)
         raise UnreadableError(f"{file}: cannot be read: {why}; check the path and the file") from None
     if len(content) > largest_mebibytes * MEBIBYTE:

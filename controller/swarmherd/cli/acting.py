@@ -28,7 +28,8 @@ def run(
     once: Annotated[bool, typer.Option("--once", help="One cycle, then end.")] = False,
     mode: Annotated[Mode | None, typer.Option("--mode", help="Overrules the policy's mode.")] = None,
     interval: Annotated[
-        float | None, typer.Option("--interval", min=0.1, help="Seconds from one cycle's start to the next's.")
+        float | None,
+        typer.Option("--interval", min=0.1, max=86400.0, help="Seconds from one cycle's start to the next's."),
     ] = None,
     metrics: Annotated[
         str,

@@ -87,6 +87,8 @@ def test_validate_names_file_and_key_of_a_mistake(inventory: Path, old: str, new
         (["-i", "/nowhere", "plan"], "/nowhere: no such inventory"),
         (["-i", "/nowhere", "-i", "/elsewhere", "explain", "web"], "give one -i"),
         (["-i", "/nowhere", "run", "--interval", "0"], "0"),
+        (["-i", "/nowhere", "run", "--interval", "inf"], "--interval"),
+        (["-i", "/nowhere", "run", "--interval", "nan"], "--interval"),
         (["-i", "/nowhere", "run", "--mode", "dance"], "dance"),
         (["dance"], "dance"),
     ],

@@ -83,6 +83,8 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, says: str) -> None
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="embedded null byte; check the path"):
+        read_trace(tmp_path / "a\0.csv")
     with pytest.raises(TraceError, match="No such file"):
         read_trace(tmp_path / "none.csv")
     (tmp_path / "bad.csv.gz").write_bytes(b"no gzip")
