@@ -228,7 +228,7 @@ def described(
     """What a cluster is opened with; `mode` overrules the policy's, and `interval_seconds` the settings'. Raises
     InventoryError or PolicyError."""
     inventory = read_inventory(path)
-    settings, policy = parse_inventory(inventory)
+    settings, policy = _parsed(inventory)
     if mode is not None:
         policy = policy.model_copy(update={"mode": mode})
     if interval_seconds is not None:
@@ -236,10 +236,15 @@ def described(
     return inventory, settings, policy
 
 
-def parse_inventory(inventory: Inventory) -> tuple[ClusterSettings, Policy]:
-    """The inventory's settings and policy. Raises PolicyError."""
+def _parsed(inventory: Inventory) -> tuple[ClusterSettings, Policy]:
     settings = parse_cluster(inventory.cluster, inventory.cluster_file)
-    policy = parse_policy(inventory.policy, inventory.policy_file)
+    return settings, parse_policy(inventory.policy, inventory.policy_file)
+
+
+def checked(inventory: Inventory) -> tuple[ClusterSettings, Policy]:
+    """The inventory's settings and policy. Raises PolicyError, also for a file of this machine that is missing: without
+    it a controller goes on."""
+    settings, policy = _parsed(inventory)
     if problem := _no_hook(inventory, policy):
         raise PolicyError([problem])
     return settings, policy

@@ -24,7 +24,7 @@ from swarmherd.observe.errors import DockerError, InventoryError, ObserveError
 from swarmherd.observe.inventory import read_inventory
 from swarmherd.observe.swarm_objects import moment
 from swarmherd.policy import PolicyError, scale_policies
-from swarmherd.service import Cluster, clock, parse_inventory
+from swarmherd.service import Cluster, checked, clock
 from swarmherd.store import StoreError
 
 OLDEST_API = (1, 40)
@@ -55,7 +55,7 @@ def examine(path: Path) -> Iterator[Check]:
     """Every check, in the order in which one rests on another. Never raises for what is wrong with the cluster."""
     try:
         inventory = read_inventory(path)
-        settings, policy = parse_inventory(inventory)
+        settings, policy = checked(inventory)
     except (InventoryError, PolicyError) as error:
         yield Check("inventory", State.FAIL, str(error), "correct the inventory; swarmherd validate checks it")
         return

@@ -20,7 +20,7 @@ from swarmherd.observe.errors import ObserveError
 from swarmherd.observe.inventory import read_inventory
 from swarmherd.plan import conclude
 from swarmherd.policy import json_schema
-from swarmherd.service import Cluster, clock, new_id, open_cluster, parse_inventory
+from swarmherd.service import Cluster, checked, clock, new_id, open_cluster
 
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many, the newest first.")]
 
@@ -30,7 +30,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many
 def validate(context: typer.Context) -> None:
     """Check the inventory's settings and policy. Offline: nothing is connected."""
     for path in inventories(context):
-        settings, policy = parse_inventory(read_inventory(path))
+        settings, policy = checked(read_inventory(path))
         services = count(len(policy.services), "service")
         typer.echo(f"{path}: cluster {settings.name}, mode {policy.mode.value}, {services}: valid")
 

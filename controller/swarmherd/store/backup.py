@@ -139,8 +139,10 @@ def _read(copy: Path, cluster: str) -> None:
     try:
         with suppress(UnreadableError):  # a cycle's inputs may be of another version, and are only for replay
             store.kept()
-        store.memory(), store.history(KEEP_ENTRIES), store.last_cycle()
-        store.last_decisions(), store.last_arrangements()
+        store.memory()
+        store.history(KEEP_ENTRIES)
+        store.last_cycle()
+        store.last_decisions()
     finally:
         store.close()
 

@@ -80,6 +80,11 @@ def test_validate_names_file_and_key_of_a_mistake(inventory: Path, old: str, new
     assert f"{inventory / 'group_vars' / 'all' / 'swarmherd.yml'}: {key}" in output
 
 
+def test_a_fencing_hook_that_is_missing_keeps_no_controller_from_its_work(inventory: Path) -> None:
+    edit(inventory, "  services:", "  failover: {fence_hook: off.yml}\n  services:")
+    assert "web" in call("-i", inventory, "plan").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
