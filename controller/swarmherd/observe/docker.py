@@ -103,12 +103,13 @@ class Engine:
 
     def _explained(self, error: Exception) -> DockerError:
         where = str(self.connection)
-        if isinstance(error, APIError):
-            return _refused(where, error)
-        if isinstance(error, DockerException) and isinstance(error.__cause__, Exception):
-            error = error.__cause__  # the SDK wraps what befalls its question for the version
+        # The SDK wraps what befalls its question for the version.
+        if isinstance(error, DockerException) and not isinstance(error, APIError):
+            error = error.__cause__ if isinstance(error.__cause__, Exception) else error
         if isinstance(error, UnreachableError):
             return UnreachableError(f"{where}: {error}")
+        if isinstance(error, APIError):
+            return _refused(where, error)
         if isinstance(error, AnswerTooLarge):
             remedy = "docker swarm update --task-history-limit 1 has Swarm list fewer tasks that ended"
             return UnusableAnswerError(f"{where}: {error}; {remedy}")
