@@ -81,11 +81,10 @@ def test_one_reading_that_no_other_bears_out_teaches_little(times: float) -> Non
     begin, hours, asked = 3 * HOUR, 2, noisy(5 * HOUR)
     strange = asked.copy()
     strange[[begin, begin + HOUR // 2, begin + HOUR]] *= times
-    (learner, _), (other, _) = taught(strange[:begin]), taught(asked[:begin])
+    learner, other = taught(strange[:begin])[0], taught(asked[:begin])[0]
     for step in range(begin, begin + hours * HOUR):
-        (_, outlook), (_, usual) = (
-            taught(values[step : step + 1], one, 15.0 * step) for values, one in ((strange, learner), (asked, other))
-        )
+        outlook = taught(strange[step : step + 1], learner, 15.0 * step)[1]
+        usual = taught(asked[step : step + 1], other, 15.0 * step)[1]
         assert max(outlook.need, outlook.keep) < 2 * max(usual.need, usual.keep), step
 
 
