@@ -467,7 +467,7 @@ swarmherd_cluster:
   prometheus_url: "{metrics.url}"
   prometheus_timeout_seconds: 1
   docker_timeout_seconds: 3
-  playbook_timeout_seconds: 20
+  playbook_timeout_seconds: 60
   interval_seconds: 2
   events: false
 swarmherd_policy:
