@@ -86,6 +86,7 @@ def test_a_worker_that_is_to_be_a_manager_is_promoted_by_one(
     assert [spec["Role"] for spec in engine.writes] == ["manager"]
 
 
+@pytest.mark.slow
 def test_in_check_mode_a_host_that_is_to_join_is_foretold_and_not_labelled(
     bootstrap: Callable[..., str], engine: Any
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_host_in_both_groups_stays_a_manager(
     assert engine.writes == second.writes == []
 
 
+@pytest.mark.slow
 def test_a_check_foretells_a_host_that_has_no_engine_yet_and_hosts_need_no_addresses(
     bootstrap: Callable[..., str], engine: Any
 ) -> None:

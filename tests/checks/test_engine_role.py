@@ -133,6 +133,7 @@ def test_the_configuration_is_what_was_there_under_what_is_asked_for(
     assert len(list(file.parent.iterdir())) == (1 if there is None else 2)
 
 
+@pytest.mark.slow
 def test_what_says_the_same_stays_as_it_is_written(engine_role: Engine, file: Path, tmp_path: Path) -> None:
     file.write_text(json.dumps(OWN))
     old(file, 200)
@@ -176,11 +177,13 @@ def test_starts_of_the_last_minute_do_not_keep_an_engine_from_its_configuration(
     assert restarts(tmp_path) == 1
 
 
+@pytest.mark.slow
 def test_an_engine_that_did_not_run_is_started_once(engine_role: Engine, tmp_path: Path) -> None:
     engine_role(STATE="inactive")
     assert (tmp_path / "log").read_text().splitlines() == ["start"]
 
 
+@pytest.mark.slow
 def test_a_check_of_a_host_without_an_engine_starts_none(engine_role: Engine, tmp_path: Path) -> None:
     engine_role("--check", without="dockerd", LOAD="not-found", STATE="inactive", ENABLED="")
     assert not (tmp_path / "log").exists()

@@ -72,6 +72,7 @@ def test_a_folder_without_room_for_the_connections_sockets_is_refused_at_once(la
     assert lab.commands() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [{}, {"http_proxy": "http://me:secret@proxy:3128", "NO_PROXY": "10.0.0.0/8"}])
 def test_images_are_built_through_the_proxy_that_is_set(told: dict[str, str], lab: Lab) -> None:
     (lab.folder / "images").mkdir()

@@ -76,6 +76,7 @@ def test_engines_restart_one_after_the_other(tmp_path: Path) -> None:
     assert said == [line for host in first for line in [f"restart {host}", *[f"ask {host}"] * 3]]
 
 
+@pytest.mark.slow
 def test_where_one_engine_does_not_come_back_no_other_is_restarted(tmp_path: Path) -> None:
     assert sum(line.startswith("restart") for line in restarted(tmp_path, broken=2)) == 2
 

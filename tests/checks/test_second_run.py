@@ -99,6 +99,7 @@ def test_a_second_run_that_fails_fails_the_play(play: Play, tmp_path: Path) -> N
     assert "its second run failed: it is there already" in done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_that_a_task_says_excuses_it(play: Play, tmp_path: Path) -> None:
     excuses: list[dict[str, Any]] = [
         {"failed_when": False},

@@ -22,6 +22,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "html"
 
 
+@pytest.mark.slow
 def test_every_module_role_plugin_guide_and_page_is_in_the_site(site: Path) -> None:
     wanted = {
         *(f"{path.stem}_module" for path in (ROOT / "plugins" / "modules").glob("*.py")),
@@ -34,6 +35,7 @@ def test_every_module_role_plugin_guide_and_page_is_in_the_site(site: Path) -> N
     assert [page for page in sorted(wanted) if not (site / f"{page}.html").is_file()] == []
 
 
+@pytest.mark.slow
 def test_a_reader_without_a_network_gets_all_of_it(site: Path) -> None:
     fetched = re.compile(r'<(?:script|img|link rel="stylesheet")[^>]*(?:src|href)="((?:https?:)?//[^"]+)"')
     assert {url for page in site.rglob("*.html") for url in fetched.findall(page.read_text())} == set()

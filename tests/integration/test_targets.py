@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("lab", "engines_on_spares")
 
 TARGETS = Path(__file__).parent / "targets"
 NAMES = sorted(path.name for path in TARGETS.iterdir() if (path / "tasks").is_dir())
-LONG = {"service_move", "service_rollback", "stack"}
-"""Left to --all: most of a minute each, and what they do is seen in other tests of the quick run as well."""
+LONG = {"node_availability", "placement", "service_move", "service_rollback", "stack"}
+"""Left to --all: half a minute and more each, and what they do is seen in other tests of the quick run as well."""
 PLAY = """
 - name: Run the target {name}
   hosts: managers[0]
