@@ -132,6 +132,7 @@ def acted(inventory: Path, runner: Runner) -> Path:
     return inventory
 
 
+@pytest.mark.slow
 def test_history_is_filtered_and_what_a_cycle_did_comes_to_the_same_again(acted: Path) -> None:
     call("-i", acted, "scale", "web", "3", "--reason", "sale")
 

@@ -70,6 +70,7 @@ def test_a_command_first_clears_what_an_earlier_one_left_in_mid_action(inventory
     assert (done["outcome"], undone["outcome"]) == ("done", "undone")
 
 
+@pytest.mark.slow
 def test_drain_empties_a_node_and_undo_or_activate_gives_it_back(inventory: Path, engine: Engine) -> None:
     output = call("-i", inventory, "drain", "n2", "--reason", "a new kernel").stdout
     assert output.startswith("n2: done: n2 is drained and empty after ")
